@@ -1,0 +1,155 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The errors of the interfaces below that have a meaning of their own. Every
+// other error is trouble of the machinery: 503.
+var (
+	ErrNotFound = errors.New("not found")
+	// ErrReused: the idempotency key was used for something else before.
+	ErrReused = errors.New("the idempotency key belongs to another request")
+)
+
+// Receipt says where a request became durable.
+type Receipt struct {
+	Partition int
+	Offset    int64
+}
+
+// Queue is Kafka as ingest sees it.
+type Queue interface {
+	// Submit returns nil once the request is durably in its wallet's partition.
+	// An error means unknown: it may or may not be there, and the same request
+	// may be submitted again.
+	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
+	// End is the offset that the partition's next record will have.
+	End(ctx context.Context, partition int) (int64, error)
+	// Check fails while Kafka does not answer or is not the cluster, or the topic
+	// not of the size, that the database knows.
+	Check(ctx context.Context) error
+}
+
+// Decided is an operation on record, and what a reader of it needs besides.
+type Decided struct {
+	ledger.Operation
+	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
+	Conflicts int             // how many other requests came under its ID
+}
+
+// History reads operations.
+type History interface {
+	// Decided finds those of the operations that have an outcome, in no order, in
+	// one query: by partition and ID.
+	Decided(ctx context.Context, ids []ledger.OperationID) ([]Decided, error)
+	// List is one page, newest first, of at most f.Limit operations.
+	List(ctx context.Context, f Filter) ([]Decided, error)
+	// NextOffset is the first offset of the partition that is not settled.
+	NextOffset(ctx context.Context, partition int) (int64, error)
+}
+
+// Filter selects operations. At least one of Wallet and Merchant is set; an
+// invoice goes with either.
+type Filter struct {
+	Wallet   ledger.WalletID
+	Merchant ledger.MerchantID
+	Invoice  string
+	Limit    int
+	After    *Cursor // nil: the first page
+}
+
+// Cursor is the last operation of the page before. A list by wallet goes by
+// sequence (operations without one first), every other by time of decision.
+type Cursor struct {
+	Sequence  int64
+	DecidedAt time.Time
+	ID        ledger.OperationID
+}
+
+// Accounts reads balances.
+type Accounts interface {
+	// Wallet fails with ErrNotFound.
+	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
+	// ClientWallets is every wallet of the client, oldest first. It fails with
+	// ErrNotFound if there is no such client.
+	ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error)
+	// Merchant fails with ErrNotFound.
+	Merchant(ctx context.Context, id ledger.MerchantID) (Merchant, error)
+	// Balances are the merchant's settlement balances, one for each currency.
+	Balances(ctx context.Context, id ledger.MerchantID) ([]Balance, error)
+}
+
+// Balance is a settlement balance: exact, in minor units, as decimal digits,
+// since the sum over all wallets may pass int64.
+type Balance struct {
+	Currency ledger.Currency
+	Amount   string
+}
+
+// Client owns wallets.
+type Client struct {
+	ID        ledger.ClientID
+	Name      string
+	CreatedAt time.Time
+}
+
+// Merchant charges wallets.
+type Merchant struct {
+	ID        ledger.MerchantID
+	Owner     ledger.ClientID // zero: no client of ours
+	Name      string
+	Suspended bool
+	CreatedAt time.Time
+}
+
+// Role is what an API key may do.
+type Role string
+
+// The roles.
+const (
+	RoleMerchant Role = "merchant"
+	RoleClient   Role = "client"
+	RoleOperator Role = "operator"
+)
+
+// Key is an API key as stored: its secret only as a hash.
+type Key struct {
+	ID         ledger.KeyID
+	Role       Role
+	Merchant   ledger.MerchantID // of a merchant's key
+	Client     ledger.ClientID   // of a client's key
+	Name       string
+	SecretHash [32]byte // SHA-256
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	RevokedAt  time.Time // zero: not revoked
+}
+
+// Registry keeps clients, merchants and API keys. Each Create inserts, or finds
+// the row of the same ID: then it returns what is stored and made == false, or
+// ErrReused if that says something else. It fails with ErrNotFound if the
+// client or merchant that it names does not exist.
+type Registry interface {
+	CreateClient(ctx context.Context, c Client) (stored Client, made bool, err error)
+	CreateMerchant(ctx context.Context, m Merchant) (stored Merchant, made bool, err error)
+	CreateKey(ctx context.Context, k Key) (stored Key, made bool, err error)
+	// Key fails with ErrNotFound.
+	Key(ctx context.Context, id ledger.KeyID) (Key, error)
+	// Used notes when keys were last used.
+	Used(ctx context.Context, at map[ledger.KeyID]time.Time) error
+}
+
+// Direct decides operations that must not wait in the queue: open, freeze,
+// unfreeze, close.
+type Direct interface {
+	// Apply decides r and records its outcome in one transaction, or finds the
+	// operation of the same ID: then it returns that one and made == false, or
+	// ErrReused if that is another request. It fails with ErrNotFound if the
+	// wallet (of an open: the client) does not exist; nothing is recorded then.
+	Apply(ctx context.Context, r ledger.Request) (op ledger.Operation, made bool, err error)
+}

@@ -1,0 +1,266 @@
+package ledger
+
+import "time"
+
+// MaxBatch is how many requests one [Book] may decide: so few that no sum of
+// their amounts leaves int64.
+const MaxBatch = 1000
+
+// Known is what is on record about everything that a batch of requests touches,
+// read under the locks of the wallets.
+type Known struct {
+	Wallets   map[WalletID]Wallet
+	Merchants map[MerchantID]Merchant
+	Decided   map[OperationID]Fingerprint   // which of the batch's IDs have an outcome
+	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted, and as what
+}
+
+// Verdict says what became of one request or record.
+type Verdict int
+
+// The verdicts.
+const (
+	Settled     Verdict = iota + 1 // it has an outcome, and it is a new one
+	Duplicate                      // the same request already has an outcome
+	Conflicting                    // another request has this ID and already has an outcome
+)
+
+// Conflict is a request whose ID already belongs to another one.
+type Conflict struct {
+	ID          OperationID
+	Fingerprint Fingerprint
+	Place       Place
+}
+
+// Book decides a batch of requests in the order in which they are given, each
+// on what the ones before left. It keeps what is to be written down.
+type Book struct {
+	known      Known
+	now        time.Time
+	touched    map[WalletID]bool
+	operations []Operation
+	conflicts  []Conflict
+	movements  map[Movement]int64 // by account and currency, Amount zero in the key
+}
+
+// NewBook opens a book on what is known. The book owns the maps from then on.
+// It cuts now to microseconds, as the history keeps it.
+func NewBook(known Known, now time.Time) *Book {
+	if known.Wallets == nil {
+		known.Wallets = map[WalletID]Wallet{}
+	}
+	if known.Decided == nil {
+		known.Decided = map[OperationID]Fingerprint{}
+	}
+	if known.Invoices == nil {
+		known.Invoices = map[WalletInvoice]OperationID{}
+	}
+	return &Book{known: known, now: microseconds(now), touched: map[WalletID]bool{}, movements: map[Movement]int64{}}
+}
+
+// Decide gives the request its outcome, unless its ID already has one. The
+// request has no [Request.Faults].
+func (b *Book) Decide(r Request, at Place) Verdict {
+	r.ApplyBefore = microseconds(r.ApplyBefore)
+	r.ReceivedAt = microseconds(r.ReceivedAt)
+	op := Operation{Request: r, Place: at, Fingerprint: r.Fingerprint(), DecidedAt: b.now}
+	if v := b.repeated(op); v != 0 {
+		return v
+	}
+	w, exists := b.known.Wallets[r.Wallet]
+	if r.Kind == KindOpen && !exists {
+		w, exists = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}, true
+	}
+	op.Reason = b.judge(r, w, exists)
+	switch op.Reason {
+	case "":
+		w = w.apply(r)
+		b.accept(op)
+	case ReasonDuplicateInvoice:
+		op.DuplicateOf = b.known.Invoices[walletInvoice(r)]
+	}
+	if exists {
+		w.Sequence++
+		op.Sequence, op.BalanceAfter, op.StatusAfter = w.Sequence, w.Balance, w.Status
+		op.Digest = op.Seal(w.Digest)
+		w.Digest = op.Digest
+		b.put(w)
+	} else {
+		op.Digest = op.Seal(Digest{})
+	}
+	b.record(op)
+	return Settled
+}
+
+// Refusal is what is left of a record whose ID computes but which cannot be
+// decided: only fields that cannot be at fault.
+type Refusal struct {
+	ID          OperationID
+	Kind        Kind // empty unless it is one of ours
+	Wallet      WalletID
+	Merchant    MerchantID
+	Fingerprint Fingerprint
+	ReceivedAt  time.Time // zero: not known
+}
+
+// Refuse records the refusal as a failed operation without a sequence, unless
+// its ID already has an outcome. It touches no wallet.
+func (b *Book) Refuse(x Refusal, at Place) Verdict {
+	op := Operation{
+		Request: Request{
+			ID: x.ID, Kind: x.Kind, Wallet: x.Wallet, Merchant: x.Merchant, ReceivedAt: microseconds(x.ReceivedAt),
+		},
+		Place: at, Fingerprint: x.Fingerprint, Reason: ReasonProcessingError, DecidedAt: b.now,
+	}
+	if v := b.repeated(op); v != 0 {
+		return v
+	}
+	op.Digest = op.Seal(Digest{})
+	b.record(op)
+	return Settled
+}
+
+// Operations are the new outcomes, in the order decided.
+func (b *Book) Operations() []Operation { return b.operations }
+
+// Conflicts are the requests that came under an ID that another one has.
+func (b *Book) Conflicts() []Conflict { return b.conflicts }
+
+// Wallets are the wallets that changed, each once, as they are now, in no order.
+func (b *Book) Wallets() []Wallet {
+	wallets := make([]Wallet, 0, len(b.touched))
+	for id := range b.touched {
+		wallets = append(wallets, b.known.Wallets[id])
+	}
+	return wallets
+}
+
+// Movements are the sums moved, one for each account and currency, in no order.
+func (b *Book) Movements() []Movement {
+	movements := make([]Movement, 0, len(b.movements))
+	for m, sum := range b.movements {
+		m.Amount = sum
+		movements = append(movements, m)
+	}
+	return movements
+}
+
+// repeated finds an ID that already has an outcome; zero means that it is new.
+func (b *Book) repeated(op Operation) Verdict {
+	first, decided := b.known.Decided[op.ID]
+	switch {
+	case !decided:
+		return 0
+	case first == op.Fingerprint:
+		return Duplicate
+	}
+	b.conflicts = append(b.conflicts, Conflict{ID: op.ID, Fingerprint: op.Fingerprint, Place: op.Place})
+	return Conflicting
+}
+
+// judge is the rules: the first reason that holds, in order of precedence.
+func (b *Book) judge(r Request, w Wallet, exists bool) Reason {
+	if !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore) {
+		return ReasonExpired
+	}
+	if !exists {
+		return ReasonWalletNotFound
+	}
+	if r.Kind == KindCharge {
+		m, found := b.known.Merchants[r.Merchant]
+		switch {
+		case !found:
+			return ReasonMerchantNotFound
+		case m.Suspended:
+			return ReasonMerchantSuspended
+		case !m.Owner.IsZero() && m.Owner == w.Client:
+			return ReasonSelfCharge
+		}
+	}
+	if reason := w.admits(r.Kind); reason != "" {
+		return reason
+	}
+	if r.Kind.MovesMoney() && r.Currency != w.Currency {
+		return ReasonCurrencyMismatch
+	}
+	switch r.Kind {
+	case KindCharge:
+		if _, charged := b.known.Invoices[walletInvoice(r)]; charged && r.Invoice != "" {
+			return ReasonDuplicateInvoice
+		}
+		if w.Balance+w.CreditLimit < r.Amount {
+			return ReasonInsufficientFunds
+		}
+	case KindTopUp:
+		if w.Balance > MaxAmount-r.Amount {
+			return ReasonAmountOverflow
+		}
+	case KindClose:
+		if w.Status != WalletClosed && w.Balance != 0 {
+			return ReasonWalletNotEmpty
+		}
+	case KindOpen, KindFreeze, KindUnfreeze:
+	}
+	return ""
+}
+
+// admits is the table of kind by status.
+func (w Wallet) admits(k Kind) Reason {
+	switch {
+	case w.Status == WalletClosed && k != KindClose:
+		return ReasonWalletClosed
+	case w.Status == WalletFrozen && k == KindCharge:
+		return ReasonWalletFrozen
+	}
+	return ""
+}
+
+// apply is the effect of an accepted request.
+func (w Wallet) apply(r Request) Wallet {
+	switch r.Kind {
+	case KindCharge:
+		w.Balance -= r.Amount
+	case KindTopUp:
+		w.Balance += r.Amount
+	case KindFreeze:
+		w.Status = WalletFrozen
+	case KindUnfreeze:
+		w.Status = WalletActive
+	case KindClose:
+		w.Status = WalletClosed
+	case KindOpen:
+	}
+	return w
+}
+
+func (b *Book) accept(op Operation) {
+	if op.Kind == KindCharge && op.Invoice != "" {
+		b.known.Invoices[walletInvoice(op.Request)] = op.ID
+	}
+	if m := op.Movement(); m.Amount != 0 {
+		sum := m.Amount
+		m.Amount = 0
+		b.movements[m] += sum
+	}
+}
+
+func (b *Book) put(w Wallet) {
+	b.touched[w.ID] = true
+	b.known.Wallets[w.ID] = w
+}
+
+func (b *Book) record(op Operation) {
+	b.known.Decided[op.ID] = op.Fingerprint
+	b.operations = append(b.operations, op)
+}
+
+func walletInvoice(r Request) WalletInvoice {
+	return WalletInvoice{Wallet: r.Wallet, Invoice: NewInvoiceKey(r.Merchant, r.Invoice)}
+}
+
+func microseconds(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}

@@ -1,0 +1,31 @@
+package ledger
+
+import "crypto/sha256"
+
+// InvoiceKey is a 16-byte hash of merchant and invoice: what an index on
+// invoices holds in place of their text.
+type InvoiceKey [16]byte
+
+// NewInvoiceKey hashes merchant and invoice.
+func NewInvoiceKey(m MerchantID, invoice string) InvoiceKey {
+	e := encoder{}
+	e.bytes(m[:])
+	e.text(invoice)
+	sum := sha256.Sum256(e)
+	return InvoiceKey(sum[:16])
+}
+
+// InvoiceKey is the key of the operation's invoice, and whether it has one.
+func (r Request) InvoiceKey() (InvoiceKey, bool) {
+	if r.Invoice == "" {
+		return InvoiceKey{}, false
+	}
+	return NewInvoiceKey(r.Merchant, r.Invoice), true
+}
+
+// WalletInvoice is what is charged at most once: one merchant's invoice on one
+// wallet.
+type WalletInvoice struct {
+	Wallet  WalletID
+	Invoice InvoiceKey
+}

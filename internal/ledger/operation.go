@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// Status is how far an operation has come.
+type Status string
+
+// The statuses of an operation. Pending is never stored: it is what an operation
+// is that has no outcome yet.
+const (
+	StatusPending  Status = "pending"
+	StatusAccepted Status = "accepted"
+	StatusFailed   Status = "failed"
+)
+
+// Place is where a record lies in its partition: the number of the log (1, 2,
+// ...) and the offset. The zero value means that the operation was direct.
+type Place struct {
+	Log    int32
+	Offset int64
+}
+
+// IsZero reports whether the operation came without a record.
+func (p Place) IsZero() bool { return p.Log == 0 }
+
+// Operation is what was asked of a wallet and what came of it: one row of the
+// history, never changed.
+type Operation struct {
+	Request
+	Place        Place
+	Fingerprint  Fingerprint
+	Reason       Reason       // empty: accepted
+	DuplicateOf  OperationID  // of a duplicate_invoice: the accepted charge
+	Sequence     int64        // 1, 2, 3 ... in its wallet; 0: the wallet does not know of it
+	BalanceAfter int64        // minor units; only where Sequence is not 0
+	StatusAfter  WalletStatus // only where Sequence is not 0
+	DecidedAt    time.Time
+	Digest       Digest
+}
+
+// Status is accepted or failed: an Operation always has an outcome.
+func (o Operation) Status() Status {
+	if o.Reason == "" {
+		return StatusAccepted
+	}
+	return StatusFailed
+}
+
+// Movement is what an accepted operation does to an account besides the wallet.
+// It is zero where no money moves.
+func (o Operation) Movement() Movement {
+	if o.Reason != "" {
+		return Movement{}
+	}
+	switch o.Kind {
+	case KindCharge:
+		return Movement{Account: o.Merchant.Account(), Currency: o.Currency, Amount: o.Amount}
+	case KindTopUp:
+		return Movement{Account: FundingAccount(), Currency: o.Currency, Amount: -o.Amount}
+	case KindOpen, KindFreeze, KindUnfreeze, KindClose:
+	}
+	return Movement{}
+}
+
+// Fingerprint is a hash of what a request says apart from its identity and its
+// times. One ID with two fingerprints is a conflict.
+type Fingerprint [32]byte
+
+// Fingerprint hashes the request. Times are left out: a retry may carry others.
+func (r Request) Fingerprint() Fingerprint {
+	e := encoder{}
+	e.text("monedero fingerprint 1")
+	e.text(string(r.Kind))
+	e.bytes(r.Wallet[:])
+	e.bytes(r.Merchant[:])
+	e.bytes(r.Client[:])
+	e.int(r.Amount)
+	e.text(string(r.Currency))
+	e.text(r.Invoice)
+	e.text(r.Description)
+	e.text(string(r.Metadata))
+	return sha256.Sum256(e)
+}
+
+// RefusedFingerprint is the fingerprint of a record that could not be read as a
+// request: a hash of its bytes.
+func RefusedFingerprint(value []byte) Fingerprint {
+	e := encoder{}
+	e.text("monedero refused 1")
+	e.bytes(value)
+	return sha256.Sum256(e)
+}
+
+// Digest seals an operation and, through the one before it, the whole history
+// of its wallet.
+type Digest [32]byte
+
+// Seal computes the operation's digest over every field of it and the digest of
+// the wallet's previous operation: zero for the first, and for an operation
+// without a sequence. Times count in microseconds. The encoding is versioned;
+// a change of it needs a new version.
+func (o Operation) Seal(previous Digest) Digest {
+	e := encoder{}
+	e.text("monedero operation 1")
+	e.bytes(previous[:])
+	e.bytes(o.ID[:])
+	e.text(string(o.Kind))
+	e.bytes(o.Wallet[:])
+	e.bytes(o.Merchant[:])
+	e.bytes(o.Client[:])
+	e.int(o.Amount)
+	e.text(string(o.Currency))
+	e.text(o.Invoice)
+	e.text(o.Description)
+	e.text(string(o.Metadata))
+	e.text(o.IdempotencyKey)
+	e.time(o.ApplyBefore)
+	e.time(o.ReceivedAt)
+	e.int(int64(o.Place.Log))
+	e.int(o.Place.Offset)
+	e.bytes(o.Fingerprint[:])
+	e.text(string(o.Reason))
+	e.bytes(o.DuplicateOf[:])
+	e.int(o.Sequence)
+	e.int(o.BalanceAfter)
+	e.text(string(o.StatusAfter))
+	e.time(o.DecidedAt)
+	return sha256.Sum256(e)
+}
+
+// encoder writes fields so that no two lists of fields have the same bytes:
+// text with its length before it, numbers in eight bytes.
+type encoder []byte
+
+func (e *encoder) text(s string) {
+	*e = binary.BigEndian.AppendUint32(*e, uint32(len(s)))
+	*e = append(*e, s...)
+}
+
+func (e *encoder) bytes(b []byte) {
+	*e = binary.BigEndian.AppendUint32(*e, uint32(len(b)))
+	*e = append(*e, b...)
+}
+
+func (e *encoder) int(v int64) {
+	*e = binary.BigEndian.AppendUint64(*e, uint64(v))
+}
+
+// time writes microseconds since 1970, and the smallest number for no time.
+func (e *encoder) time(t time.Time) {
+	if t.IsZero() {
+		e.int(-1 << 63)
+		return
+	}
+	e.int(t.UnixMicro())
+}

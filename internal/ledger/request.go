@@ -1,0 +1,157 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxAmount is the largest amount and the largest balance: what a JSON number
+// carries exactly.
+const MaxAmount int64 = 1<<53 - 1
+
+// The limits of text, in characters, and of metadata, in entries.
+const (
+	MaxKeyLength           = 255
+	MaxInvoiceLength       = 128
+	MaxDescriptionLength   = 500
+	MaxMetadataEntries     = 20
+	MaxMetadataKeyLength   = 40
+	MaxMetadataValueLength = 500
+)
+
+// Request is what somebody asks of a wallet.
+type Request struct {
+	ID             OperationID
+	Kind           Kind
+	Wallet         WalletID
+	Merchant       MerchantID // zero: asked by the operator
+	Client         ClientID   // of an open: who is to own the wallet
+	Amount         int64      // minor units; zero where the kind moves no money
+	Currency       Currency
+	Invoice        string
+	Description    string
+	Metadata       Metadata
+	IdempotencyKey string
+	ApplyBefore    time.Time // zero: no limit
+	ReceivedAt     time.Time
+}
+
+// Identity is what makes the request's ID. A direct operation without an
+// idempotency key has none: its ID is random.
+func (r Request) Identity() Identity {
+	i := Identity{Kind: r.Kind, Merchant: r.Merchant, Wallet: r.Wallet, Source: SourceKey, Value: r.IdempotencyKey}
+	if r.IdempotencyKey == "" {
+		i.Source, i.Value = SourceInvoice, r.Invoice
+	}
+	return i
+}
+
+// Fault is one thing wrong with a request. It names the field and never echoes
+// its value.
+type Fault struct {
+	Field   string // as on the wire: amount, metadata.color
+	Message string
+}
+
+// Faults lists everything that makes the request impossible to decide, in the
+// order of the fields. The topic is an input like any other: what HTTP refuses
+// is refused here too.
+func (r Request) Faults() []Fault {
+	f := faults{}
+	if !r.Kind.Known() {
+		f.add("kind", "is not a kind of operation")
+	}
+	if r.Wallet.IsZero() {
+		f.add("wallet_id", "is required")
+	}
+	if (r.Kind == KindCharge) == r.Merchant.IsZero() {
+		f.add("merchant_id", "belongs to a charge, and to nothing else")
+	}
+	if (r.Kind == KindOpen) == r.Client.IsZero() {
+		f.add("client_id", "belongs to an open, and to nothing else")
+	}
+	if r.Kind.MovesMoney() {
+		if r.Amount < 1 || r.Amount > MaxAmount {
+			f.add("amount", fmt.Sprintf("must be from 1 to %d minor units", MaxAmount))
+		}
+	} else if r.Amount != 0 {
+		f.add("amount", "does not belong to this kind of operation")
+	}
+	if r.Kind.MovesMoney() || r.Kind == KindOpen {
+		if !r.Currency.Known() {
+			f.add("currency", "must be an ISO 4217 code in capitals")
+		}
+	} else if r.Currency != "" {
+		f.add("currency", "does not belong to this kind of operation")
+	}
+	if r.Invoice != "" && r.Kind != KindCharge {
+		f.add("invoice", "belongs to a charge, and to nothing else")
+	}
+	f.text("invoice", r.Invoice, MaxInvoiceLength)
+	f.text("description", r.Description, MaxDescriptionLength)
+	f.metadata(r.Metadata)
+	f.text("idempotency_key", r.IdempotencyKey, MaxKeyLength)
+	if r.IdempotencyKey == "" && r.Kind.Queued() && r.Invoice == "" {
+		f.add("idempotency_key", "is required, or for a charge an invoice")
+	}
+	f.time("apply_before", r.ApplyBefore)
+	f.time("received_at", r.ReceivedAt)
+	return f
+}
+
+type faults []Fault
+
+func (f *faults) add(field, message string) {
+	*f = append(*f, Fault{Field: field, Message: message})
+}
+
+func (f *faults) text(field, value string, limit int) {
+	switch {
+	case !utf8.ValidString(value):
+		f.add(field, "must be UTF-8")
+	case utf8.RuneCountInString(value) > limit:
+		f.add(field, fmt.Sprintf("must not be longer than %d characters", limit))
+	case hasControl(value):
+		f.add(field, "must not contain control characters")
+	}
+}
+
+func (f *faults) metadata(m Metadata) {
+	entries, err := m.Map()
+	if err != nil {
+		f.add("metadata", "must be a flat object of strings in canonical form")
+		return
+	}
+	if len(entries) > MaxMetadataEntries {
+		f.add("metadata", fmt.Sprintf("must not have more than %d entries", MaxMetadataEntries))
+	}
+	for _, key := range sortedKeys(entries) {
+		// A key that is itself at fault must not be echoed as the field's name.
+		before := len(*f)
+		if key == "" {
+			f.add("metadata", "must not have an empty key")
+		}
+		f.text("metadata", key, MaxMetadataKeyLength)
+		if len(*f) == before {
+			f.text("metadata."+key, entries[key], MaxMetadataValueLength)
+		}
+	}
+}
+
+// time refuses what RFC 3339 cannot carry.
+func (f *faults) time(field string, t time.Time) {
+	if !t.IsZero() && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
+		f.add(field, "must lie in the years 1 to 9999")
+	}
+}
+
+func hasControl(text string) bool {
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			return true
+		}
+	}
+	return false
+}

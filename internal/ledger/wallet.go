@@ -1,0 +1,48 @@
+package ledger
+
+// WalletStatus says what may be done with a wallet.
+type WalletStatus string
+
+// The statuses of a wallet.
+const (
+	WalletActive WalletStatus = "active"
+	WalletFrozen WalletStatus = "frozen"
+	WalletClosed WalletStatus = "closed"
+)
+
+// Wallet is prepaid money of one client in one currency, as its last operation
+// left it.
+type Wallet struct {
+	ID          WalletID
+	Client      ClientID
+	Currency    Currency
+	Status      WalletStatus
+	Balance     int64 // minor units; never below -CreditLimit nor above MaxAmount
+	CreditLimit int64 // minor units
+	Sequence    int64 // of the last operation
+	Digest      Digest
+}
+
+// Merchant is what the rules need to know of a merchant.
+type Merchant struct {
+	Owner     ClientID // zero: no client of ours owns it
+	Suspended bool
+}
+
+// AccountID names what accepted money moves to or from besides wallets: a
+// merchant's settlement balance, or the funding account.
+type AccountID [16]byte
+
+// FundingAccount is where top-ups come from: its balance is minus all money that
+// ever came in, so that the sum over all accounts is zero.
+func FundingAccount() AccountID { return AccountID{} }
+
+// Account is the merchant's settlement account.
+func (id MerchantID) Account() AccountID { return AccountID(id) }
+
+// Movement is a change of an account's balance in minor units.
+type Movement struct {
+	Account  AccountID
+	Currency Currency
+	Amount   int64
+}

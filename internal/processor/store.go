@@ -1,0 +1,99 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// Claim is the right to settle a partition. It holds until somebody claims the
+// partition again; then the epoch has moved on and nothing under the old one
+// commits.
+type Claim struct {
+	Topic      string
+	Partition  int
+	Partitions int    // of the topic, as the database knows it
+	ClusterID  string // of the Kafka cluster, as the database knows it
+	Log        int32
+	Epoch      int64
+	NextOffset int64       // the first offset that is not settled
+	LastRecord *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
+}
+
+// Claimer hands out claims. A subscriber whose positions live in a database
+// claims a partition when it is assigned, and again after a fence or a halt.
+type Claimer interface {
+	// Claim raises the partition's epoch and fences off every earlier owner. It
+	// waits for a settle that is committing. It fails with ErrNoProgress where
+	// the partition has no progress row; it never makes one.
+	Claim(ctx context.Context, topic string, partition int) (Claim, error)
+}
+
+// Item is one record and what it was taken for: a request to decide, a refusal
+// to record beside its dead letter, or (both nil) only a dead letter.
+type Item struct {
+	Record  Record
+	Request *ledger.Request
+	Refusal *ledger.Refusal
+	Fault   string // why it is a dead letter; a sentence for the operator
+}
+
+// Slice is a part of a batch that is settled in one transaction. Its items lie
+// in offset order within From and To; To is excluded.
+type Slice struct {
+	From, To int64
+	Items    []Item
+}
+
+// Tally counts what became of the offsets of a slice; the five counts add up to
+// To - From.
+type Tally struct {
+	Settled    int // new operations, refusals included
+	Duplicates int
+	Conflicts  int
+	Dead       int // dead letters that are no operation
+	Gaps       int // offsets without a record
+	Outcomes   map[Outcome]int
+}
+
+// Outcome is what the counts of operations are labelled with.
+type Outcome struct {
+	Kind   ledger.Kind
+	Reason ledger.Reason
+}
+
+// Store settles.
+type Store interface {
+	// Settle decides the slice and records its outcomes together with the
+	// progress, in one transaction: all of it is durable when Settle returns
+	// nil, and nothing of it when it fails with one of
+	//
+	//   - ErrFenced: the claim is no longer ours
+	//   - *MovedError: the progress is already beyond From under this claim: an
+	//     earlier commit of ours whose answer was lost
+	//   - ErrProgress: the progress is neither at From nor where we left it
+	//   - ErrData: one of the items cannot be decided, encoded or stored
+	//   - ErrIntegrity: the database found our own rules broken
+	//
+	// Every other error is trouble of the machinery: whether it committed is
+	// unknown, and the same call again finds out.
+	Settle(ctx context.Context, c Claim, s Slice) (Tally, error)
+}
+
+// The errors of [Store] and [Claimer] that decide what happens next.
+var (
+	ErrFenced     = errors.New("the partition was claimed by another owner")
+	ErrNoProgress = errors.New("the partition has no progress row")
+	ErrProgress   = errors.New("the progress is not where its owner left it")
+	ErrData       = errors.New("the data was refused")
+	ErrIntegrity  = errors.New("the data broke a rule of the database")
+)
+
+// MovedError says how far an earlier commit of ours got.
+type MovedError struct{ NextOffset int64 }
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("already settled up to offset %d", e.NextOffset)
+}
