@@ -1,0 +1,81 @@
+package processor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// classifier tells what each record is. It trusts no ID and no partition: it
+// computes both again.
+type classifier struct {
+	decode Decode
+	minter *ledger.Minter
+}
+
+// errVersion halts a partition: a newer processor has to decide the record.
+type errVersion struct {
+	offset  int64
+	version int
+}
+
+func (e errVersion) Error() string {
+	return fmt.Sprintf("the record at offset %d is in version %d of the wire format, this build knows up to %d",
+		e.offset, e.version, Version)
+}
+
+// classify reads one record. An error means that the record is ours and not for
+// this build to decide.
+func (c classifier) classify(r Record, claim Claim) (Item, error) {
+	dead := func(format string, args ...any) (Item, error) {
+		return Item{Record: r, Fault: fmt.Sprintf(format, args...)}, nil
+	}
+	d, err := c.decode(r)
+	if err != nil {
+		return dead("not a record of ours: %v", err)
+	}
+	if p := d.Identity.Wallet.Partition(claim.Partitions); p != claim.Partition {
+		return dead("in partition %d, but its wallet belongs to partition %d", claim.Partition, p)
+	}
+	if c.minter.OperationID(d.Identity) != d.ID {
+		return dead("its operation ID does not follow from what it says")
+	}
+	if d.Version > Version {
+		return Item{}, errVersion{offset: r.Offset, version: d.Version}
+	}
+	if d.Fault != nil {
+		return refuse(Item{Record: r}, d.Fault, ledger.Refusal{
+			ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
+			Fingerprint: ledger.RefusedFingerprint(r.Value), ReceivedAt: recordTime(r),
+		}), nil
+	}
+	return Item{Record: r, Request: &d.Request}, nil
+}
+
+// refuseRequest turns a request that could not be decided or stored into a
+// refusal.
+func refuseRequest(i Item, cause error) Item {
+	q := i.Request
+	return refuse(i, cause, ledger.Refusal{
+		ID: q.ID, Kind: q.Kind, Wallet: q.Wallet, Merchant: q.Merchant,
+		Fingerprint: q.Fingerprint(), ReceivedAt: recordTime(i.Record),
+	})
+}
+
+func refuse(i Item, cause error, x ledger.Refusal) Item {
+	if !x.Kind.Known() {
+		x.Kind = ""
+	}
+	return Item{Record: i.Record, Refusal: &x, Fault: strings.ToValidUTF8(cause.Error(), "?")}
+}
+
+// recordTime is when the record came in, unless its producer made that up: a
+// time that no calendar here can hold counts as none.
+func recordTime(r Record) time.Time {
+	if y := r.Time.UTC().Year(); y < 1970 || y > 9999 {
+		return time.Time{}
+	}
+	return r.Time
+}

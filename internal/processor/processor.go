@@ -1,0 +1,88 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+)
+
+// Processor runs a settler over the batches of a subscriber.
+type Processor struct {
+	topic        string
+	subscriber   message.Subscriber
+	settler      *Settler
+	drainTimeout time.Duration
+	log          *slog.Logger
+}
+
+// New makes a processor of the topic. The subscriber's messages carry batches
+// (see [BatchFrom]). When the processor is asked to stop, a batch in hand has
+// drainTimeout to finish.
+func New(topic string, subscriber message.Subscriber, settler *Settler, drainTimeout time.Duration, log *slog.Logger) *Processor {
+	return &Processor{topic: topic, subscriber: subscriber, settler: settler, drainTimeout: drainTimeout, log: log}
+}
+
+// Run settles until ctx is cancelled: then it takes no new batch, finishes the
+// ones in hand, leaves the consumer group and returns nil.
+func (p *Processor) Run(ctx context.Context) error {
+	// The router says at info what is of interest only to its own developers.
+	logger := watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: p.drainTimeout}, logger)
+	if err != nil {
+		return fmt.Errorf("make router: %w", err)
+	}
+	router.AddMiddleware(middleware.Recoverer)
+	router.AddConsumerHandler("settle", p.topic, p.subscriber, p.handle)
+	err = router.Run(ctx)
+	if err != nil {
+		err = fmt.Errorf("run router: %w", err)
+	}
+	if closeErr := p.subscriber.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("leave the group: %w", closeErr))
+	}
+	if err == nil && ctx.Err() == nil {
+		err = errors.New("the subscription ended by itself")
+	}
+	return err
+}
+
+var errNoBatch = errors.New("the message carries no batch")
+
+// handle settles one message's batch. Its error becomes a Nack, and the same
+// batch comes again.
+func (p *Processor) handle(msg *message.Message) error {
+	b := BatchFrom(msg.Context())
+	if b == nil {
+		return errNoBatch
+	}
+	ctx, cancel := p.workContext(msg.Context())
+	defer cancel()
+	if err := p.settler.Settle(ctx, b); err != nil {
+		return err
+	}
+	// The outcomes are on record. A crash before the acknowledgement that follows
+	// replays the batch, and the progress makes that harmless.
+	p.log.LogAttrs(ctx, slog.LevelDebug, "batch settled", slog.Int("partition", b.Claim.Partition),
+		slog.Int64("offset", b.From), slog.Int64("next_offset", b.To), slog.Int("records", len(b.Records)))
+	return nil
+}
+
+// workContext outlives a request to stop by drainTimeout: to stop between
+// batches is free, to stop within one costs a replay.
+func (p *Processor) workContext(stop context.Context) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(stop))
+	release := context.AfterFunc(stop, func() {
+		timer := time.AfterFunc(p.drainTimeout, cancel)
+		context.AfterFunc(work, func() { timer.Stop() })
+	})
+	return work, func() {
+		release()
+		cancel()
+	}
+}
