@@ -22,8 +22,8 @@ type floods struct {
 }
 
 type flood struct {
-	recent []time.Time
-	// halted is the offset at which the flood was found. It stays a flood until
+	recent []time.Time // at most FloodLimit + 1
+	// halted is the offset behind the one too many, or -1. It stays a flood until
 	// the progress stands elsewhere, which only a person brings about.
 	halted int64
 }
@@ -32,34 +32,54 @@ type flood struct {
 type errFlood struct{ offset int64 }
 
 func (e errFlood) Error() string {
-	return fmt.Sprintf("more than %d processing errors within %v, the last at offset %d", FloodLimit, FloodWindow, e.offset)
+	return fmt.Sprintf("more than %d processing errors within %v, up to offset %d", FloodLimit, FloodWindow, e.offset)
 }
 
 func newFloods(now func() time.Time) *floods {
 	return &floods{now: now, partitions: map[int]*flood{}}
 }
 
-// resume forgets a flood when the partition goes on elsewhere than where the
-// flood halted it, and reports it otherwise.
+// resume fails while the partition stands where a flood halted it.
 func (f *floods) resume(partition int, from int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.partitions[partition]
-	switch {
-	case p == nil || p.halted < 0:
+	p := f.of(partition)
+	switch p.halted {
+	case -1:
 		return nil
-	case p.halted == from:
+	case from:
 		return errFlood{offset: from}
 	}
 	delete(f.partitions, partition)
 	return nil
 }
 
-// admit makes room for one more processing error at the offset, or finds that
-// it would be one too many.
-func (f *floods) admit(partition int, offset int64) error {
+// room is how many processing errors the partition's next transaction may
+// record: up to the one too many, at least one.
+func (f *floods) room(partition int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return FloodLimit + 1 - len(f.of(partition).recent)
+}
+
+// add counts n processing errors recorded below the offset, and fails when they
+// make a flood.
+func (f *floods) add(partition, n int, offset int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.of(partition)
+	for range n {
+		p.recent = append(p.recent, f.now())
+	}
+	if len(p.recent) > FloodLimit {
+		p.halted = offset
+		return errFlood{offset: offset}
+	}
+	return nil
+}
+
+// of is the partition's flood without what is older than the window.
+func (f *floods) of(partition int) *flood {
 	p := f.partitions[partition]
 	if p == nil {
 		p = &flood{halted: -1}
@@ -69,10 +89,5 @@ func (f *floods) admit(partition int, offset int64) error {
 	for len(p.recent) > 0 && now.Sub(p.recent[0]) >= FloodWindow {
 		p.recent = p.recent[1:]
 	}
-	if len(p.recent) >= FloodLimit {
-		p.halted = offset
-		return errFlood{offset: offset}
-	}
-	p.recent = append(p.recent, now)
-	return nil
+	return p
 }

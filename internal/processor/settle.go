@@ -51,29 +51,43 @@ func (s *Settler) Settle(ctx context.Context, b *Batch) error {
 	return fmt.Errorf("settle partition %d from offset %d: %w", b.Claim.Partition, b.From, err)
 }
 
+// settle cuts the batch into slices: one as a rule, more where so many records
+// are refused that they may be a flood, and an end before a record that only a
+// newer build can decide.
 func (s *Settler) settle(ctx context.Context, b *Batch) error {
 	if err := s.floods.resume(b.Claim.Partition, b.From); err != nil {
 		return err
 	}
-	whole := Slice{From: b.From, To: b.To, Items: make([]Item, 0, len(b.Records))}
-	var stop error
+	slice := Slice{From: b.From, Items: make([]Item, 0, len(b.Records))}
+	refusals := 0
+	upTo := func(end int64) error {
+		slice.To = end
+		if slice.To == slice.From {
+			return nil
+		}
+		err := s.settleSlice(ctx, b.Claim, slice)
+		slice, refusals = Slice{From: end}, 0
+		return err
+	}
 	for _, r := range b.Records {
-		item, err := s.classifier.classify(r, b.Claim)
-		if err == nil && item.Refusal != nil {
-			err = s.floods.admit(b.Claim.Partition, r.Offset)
+		item, stop := s.classifier.classify(r, b.Claim)
+		if stop != nil {
+			if err := upTo(r.Offset); err != nil {
+				return err
+			}
+			return stop
 		}
-		if err != nil {
-			whole.To, stop = r.Offset, err
-			break
+		slice.Items = append(slice.Items, item)
+		if item.Refusal != nil {
+			refusals++
 		}
-		whole.Items = append(whole.Items, item)
+		if refusals == s.floods.room(b.Claim.Partition) {
+			if err := upTo(r.Offset + 1); err != nil {
+				return err
+			}
+		}
 	}
-	if whole.To > whole.From {
-		if err := s.settleSlice(ctx, b.Claim, whole); err != nil {
-			return err
-		}
-	}
-	return stop
+	return upTo(b.To)
 }
 
 // settleSlice settles the slice, and finds the one item that cannot be by
@@ -85,7 +99,7 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 	switch {
 	case err == nil:
 		s.metrics.settled(tally, s.now().Sub(started))
-		return nil
+		return s.floods.add(c.Partition, tally.processingErrors(), slice.To)
 	case errors.As(err, &moved):
 		if moved.NextOffset >= slice.To {
 			return nil
@@ -110,9 +124,6 @@ func (s *Settler) settleOffender(ctx context.Context, c Claim, slice Slice, caus
 		return fmt.Errorf("offset %d: %w", slice.From, errors.Join(errOffender, cause))
 	}
 	item := slice.Items[0]
-	if err := s.floods.admit(c.Partition, item.Record.Offset); err != nil {
-		return err
-	}
 	s.log.LogAttrs(ctx, slog.LevelWarn, "operation refused by the database",
 		slog.String("operation_id", item.Request.ID.String()), slog.Int("partition", c.Partition),
 		slog.Int64("offset", item.Record.Offset), slog.Any("err", cause))
@@ -130,6 +141,17 @@ func haltsPartition(err error) bool {
 	var flood errFlood
 	return errors.Is(err, ErrProgress) || errors.Is(err, ErrNoProgress) || errors.Is(err, errOffender) ||
 		errors.As(err, &version) || errors.As(err, &flood)
+}
+
+// processingErrors is how many of the new outcomes are processing errors.
+func (t Tally) processingErrors() int {
+	n := 0
+	for o, count := range t.Outcomes {
+		if o.Reason == ledger.ReasonProcessingError {
+			n += count
+		}
+	}
+	return n
 }
 
 // behind is what is left of the slice once everything below next is settled.
