@@ -69,12 +69,12 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	}
 	w, exists := b.known.Wallets[r.Wallet]
 	if r.Kind == KindOpen && !exists {
-		w, exists = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}, true
+		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
 	}
 	op.Reason = b.judge(r, w, exists)
 	switch op.Reason {
 	case "":
-		w = w.apply(r)
+		w, exists = w.apply(r), true
 		b.accept(op)
 	case ReasonDuplicateInvoice:
 		op.DuplicateOf = b.known.Invoices[walletInvoice(r)]
@@ -163,7 +163,7 @@ func (b *Book) judge(r Request, w Wallet, exists bool) Reason {
 	if !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore) {
 		return ReasonExpired
 	}
-	if !exists {
+	if !exists && r.Kind != KindOpen {
 		return ReasonWalletNotFound
 	}
 	if r.Kind == KindCharge {
