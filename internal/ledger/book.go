@@ -188,7 +188,7 @@ func (b *Book) judge(r Request, w Wallet, exists bool) Reason {
 		if _, charged := b.known.Invoices[walletInvoice(r)]; charged && r.Invoice != "" {
 			return ReasonDuplicateInvoice
 		}
-		if w.Balance+w.CreditLimit < r.Amount {
+		if w.Balance < r.Amount-w.CreditLimit { // written so that no limit overflows
 			return ReasonInsufficientFunds
 		}
 	case KindTopUp:
