@@ -1,0 +1,87 @@
+# What people and CI run. `make help` lists every target.
+
+GO ?= go
+BIN := bin
+TOOLS := .tools
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOFUMPT_VERSION := v0.12.0
+GOVULNCHECK_VERSION := v1.9.0
+
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+# Static binaries: they run in an image that holds nothing else.
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath
+
+# Passed on to go test, as in: make test TEST="-run Settle ./internal/postgres"
+TEST ?= ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the three binaries into bin/
+	$(BUILD) -o $(BIN)/ ./cmd/...
+
+.PHONY: test
+test: ## Run the tests
+	$(GO) test $(TEST)
+
+.PHONY: race
+race: ## Run the tests under the race detector, in shuffled order
+	$(GO) test -race -shuffle=on $(TEST)
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## Check the format; print what differs
+	@differs="$$($(GOFUMPT) -l .)"; \
+	if [ -n "$$differs" ]; then printf 'not formatted (make fmt-fix):\n%s\n' "$$differs"; exit 1; fi
+
+.PHONY: fmt-fix
+fmt-fix: $(GOFUMPT) ## Format the code
+	$(GOFUMPT) -w .
+
+.PHONY: vet
+vet: ## Run go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml
+	$(GOLANGCI_LINT) run
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities (asks vuln.go.dev)
+	$(GOVULNCHECK) ./...
+
+.PHONY: demo
+demo: ## Run the demo until Ctrl-C
+	$(GO) run ./cmd/monedero demo
+
+.PHONY: devstack
+devstack: ## Start only Postgres and Kafka, for services run by hand
+	$(GO) run ./cmd/monedero devstack
+
+.PHONY: clean
+clean: ## Remove what was built, and the tools
+	rm -rf $(BIN) $(TOOLS)
+
+# install puts one pinned tool into $(TOOLS) under a name that holds its
+# version, so that a new pin installs anew. It needs the Go module proxy alone.
+define install
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(CURDIR)/$(TOOLS) $(GO) install $(1)@$(2)
+	@mv $(TOOLS)/$(notdir $(1)) $@
+endef
+
+$(GOLANGCI_LINT):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION))
+
+$(GOFUMPT):
+	$(call install,mvdan.cc/gofumpt,$(GOFUMPT_VERSION))
+
+$(GOVULNCHECK):
+	$(call install,golang.org/x/vuln/cmd/govulncheck,$(GOVULNCHECK_VERSION))
