@@ -65,6 +65,9 @@ demo: ## Run the demo until Ctrl-C
 devstack: ## Start only Postgres and Kafka, for services run by hand
 	$(GO) run ./cmd/monedero devstack
 
+.PHONY: tools
+tools: $(GOFUMPT) $(GOLANGCI_LINT) $(GOVULNCHECK) ## Install the tools at their pinned versions into .tools/
+
 .PHONY: clean
 clean: ## Remove what was built, and the tools
 	rm -rf $(BIN) $(TOOLS)
