@@ -56,10 +56,10 @@ type Fault struct {
 }
 
 // Faults lists everything that makes the request impossible to decide, in the
-// order of the fields. The topic is an input like any other: what HTTP refuses
+// order of the fields; nil if there is nothing. The topic is an input like any other: what HTTP refuses
 // is refused here too.
 func (r Request) Faults() []Fault {
-	f := faults{}
+	var f faults
 	if !r.Kind.Known() {
 		f.add("kind", "is not a kind of operation")
 	}
@@ -93,7 +93,7 @@ func (r Request) Faults() []Fault {
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
 	f.text("idempotency_key", r.IdempotencyKey, MaxKeyLength)
-	if r.IdempotencyKey == "" && r.Kind.Queued() && r.Invoice == "" {
+	if r.IdempotencyKey == "" && r.Kind.Queued() && (r.Invoice == "" || r.Kind != KindCharge) {
 		f.add("idempotency_key", "is required, or for a charge an invoice")
 	}
 	f.time("apply_before", r.ApplyBefore)
@@ -108,12 +108,13 @@ func (f *faults) add(field, message string) {
 }
 
 func (f *faults) text(field, value string, limit int) {
-	switch {
-	case !utf8.ValidString(value):
+	if !utf8.ValidString(value) {
 		f.add(field, "must be UTF-8")
-	case utf8.RuneCountInString(value) > limit:
+	}
+	if utf8.RuneCountInString(value) > limit {
 		f.add(field, fmt.Sprintf("must not be longer than %d characters", limit))
-	case hasControl(value):
+	}
+	if hasControl(value) {
 		f.add(field, "must not contain control characters")
 	}
 }
@@ -128,22 +129,24 @@ func (f *faults) metadata(m Metadata) {
 		f.add("metadata", fmt.Sprintf("must not have more than %d entries", MaxMetadataEntries))
 	}
 	for _, key := range sortedKeys(entries) {
-		// A key that is itself at fault must not be echoed as the field's name.
 		before := len(*f)
 		if key == "" {
 			f.add("metadata", "must not have an empty key")
 		}
 		f.text("metadata", key, MaxMetadataKeyLength)
-		if len(*f) == before {
-			f.text("metadata."+key, entries[key], MaxMetadataValueLength)
+		field := "metadata." + key
+		if len(*f) > before {
+			field = "metadata" // a key that is itself at fault must not be echoed
 		}
+		f.text(field, entries[key], MaxMetadataValueLength)
 	}
 }
 
-// time refuses what RFC 3339 cannot carry.
+// time refuses what RFC 3339 cannot carry, and what comes so near to the zero
+// time that it would mean "none" once it is cut to microseconds.
 func (f *faults) time(field string, t time.Time) {
-	if !t.IsZero() && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
-		f.add(field, "must lie in the years 1 to 9999")
+	if !t.IsZero() && (t.UTC().Year() < 1970 || t.UTC().Year() > 9999) {
+		f.add(field, "must lie in the years 1970 to 9999")
 	}
 }
 

@@ -1,0 +1,258 @@
+package ledger_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// secretText stands for what a caller sent: no fault may repeat it.
+const secretText = "sesame"
+
+func validCharge() ledger.Request {
+	return ledger.Request{
+		ID: ledger.OperationID{1}, Kind: ledger.KindCharge, Wallet: ledger.WalletID{1}, Merchant: ledger.MerchantID{1},
+		Amount: 1250, Currency: "EUR", Invoice: "INV-1001", Description: "Coffee, two cups", IdempotencyKey: "k-1",
+		Metadata:    ledger.NewMetadata(map[string]string{"color": "red"}),
+		ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), ReceivedAt: time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC),
+	}
+}
+
+// validRequests is one request of each kind that may be decided.
+func validRequests() map[ledger.Kind]ledger.Request {
+	id, w := ledger.OperationID{1}, ledger.WalletID{1}
+	return map[ledger.Kind]ledger.Request{
+		ledger.KindOpen:     {ID: id, Wallet: w, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
+		ledger.KindTopUp:    {ID: id, Wallet: w, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
+		ledger.KindCharge:   validCharge(),
+		ledger.KindFreeze:   {ID: id, Wallet: w, Kind: ledger.KindFreeze},
+		ledger.KindUnfreeze: {ID: id, Wallet: w, Kind: ledger.KindUnfreeze},
+		ledger.KindClose:    {ID: id, Wallet: w, Kind: ledger.KindClose, IdempotencyKey: "k"},
+	}
+}
+
+func TestFaultsNoneInValidRequests(t *testing.T) {
+	t.Parallel()
+	valid := validRequests()
+	for _, kind := range ledger.Kinds() {
+		r, ok := valid[kind]
+		if !ok {
+			t.Errorf("no valid %s to test", kind)
+		}
+		if f := r.Faults(); f != nil {
+			t.Errorf("%s: %v", kind, f)
+		}
+	}
+	byInvoice := validCharge()
+	byInvoice.IdempotencyKey = ""
+	if f := byInvoice.Faults(); f != nil {
+		t.Errorf("a charge under its invoice alone: %v", f)
+	}
+	byKey := validCharge()
+	byKey.Invoice = ""
+	if f := byKey.Faults(); f != nil {
+		t.Errorf("a charge under its key alone: %v", f)
+	}
+}
+
+// One row per fault. Each starts from a request without one.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	const (
+		charge   = ledger.KindCharge
+		topUp    = ledger.KindTopUp
+		open     = ledger.KindOpen
+		freeze   = ledger.KindFreeze
+		tooLong  = "must not be longer than %d characters"
+		control  = "must not contain control characters"
+		notUTF8  = "must be UTF-8"
+		noAmount = "must be from 1 to 9007199254740991 minor units"
+		years    = "must lie in the years 1970 to 9999"
+		flat     = "must be a flat object of strings in canonical form"
+		noKey    = "is required, or for a charge an invoice"
+	)
+	for _, row := range []struct {
+		kind    ledger.Kind
+		fault   func(*ledger.Request)
+		field   string
+		message string
+	}{
+		{freeze, func(r *ledger.Request) { r.Kind = "" }, "kind", "is not a kind of operation"},
+		{freeze, func(r *ledger.Request) { r.Kind = "Freeze" }, "kind", "is not a kind of operation"},
+		{charge, func(r *ledger.Request) { r.Wallet = ledger.WalletID{} }, "wallet_id", "is required"},
+		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "belongs to a charge, and to nothing else"},
+		{topUp, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{1} }, "merchant_id", "belongs to a charge, and to nothing else"},
+		{open, func(r *ledger.Request) { r.Client = ledger.ClientID{} }, "client_id", "belongs to an open, and to nothing else"},
+		{charge, func(r *ledger.Request) { r.Client = ledger.ClientID{1} }, "client_id", "belongs to an open, and to nothing else"},
+		{charge, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount},
+		{charge, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
+		{charge, func(r *ledger.Request) { r.Amount = math.MinInt64 }, "amount", noAmount},
+		{topUp, func(r *ledger.Request) { r.Amount = ledger.MaxAmount + 1 }, "amount", noAmount},
+		{freeze, func(r *ledger.Request) { r.Amount = 1 }, "amount", "does not belong to this kind of operation"},
+		{charge, func(r *ledger.Request) { r.Currency = "" }, "currency", "must be an ISO 4217 code in capitals"},
+		{open, func(r *ledger.Request) { r.Currency = "eur" }, "currency", "must be an ISO 4217 code in capitals"},
+		{freeze, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", "does not belong to this kind of operation"},
+		{topUp, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", "belongs to a charge, and to nothing else"},
+		{charge, func(r *ledger.Request) { r.Invoice = strings.Repeat("x", 129) }, "invoice", fmt.Sprintf(tooLong, 128)},
+		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\x00" }, "invoice", control},
+		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\xff" }, "invoice", notUTF8},
+		{charge, func(r *ledger.Request) { r.Description = strings.Repeat("é", 501) }, "description", fmt.Sprintf(tooLong, 500)},
+		{charge, func(r *ledger.Request) { r.Description = secretText + "\n" }, "description", control},
+		{charge, func(r *ledger.Request) { r.Description = secretText + "\x7f" }, "description", control},
+		{charge, func(r *ledger.Request) { r.Description = secretText + "\u0085" }, "description", control},
+		{charge, func(r *ledger.Request) { r.Description = secretText + "\xed\xa0\x80" }, "description", notUTF8},
+		{charge, func(r *ledger.Request) { r.Metadata = `{"color": "sesame"}` }, "metadata", flat},
+		{charge, func(r *ledger.Request) { r.Metadata = entries(21) }, "metadata", "must not have more than 20 entries"},
+		{charge, func(r *ledger.Request) { r.Metadata = entry("", "red") }, "metadata", "must not have an empty key"},
+		{charge, func(r *ledger.Request) { r.Metadata = entry(strings.Repeat("k", 41), "red") }, "metadata", fmt.Sprintf(tooLong, 40)},
+		{charge, func(r *ledger.Request) { r.Metadata = entry(secretText+"\t", "red") }, "metadata", control},
+		{charge, func(r *ledger.Request) { r.Metadata = entry("color", strings.Repeat("v", 501)) }, "metadata.color", fmt.Sprintf(tooLong, 500)},
+		{charge, func(r *ledger.Request) { r.Metadata = entry("color", secretText+"\u009f") }, "metadata.color", control},
+		{charge, func(r *ledger.Request) { r.IdempotencyKey = strings.Repeat("k", 256) }, "idempotency_key", fmt.Sprintf(tooLong, 255)},
+		{freeze, func(r *ledger.Request) { r.IdempotencyKey = secretText + "\x1b" }, "idempotency_key", control},
+		{topUp, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", noKey},
+		{charge, func(r *ledger.Request) { r.IdempotencyKey, r.Invoice = "", "" }, "idempotency_key", noKey},
+		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Time{}.Add(1) }, "apply_before", years},
+		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Unix(0, -1) }, "apply_before", years},
+		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "apply_before", years},
+		{charge, func(r *ledger.Request) { r.ReceivedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "received_at", years},
+	} {
+		t.Run(row.field+" "+row.message, func(t *testing.T) {
+			t.Parallel()
+			r := validRequests()[row.kind]
+			row.fault(&r)
+			want := []ledger.Fault{{Field: row.field, Message: row.message}}
+			got := r.Faults()
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if strings.Contains(fmt.Sprint(got), secretText) {
+				t.Errorf("the value is echoed: %v", got)
+			}
+		})
+	}
+}
+
+func TestFaultsAtTheEdge(t *testing.T) {
+	t.Parallel()
+	r := validCharge()
+	r.Amount = ledger.MaxAmount
+	r.Invoice = strings.Repeat("ñ", ledger.MaxInvoiceLength)
+	r.Description = strings.Repeat("\U0001F4B6", ledger.MaxDescriptionLength)
+	r.IdempotencyKey = strings.Repeat("k", ledger.MaxKeyLength)
+	r.ApplyBefore = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+	r.ReceivedAt = time.Unix(0, 0)
+	full := map[string]string{}
+	for i := range ledger.MaxMetadataEntries {
+		full[strings.Repeat("k", ledger.MaxMetadataKeyLength-2)+fmt.Sprintf("%02d", i)] = strings.Repeat("\u2028", ledger.MaxMetadataValueLength)
+	}
+	r.Metadata = ledger.NewMetadata(full)
+	if f := r.Faults(); f != nil {
+		t.Errorf("a request that just fits: %v", f)
+	}
+	r.Amount = 1
+	if f := r.Faults(); f != nil {
+		t.Errorf("the least amount: %v", f)
+	}
+}
+
+// Every fault is reported at once, in the order of the fields.
+func TestFaultsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	year := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	many := map[string]string{"": secretText + "\x01", "b\x02": strings.Repeat("v", 501), "c": strings.Repeat("\x03", 501)}
+	for i := range ledger.MaxMetadataEntries {
+		many[fmt.Sprintf("k%02d", i)] = "fine"
+	}
+	r := ledger.Request{
+		Kind: "gift", Merchant: ledger.MerchantID{1}, Client: ledger.ClientID{1}, Amount: 1, Currency: "EUR",
+		Invoice: strings.Repeat("\x00", 129), Description: "\xff\x00" + strings.Repeat("x", 500), Metadata: ledger.NewMetadata(many),
+		IdempotencyKey: "\u0000", ApplyBefore: year, ReceivedAt: year,
+	}
+	var got []string
+	for _, f := range r.Faults() {
+		got = append(got, f.Field)
+	}
+	want := []string{
+		"kind", "wallet_id", "merchant_id", "client_id", "amount", "currency",
+		"invoice", "invoice", "invoice", // of another kind, too long, control characters
+		"description", "description", "description",
+		"metadata",             // too many
+		"metadata", "metadata", // an empty key, and its value
+		"metadata", "metadata", // a key with a control character, and its value
+		"metadata.c", "metadata.c",
+		"idempotency_key", "apply_before", "received_at",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	topUp := ledger.Request{Kind: ledger.KindTopUp, Wallet: ledger.WalletID{1}, Amount: 1, Currency: "EUR", Invoice: "INV-1"}
+	if f := topUp.Faults(); len(f) != 2 || f[0].Field != "invoice" || f[1].Field != "idempotency_key" {
+		t.Errorf("a top-up with an invoice in place of its key: %v", f)
+	}
+}
+
+// Every control character is refused in every text, and nothing else is.
+func TestFaultsControlCharacters(t *testing.T) {
+	t.Parallel()
+	fields := []string{"invoice", "description", "metadata", "metadata.color", "idempotency_key"}
+	for c := rune(0); c <= 0x2fff; c++ {
+		isControl := c < 0x20 || c >= 0x7f && c <= 0x9f
+		text := "a" + string(c) + "b"
+		for i, field := range fields {
+			r := validCharge()
+			switch i {
+			case 0:
+				r.Invoice = text
+			case 1:
+				r.Description = text
+			case 2:
+				r.Metadata = entry(text, "red")
+			case 3:
+				r.Metadata = entry("color", text)
+			case 4:
+				r.IdempotencyKey = text
+			}
+			refused := slices.ContainsFunc(r.Faults(), func(f ledger.Fault) bool { return f.Field == field })
+			if refused != isControl {
+				t.Fatalf("U+%04X in %s: refused %t, want %t", c, field, refused, isControl)
+			}
+		}
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	r := validCharge()
+	want := ledger.Identity{
+		Kind: ledger.KindCharge, Merchant: r.Merchant, Wallet: r.Wallet, Source: ledger.SourceKey, Value: "k-1",
+	}
+	if diff := cmp.Diff(want, r.Identity()); diff != "" {
+		t.Errorf("under a key (-want +got):\n%s", diff)
+	}
+	r.IdempotencyKey = ""
+	want.Source, want.Value = ledger.SourceInvoice, "INV-1001"
+	if diff := cmp.Diff(want, r.Identity()); diff != "" {
+		t.Errorf("under its invoice (-want +got):\n%s", diff)
+	}
+}
+
+func entry(key, value string) ledger.Metadata {
+	return ledger.NewMetadata(map[string]string{key: value})
+}
+
+func entries(n int) ledger.Metadata {
+	m := map[string]string{}
+	for i := range n {
+		m[fmt.Sprintf("k%d", i)] = "v"
+	}
+	return ledger.NewMetadata(m)
+}
