@@ -8,12 +8,14 @@ import (
 	"slices"
 )
 
-// Metadata is a flat map of strings as canonical JSON text: keys sorted, no
-// white space, only what must be escaped is escaped. Empty means: none. It is
-// kept as text, so that what was sealed is what is read.
+// Metadata is a flat map of strings as canonical JSON text: keys sorted by their
+// bytes, no white space, escaped only what JSON and JavaScript (U+2028, U+2029)
+// ask for. Empty means: none. It is kept as text, so that what was sealed is
+// what is read.
 type Metadata string
 
-// NewMetadata is the canonical text of the entries.
+// NewMetadata is the canonical text of the entries. Of entries that are not UTF-8
+// it makes text that is not canonical, which [Request.Faults] refuses.
 func NewMetadata(entries map[string]string) Metadata {
 	if len(entries) == 0 {
 		return ""
