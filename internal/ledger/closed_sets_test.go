@@ -1,0 +1,210 @@
+package ledger_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// constants are the values of the file's string constants of one type, in the
+// order in which the source declares them.
+func constants(t *testing.T, file, typeName string) []string {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	ast.Inspect(source, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if name, ok := spec.Type.(*ast.Ident); !ok || name.Name != typeName {
+			return false
+		}
+		for _, v := range spec.Values {
+			text, err := strconv.Unquote(v.(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values = append(values, text)
+		}
+		return false
+	})
+	return values
+}
+
+// A reason that is declared and forgotten elsewhere fails here.
+func TestReasonsAreComplete(t *testing.T) {
+	t.Parallel()
+	declared := constants(t, "reason.go", "Reason")
+	var listed []string
+	for _, r := range ledger.Reasons() {
+		listed = append(listed, string(r))
+	}
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("Reasons() (-declared +listed):\n%s", diff)
+	}
+
+	// The whole order of the design; the refund's reasons are not there yet.
+	const design = "expired wallet_not_found merchant_not_found merchant_suspended self_charge_not_allowed wallet_closed wallet_frozen " +
+		"currency_mismatch charge_not_found charge_not_refundable duplicate_invoice refund_exceeds_charge wallet_not_empty " +
+		"insufficient_funds amount_overflow processing_error"
+	place := -1
+	for _, r := range listed {
+		next := slices.Index(strings.Fields(design), r)
+		if next <= place {
+			t.Errorf("%s does not stand where the design has it", r)
+		}
+		place = next
+	}
+}
+
+func TestEveryReasonExplainsItself(t *testing.T) {
+	t.Parallel()
+	advices := constants(t, "reason.go", "Advice")
+	comments := map[string]ledger.Reason{}
+	for _, r := range ledger.Reasons() {
+		comment := r.Comment()
+		if len(comment) < 10 || !strings.HasSuffix(comment, ".") || strings.ToUpper(comment[:1]) != comment[:1] {
+			t.Errorf("%s: %q is not a sentence", r, comment)
+		}
+		if other, twice := comments[comment]; twice {
+			t.Errorf("%s and %s have one comment", r, other)
+		}
+		comments[comment] = r
+		if !slices.Contains(advices, string(r.Advice())) {
+			t.Errorf("%s: advice %q", r, r.Advice())
+		}
+	}
+	if ledger.Reason("").Comment() != "" || ledger.Reason("").Advice() != "" || ledger.Reason("new").Comment() != "" {
+		t.Error("what is no reason explains itself")
+	}
+
+	want := map[ledger.Reason]ledger.Advice{
+		ledger.ReasonExpired:           ledger.AdviceRetryWithNewKey,
+		ledger.ReasonWalletNotFound:    ledger.AdviceFixRequest,
+		ledger.ReasonMerchantNotFound:  ledger.AdviceFixRequest,
+		ledger.ReasonMerchantSuspended: ledger.AdviceDoNotRetry,
+		ledger.ReasonSelfCharge:        ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletClosed:      ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletFrozen:      ledger.AdviceRetryWithNewKey,
+		ledger.ReasonCurrencyMismatch:  ledger.AdviceFixRequest,
+		ledger.ReasonDuplicateInvoice:  ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletNotEmpty:    ledger.AdviceRetryWithNewKey,
+		ledger.ReasonInsufficientFunds: ledger.AdviceRetryAfterTopUp,
+		ledger.ReasonAmountOverflow:    ledger.AdviceFixRequest,
+		ledger.ReasonProcessingError:   ledger.AdviceRetryWithNewKey,
+	}
+	got := map[ledger.Reason]ledger.Advice{}
+	for _, r := range ledger.Reasons() {
+		got[r] = r.Advice()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("advices (-want +got):\n%s", diff)
+	}
+}
+
+// A kind that is declared and forgotten elsewhere fails here.
+func TestKindsAreComplete(t *testing.T) {
+	t.Parallel()
+	var listed []string
+	for _, k := range ledger.Kinds() {
+		listed = append(listed, string(k))
+		if !k.Known() {
+			t.Errorf("%s is not known", k)
+		}
+	}
+	if diff := cmp.Diff(constants(t, "kind.go", "Kind"), listed); diff != "" {
+		t.Errorf("Kinds() (-declared +listed):\n%s", diff)
+	}
+	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refund", "char"} {
+		if k.Known() || k.Queued() || k.MovesMoney() {
+			t.Errorf("%q is taken for a kind", k)
+		}
+	}
+	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true}
+	for _, k := range ledger.Kinds() {
+		if k.Queued() != queued[k] || k.MovesMoney() != queued[k] {
+			t.Errorf("%s: queued %t, moves money %t", k, k.Queued(), k.MovesMoney())
+		}
+	}
+}
+
+func TestCurrencies(t *testing.T) {
+	t.Parallel()
+	for _, c := range []ledger.Currency{"", " ", "EU", "EURO", "eur", "Eur", " EU", "EU ", "D A", "ED ", "D AF", "AED AFN", "E\x00R", "ÉU", "€", "XXX", "XTS", "XAU"} {
+		if c.Known() {
+			t.Errorf("%q is taken for a currency", c)
+		}
+	}
+	for _, c := range []ledger.Currency{"AED", "CHF", "EUR", "HTG", "HUF", "JPY", "KWD", "MKD", "MMK", "RWF", "SAR", "UZS", "VED", "XCG", "ZWG"} {
+		if !c.Known() {
+			t.Errorf("%q is not known", c)
+		}
+	}
+	// The list holds codes alone: no text across two of them is a code.
+	source := constantText(t, "currency.go", "currencies")
+	codes := strings.Fields(source)
+	if !slices.IsSorted(codes) || len(slices.Compact(slices.Clone(codes))) != len(codes) {
+		t.Error("the codes are not sorted, or one is there twice")
+	}
+	if source != strings.Join(codes, " ")+" " {
+		t.Error("the codes are not each followed by one blank")
+	}
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ "
+	known := 0
+	for _, a := range letters {
+		for _, b := range letters {
+			for _, c := range letters {
+				code := string([]rune{a, b, c})
+				if ledger.Currency(code).Known() != slices.Contains(codes, code) {
+					t.Fatalf("%q: known %t", code, ledger.Currency(code).Known())
+				}
+				if ledger.Currency(code).Known() {
+					known++
+				}
+			}
+		}
+	}
+	if known != len(codes) {
+		t.Errorf("%d codes are known, %d are listed", known, len(codes))
+	}
+}
+
+// constantText is the value of a constant that is a sum of literals.
+func constantText(t *testing.T, file, name string) string {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	ast.Inspect(source, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || spec.Names[0].Name != name {
+			return true
+		}
+		ast.Inspect(spec, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok {
+				part, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text.WriteString(part)
+			}
+			return true
+		})
+		return false
+	})
+	return text.String()
+}
