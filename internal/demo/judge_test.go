@@ -1,0 +1,186 @@
+package demo
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// faithful is what would come of the story if all went as planned.
+func faithful(st story) ([]result, map[string]operation) {
+	results := make([]result, len(st.steps))
+	found := map[string]operation{}
+	for i, s := range st.steps {
+		id := fmt.Sprint("op ", i)
+		switch s.want.what {
+		case fresh:
+			op := operation{
+				ID: id, Status: "accepted", Amount: s.body.Amount, Currency: s.body.Currency,
+				Invoice: s.body.Invoice, ConflictingRequests: st.conflicts(i),
+			}
+			if s.want.reason != "" {
+				op.Status, op.Failure = "failed", &failure{Reason: string(s.want.reason)}
+			}
+			if s.want.reason == ledger.ReasonDuplicateInvoice {
+				op.Failure.DuplicateOf = "op 0"
+			}
+			found[id] = op
+			results[i] = result{status: http.StatusAccepted, operation: operation{ID: id}}
+		case replay:
+			results[i] = result{status: http.StatusAccepted, operation: operation{ID: "op 0"}}
+		case reused:
+			results[i] = result{status: http.StatusUnprocessableEntity, code: codeReused}
+		case refused:
+			results[i] = result{status: s.want.status}
+		}
+	}
+	return results, found
+}
+
+// everyStory is one story of each sort.
+func everyStory(t *testing.T) []story {
+	t.Helper()
+	seen := map[string]bool{}
+	var stories []story
+	for _, st := range newPlan(paperWorld(), 1, 7, MinCharges, time.Now()).stories {
+		if !seen[st.name] {
+			seen[st.name] = true
+			stories = append(stories, st)
+		}
+	}
+	if len(stories) != len(genres()) {
+		t.Fatalf("%d sorts of story, want %d", len(stories), len(genres()))
+	}
+	return stories
+}
+
+func TestJudgeFindsNothingWrongWithAFaithfulDay(t *testing.T) {
+	t.Parallel()
+	for _, st := range everyStory(t) {
+		results, found := faithful(st)
+		j := newJudge(found)
+		j.story(st, results)
+		if len(j.mismatches) > 0 {
+			t.Errorf("%s: %q", st.name, j.mismatches)
+		}
+		for _, row := range j.table() {
+			if row.Want != row.Found {
+				t.Errorf("%s: row %+v", st.name, row)
+			}
+		}
+	}
+}
+
+func TestJudgeFindsEveryDifference(t *testing.T) {
+	t.Parallel()
+	differ := map[string]func(r *result, found map[string]operation){
+		"outcome": func(r *result, found map[string]operation) {
+			op := found[r.operation.ID]
+			op.Status, op.Failure = "failed", &failure{Reason: string(ledger.ReasonProcessingError)}
+			found[r.operation.ID] = op
+		},
+		"amount":      change(func(op *operation) { op.Amount++ }),
+		"currency":    change(func(op *operation) { op.Currency = "CHF" }),
+		"invoice":     change(func(op *operation) { op.Invoice += "x" }),
+		"conflicts":   change(func(op *operation) { op.ConflictingRequests++ }),
+		"pending":     change(func(op *operation) { op.Status = "pending" }),
+		"missing":     func(r *result, found map[string]operation) { delete(found, r.operation.ID) },
+		"unavailable": func(r *result, _ map[string]operation) { r.status = http.StatusServiceUnavailable },
+	}
+	for _, st := range everyStory(t) {
+		for i, s := range st.steps {
+			for name, do := range differ {
+				if s.want.what != fresh && name != "unavailable" {
+					continue
+				}
+				results, found := faithful(st)
+				do(&results[i], found)
+				j := newJudge(found)
+				j.story(st, results)
+				if len(j.mismatches) != 1 {
+					t.Errorf("%s, step %d, another %s: found %q", st.name, i, name, j.mismatches)
+				}
+			}
+		}
+	}
+}
+
+func change(do func(*operation)) func(*result, map[string]operation) {
+	return func(r *result, found map[string]operation) {
+		op := found[r.operation.ID]
+		do(&op)
+		found[r.operation.ID] = op
+	}
+}
+
+func TestJudgeHoldsRetriesToTheFirstOperation(t *testing.T) {
+	t.Parallel()
+	for _, st := range everyStory(t) {
+		for i, s := range st.steps {
+			if s.want.what != replay && s.want.what != reused {
+				continue
+			}
+			results, found := faithful(st)
+			results[i] = result{status: http.StatusAccepted, operation: operation{ID: "another"}}
+			j := newJudge(found)
+			j.story(st, results)
+			if len(j.mismatches) != 1 {
+				t.Errorf("%s: found %q", st.name, j.mismatches)
+			}
+		}
+	}
+}
+
+func TestReportTellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	good := Report{Rows: []Row{{"accepted", 3, 3}}, Requests: 3, Took: time.Second, Verified: "all of it"}
+	if err := good.Err(); err != nil {
+		t.Errorf("a good day: %v", err)
+	}
+	bad := map[string]Report{}
+	r := good
+	r.Mismatches = []string{"one is wrong"}
+	bad["mismatch"] = r
+	r = good
+	r.Violations = []string{"a balance is off"}
+	bad["violation"] = r
+	r = good
+	r.Verified = ""
+	bad["not verified"] = r
+	for name, r := range bad {
+		var text strings.Builder
+		if err := r.Write(&text); err != nil {
+			t.Fatal(err)
+		}
+		if r.Err() == nil {
+			t.Errorf("%s: no error", name)
+		}
+		for _, line := range append(r.Mismatches, r.Violations...) {
+			if !strings.Contains(text.String(), line) {
+				t.Errorf("%s: %q is not in the report:\n%s", name, line, &text)
+			}
+		}
+	}
+}
+
+func TestReportListsOnlySoMany(t *testing.T) {
+	t.Parallel()
+	r := Report{Took: time.Second}
+	for i := range maxListed + 5 {
+		r.Mismatches = append(r.Mismatches, fmt.Sprintf("wrong-%d", i))
+	}
+	var text strings.Builder
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(text.String(), "wrong-"); got != maxListed {
+		t.Errorf("%d are listed, want %d", got, maxListed)
+	}
+	if !strings.Contains(text.String(), "and 5 more") {
+		t.Errorf("the others are not counted:\n%s", &text)
+	}
+}

@@ -1,0 +1,137 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// maxListed is how many mismatches a report lists.
+const maxListed = 20
+
+// ErrMismatch says that something did not come out as it should have.
+var ErrMismatch = errors.New("not everything is what it should be")
+
+// Report is what came of a day.
+type Report struct {
+	Rows       []Row
+	Mismatches []string // one sentence each
+	Requests   int      // charges sent
+	Took       time.Duration
+	Answered   Spread // from POST to 202
+	Visible    Spread // from POST to the outcome
+	Verified   string // what the checker verified; empty if it did not pass
+	Violations []string
+}
+
+// Row is one kind of outcome: how often it was to come, and how often it came.
+type Row struct {
+	Name        string
+	Want, Found int
+}
+
+// Err is nil if all came out as it should and the checker passed; else
+// [ErrMismatch].
+func (r Report) Err() error {
+	wrong := len(r.Mismatches) + len(r.Violations)
+	if wrong == 0 && r.Verified != "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %d faults found", ErrMismatch, wrong)
+}
+
+// Write prints the report for people.
+func (r Report) Write(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
+	fmt.Fprintf(w, "\noutcome\tshould be\tis\t\n")
+	for _, row := range r.Rows {
+		mark := ""
+		if row.Want != row.Found {
+			mark = "  <--"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", row.Name, row.Want, row.Found, mark)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	rate := float64(r.Requests) / r.Took.Seconds()
+	fmt.Fprintf(to, "\n%d charges in %s: %.0f a second, from the first POST until the last outcome was on record\n", r.Requests, round(r.Took), rate)
+	fmt.Fprintf(to, "POST to 202:     p50 %s, p99 %s (%d charges, all that did not wait)\n", round(r.Answered.P50), round(r.Answered.P99), r.Answered.Count)
+	fmt.Fprintf(to, "POST to outcome: p50 %s, p99 %s (%d charges, a sample: every %dth caller waited with Prefer: wait, under the same load)\n",
+		round(r.Visible.P50), round(r.Visible.P99), r.Visible.Count, waitEvery)
+	list(to, "not what it should be", r.Mismatches)
+	list(to, "found by the checker", r.Violations)
+	return nil
+}
+
+func list(to io.Writer, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(to, "\n%s: %d\n", title, len(lines))
+	for _, line := range lines[:min(len(lines), maxListed)] {
+		fmt.Fprintf(to, "  %s\n", line)
+	}
+	if more := len(lines) - maxListed; more > 0 {
+		fmt.Fprintf(to, "  and %d more\n", more)
+	}
+}
+
+// The rows that are no outcome of a charge.
+const (
+	rowReplay    = "retries answered with the first attempt"
+	rowReused    = "used keys that changed nothing"
+	rowRefused   = "requests refused at once"
+	rowTopUps    = "top-ups accepted"
+	rowDead      = "foreign records set aside"
+	rowWallets   = "wallets with the right balance"
+	rowMerchants = "merchants with the right balances"
+)
+
+// label is the row that the step's verdict is counted in.
+func (w want) label() string {
+	switch w.what {
+	case replay:
+		return rowReplay
+	case reused:
+		return rowReused
+	case refused:
+		return rowRefused
+	case fresh:
+	}
+	return outcomeLabel(w.reason)
+}
+
+// label is the row that the operation is counted in.
+func label(o operation) string {
+	if !o.final() {
+		return "charges without an outcome"
+	}
+	return outcomeLabel(o.reason())
+}
+
+func outcomeLabel(reason ledger.Reason) string {
+	if reason == "" {
+		return string(ledger.StatusAccepted)
+	}
+	return string(reason)
+}
+
+// rank is the row's place in the table: accepted, then the reasons in their
+// order of precedence, then the rest.
+func rank(row string) int {
+	order := []string{outcomeLabel("")}
+	for _, r := range ledger.Reasons() {
+		order = append(order, outcomeLabel(r))
+	}
+	order = append(order, rowReplay, rowReused, rowRefused, rowTopUps, rowDead, rowWallets, rowMerchants)
+	if at := slices.Index(order, row); at >= 0 {
+		return at
+	}
+	return len(order)
+}

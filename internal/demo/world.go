@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The people of the demo besides those with money.
+const (
+	poorWallets   = 24
+	frozenWallets = 5
+	closedWallets = 3
+	// MinWallets leaves enough wallets that are neither.
+	MinWallets = 50
+
+	walletsPerClient = 2
+	dollarEvery      = 10 // every so many wallets one is in dollars
+)
+
+const (
+	euro   = "EUR"
+	dollar = "USD"
+)
+
+func shopNames() []string {
+	return []string{"Panadería Luz", "Café Orto", "Librería Abajo", "Mercado Sur", "Metro de la Villa", "Cine Alameda"}
+}
+
+// wallet is a wallet as the demo knows it: its balance is the one before the
+// day.
+type wallet struct {
+	id       string
+	client   string
+	currency string
+	balance  int64
+}
+
+// merchant is a merchant with a key to charge with; its balances are those
+// before the day, by currency.
+type merchant struct {
+	id, name, key string
+	balances      map[string]string
+}
+
+// world is who takes part in the day.
+type world struct {
+	merchants   []*merchant
+	ownMerchant *merchant // owned by the client who owns own
+	own         *wallet
+	rich        []*wallet // they get money each day
+	poor        []*wallet // nobody ever paid anything in
+	frozen      []*wallet
+	closed      []*wallet
+	clientKey   string // of the client who owns rich[0]
+}
+
+// wallets is every wallet of the world.
+func (w *world) wallets() []*wallet {
+	all := append([]*wallet{w.own}, w.rich...)
+	all = append(all, w.poor...)
+	all = append(all, w.frozen...)
+	return append(all, w.closed...)
+}
+
+// founder makes the world over the API, by many callers at once. All it makes
+// has an idempotency key that is the same on every day, so that on data of an
+// earlier day it finds what it made then.
+type founder struct {
+	api      *client
+	operator string // API key
+	keys     map[string]string
+	callers  int
+}
+
+// found makes or finds the world with so many wallets.
+func (f *founder) found(ctx context.Context, wallets int, t *tally) (*world, error) {
+	w := &world{}
+	var own []*wallet
+	for _, p := range []struct {
+		name string
+		size int
+		into *[]*wallet
+	}{
+		{"own", 1, &own},
+		{"rich", wallets - 1 - poorWallets - frozenWallets - closedWallets, &w.rich},
+		{"poor", poorWallets, &w.poor},
+		{"frozen", frozenWallets, &w.frozen},
+		{"closed", closedWallets, &w.closed},
+	} {
+		var err error
+		if *p.into, err = f.pool(ctx, p.name, p.size, t); err != nil {
+			return nil, err
+		}
+	}
+	w.own = own[0]
+	if err := f.all(ctx, w.frozen, "freeze"); err != nil {
+		return nil, err
+	}
+	if err := f.all(ctx, w.closed, "close"); err != nil {
+		return nil, err
+	}
+	return w, f.trade(ctx, w)
+}
+
+// trade makes the merchants, and the keys of all who take part.
+func (f *founder) trade(ctx context.Context, w *world) (err error) {
+	for i, name := range shopNames() {
+		m, err := f.merchant(ctx, fmt.Sprintf("merchant-%d", i), name, "")
+		if err != nil {
+			return err
+		}
+		w.merchants = append(w.merchants, m)
+	}
+	if w.ownMerchant, err = f.merchant(ctx, "merchant-own", "Taller Propio", w.own.client); err != nil {
+		return err
+	}
+	w.clientKey, err = f.key(ctx, "client", apiKey{Role: "client", Client: w.rich[0].client, Name: "demo"})
+	return err
+}
+
+// pool opens size wallets, a few for each client.
+func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]*wallet, error) {
+	pool := make([]*wallet, size)
+	clients := (size + walletsPerClient - 1) / walletsPerClient
+	err := each(ctx, f.callers, clients, func(ctx context.Context, c int) error {
+		owner, err := f.create(ctx, "/v1/clients", fmt.Sprintf("client-%s-%d", name, c), map[string]string{"name": fmt.Sprintf("Client %s %d", name, c+1)})
+		if err != nil {
+			return err
+		}
+		for i := c * walletsPerClient; i < min((c+1)*walletsPerClient, size); i++ {
+			currency := euro
+			if i%dollarEvery == dollarEvery-1 {
+				currency = dollar
+			}
+			id, err := f.create(ctx, "/v1/wallets", fmt.Sprintf("wallet-%s-%d", name, i), map[string]string{"client_id": owner, "currency": currency})
+			if err != nil {
+				return err
+			}
+			pool[i] = &wallet{id: id, client: owner, currency: currency}
+			t.add(1)
+		}
+		return nil
+	})
+	return pool, err
+}
+
+func (f *founder) merchant(ctx context.Context, as, name, owner string) (*merchant, error) {
+	body := map[string]string{"name": name}
+	if owner != "" {
+		body["owner_id"] = owner
+	}
+	id, err := f.create(ctx, "/v1/merchants", as, body)
+	if err != nil {
+		return nil, err
+	}
+	key, err := f.key(ctx, as, apiKey{Role: "merchant", Merchant: id, Name: "demo"})
+	return &merchant{id: id, name: name, key: key}, err
+}
+
+// apiKey is the body that makes an API key.
+type apiKey struct {
+	Role     string `json:"role"`
+	Merchant string `json:"merchant_id,omitempty"`
+	Client   string `json:"client_id,omitempty"`
+	Name     string `json:"name,omitempty"`
+}
+
+// key is the API key kept under the name, or a new one. A key is shown once, so
+// it is made without an idempotency key: a repeated answer would not hold it.
+func (f *founder) key(ctx context.Context, name string, body apiKey) (string, error) {
+	if key := f.keys[name]; key != "" {
+		return key, nil
+	}
+	var made struct {
+		Key string `json:"key"`
+	}
+	if err := f.api.expect(ctx, call{Method: http.MethodPost, Path: "/v1/api-keys", Key: f.operator, Body: body}, &made, http.StatusCreated); err != nil {
+		return "", err
+	}
+	f.keys[name] = made.Key
+	return made.Key, nil
+}
+
+// all freezes or closes the wallets.
+func (f *founder) all(ctx context.Context, wallets []*wallet, do string) error {
+	for _, w := range wallets {
+		var done operation
+		if err := f.api.expect(ctx, call{
+			Method: http.MethodPost, Path: "/v1/wallets/" + w.id + "/" + do, Key: f.operator, IdempotencyKey: "demo-" + do,
+		}, &done, http.StatusOK, http.StatusCreated); err != nil {
+			return err
+		}
+		if done.Status != string(ledger.StatusAccepted) {
+			return fmt.Errorf("%s wallet %s: it is %s", do, w.id, done.Status)
+		}
+	}
+	return nil
+}
+
+func (f *founder) create(ctx context.Context, path, as string, body any) (string, error) {
+	var made struct {
+		ID string `json:"id"`
+	}
+	err := f.api.expect(ctx, call{
+		Method: http.MethodPost, Path: path, Key: f.operator, IdempotencyKey: "demo-" + as, Body: body,
+	}, &made, http.StatusOK, http.StatusCreated)
+	return made.ID, err
+}
+
+// each calls fn for 0 to n-1, so many at once, until one fails or ctx ends.
+func each(ctx context.Context, callers, n int, fn func(ctx context.Context, i int) error) error {
+	g, group := errgroup.WithContext(ctx)
+	g.SetLimit(callers)
+	for i := 0; i < n && group.Err() == nil; i++ {
+		g.Go(func() error { return fn(group, i) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
