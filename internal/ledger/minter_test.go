@@ -1,0 +1,218 @@
+package ledger_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+func newMinter(t testing.TB, secret string) *ledger.Minter {
+	t.Helper()
+	m, err := ledger.NewMinter([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const (
+	testSecret  = "a secret of thirty-two bytes, yes"
+	otherSecret = "a secret of thirty-two bytes, not"
+)
+
+func TestMinterNeedsALongSecret(t *testing.T) {
+	t.Parallel()
+	for n := range 65 {
+		_, err := ledger.NewMinter(bytes.Repeat([]byte("x"), n))
+		if (err == nil) != (n >= ledger.SecretBytes) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	// The caller's slice may change afterwards.
+	secret := []byte(testSecret)
+	m, err := ledger.NewMinter(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(secret)
+	if !bytes.Equal(m.CheckValue(), newMinter(t, testSecret).CheckValue()) {
+		t.Error("the minter keeps the caller's slice")
+	}
+}
+
+func drawIdentity(t *rapid.T) ledger.Identity {
+	sixteen := rapid.SliceOfN(rapid.Byte(), 16, 16)
+	return ledger.Identity{
+		Kind:     rapid.SampledFrom(ledger.Kinds()).Draw(t, "kind"),
+		Merchant: ledger.MerchantID(sixteen.Draw(t, "merchant")),
+		Wallet:   ledger.WalletID(sixteen.Draw(t, "wallet")),
+		Source:   rapid.SampledFrom([]ledger.Source{ledger.SourceKey, ledger.SourceInvoice}).Draw(t, "source"),
+		Value:    rapid.String().Draw(t, "value"),
+	}
+}
+
+// A computed ID is a UUIDv8 that is recognised as ours; with any one of its 128
+// bits changed it is not, and neither is it under another secret.
+func TestIssuedTakesOurIDsAlone(t *testing.T) {
+	t.Parallel()
+	m, other := newMinter(t, testSecret), newMinter(t, otherSecret)
+	rapid.Check(t, func(t *rapid.T) {
+		i := drawIdentity(t)
+		random := [10]byte(rapid.SliceOfN(rapid.Byte(), 10, 10).Draw(t, "entropy"))
+		for _, id := range []ledger.OperationID{m.OperationID(i), m.RandomOperationID(i.Wallet, random)} {
+			if id[6]>>4 != 8 || id[8]>>6 != 0b10 {
+				t.Fatalf("%x is no UUIDv8", id)
+			}
+			if got := binary.BigEndian.Uint16(id[:2]); got != i.Wallet.Bucket() || got != id.Bucket() {
+				t.Fatalf("bucket %d, want %d", got, i.Wallet.Bucket())
+			}
+			if !m.Issued(id) {
+				t.Fatalf("%s is not taken for ours", id)
+			}
+			if other.Issued(id) {
+				t.Fatalf("%s is taken for ours under another secret", id)
+			}
+			// Version and variant are under the tag too.
+			for bit := range 128 {
+				if changed := flip(id, bit); m.Issued(changed) {
+					t.Fatalf("%s with bit %d changed is taken for ours", id, bit)
+				}
+			}
+		}
+	})
+	if m.Issued(ledger.OperationID{}) {
+		t.Error("zero is taken for ours")
+	}
+}
+
+func flip(id ledger.OperationID, bit int) ledger.OperationID {
+	id[bit/8] ^= 0x80 >> (bit % 8)
+	return id
+}
+
+// varies is which of the 128 bits differ between some of the IDs.
+func varies(ids []ledger.OperationID) (bits [128]bool) {
+	for bit := range bits {
+		for _, id := range ids {
+			if id != ids[0] && (id[bit/8]^ids[0][bit/8])&(0x80>>(bit%8)) != 0 {
+				bits[bit] = true
+			}
+		}
+	}
+	return bits
+}
+
+// Of a wallet's IDs the bucket, version and variant are fixed (22 bits); each of
+// the 74 bits of the hash and the 32 of the tag varies, by the key and by random.
+func TestEveryBitOfTheHashVaries(t *testing.T) {
+	t.Parallel()
+	m := newMinter(t, testSecret)
+	var want [128]bool
+	for bit := range want {
+		want[bit] = bit >= 16 && (bit < 48 || bit >= 52) && (bit < 64 || bit >= 66)
+	}
+	wallet := ledger.WalletID{1}
+	var computed, random []ledger.OperationID
+	for i := range 200 {
+		computed = append(computed, m.OperationID(ledger.Identity{
+			Kind: ledger.KindCharge, Wallet: wallet, Source: ledger.SourceKey, Value: fmt.Sprint(i),
+		}))
+		random = append(random, m.RandomOperationID(wallet, [10]byte(bytes.Repeat([]byte{byte(i * 7)}, 10))))
+	}
+	if diff := cmp.Diff(want, varies(computed)); diff != "" {
+		t.Errorf("computed IDs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, varies(random)); diff != "" {
+		t.Errorf("random IDs (-want +got):\n%s", diff)
+	}
+	// Each of the first 74 bits of the entropy has a bit of the ID to itself.
+	for bit := range 80 {
+		var entropy [10]byte
+		entropy[bit/8] = 0x80 >> (bit % 8)
+		none, one := m.RandomOperationID(wallet, [10]byte{}), m.RandomOperationID(wallet, entropy)
+		changed := 0
+		for i, differs := range varies([]ledger.OperationID{none, one}) {
+			if differs && i < 96 {
+				changed++
+			}
+		}
+		if want := map[bool]int{true: 1, false: 0}[bit < 74]; changed != want {
+			t.Errorf("bit %d of the entropy changes %d bits of the ID, want %d", bit, changed, want)
+		}
+	}
+}
+
+// Each field of the identity makes the ID, and no two identities run together.
+func TestOperationIDOfEachField(t *testing.T) {
+	t.Parallel()
+	m := newMinter(t, testSecret)
+	base := ledger.Identity{
+		Kind: ledger.KindCharge, Merchant: ledger.MerchantID{1}, Wallet: ledger.WalletID{1}, Source: ledger.SourceKey, Value: "INV-1",
+	}
+	seen := map[ledger.OperationID]string{m.OperationID(base): "the same"}
+	if m.OperationID(base) != m.OperationID(base) {
+		t.Fatal("one identity has two IDs")
+	}
+	for name, change := range map[string]func(*ledger.Identity){
+		"kind":                   func(i *ledger.Identity) { i.Kind = ledger.KindTopUp },
+		"merchant":               func(i *ledger.Identity) { i.Merchant = ledger.MerchantID{2} },
+		"operator":               func(i *ledger.Identity) { i.Merchant = ledger.MerchantID{} },
+		"wallet":                 func(i *ledger.Identity) { i.Wallet = ledger.WalletID{2} },
+		"source":                 func(i *ledger.Identity) { i.Source = ledger.SourceInvoice },
+		"value":                  func(i *ledger.Identity) { i.Value = "INV-2" },
+		"no value":               func(i *ledger.Identity) { i.Value = "" },
+		"value in other case":    func(i *ledger.Identity) { i.Value = "inv-1" },
+		"value with a blank":     func(i *ledger.Identity) { i.Value = "INV-1 " },
+		"source and value moved": func(i *ledger.Identity) { i.Source, i.Value = "keyI", "NV-1" },
+	} {
+		i := base
+		change(&i)
+		id := m.OperationID(i)
+		if other, twice := seen[id]; twice {
+			t.Errorf("%s: the ID of %s", name, other)
+		}
+		seen[id] = name
+	}
+	if newMinter(t, otherSecret).OperationID(base) == m.OperationID(base) {
+		t.Error("two secrets compute one ID")
+	}
+}
+
+func TestResourceID(t *testing.T) {
+	t.Parallel()
+	m := newMinter(t, testSecret)
+	seen := map[[16]byte][3]string{}
+	for _, r := range [][3]string{
+		{"wallet", "operator", "k"},
+		{"client", "operator", "k"},
+		{"wallet", "other", "k"},
+		{"wallet", "operator", "k2"},
+		{"wallet", "operatork", ""},
+		{"walletoperator", "", "k"},
+		{"", "", ""},
+	} {
+		id := m.ResourceID(r[0], r[1], r[2])
+		if id[6]>>4 != 8 || id[8]>>6 != 0b10 {
+			t.Errorf("%x is no UUIDv8", id)
+		}
+		if other, twice := seen[id]; twice {
+			t.Errorf("%q and %q have one ID", r, other)
+		}
+		seen[id] = r
+		if id != m.ResourceID(r[0], r[1], r[2]) {
+			t.Errorf("%q has two IDs", r)
+		}
+		if m.Issued(id) {
+			t.Errorf("the resource %x is taken for an operation", id)
+		}
+	}
+	if len(m.CheckValue()) != 16 || bytes.Equal(m.CheckValue(), newMinter(t, otherSecret).CheckValue()) {
+		t.Error("the check value does not tell secrets apart")
+	}
+}
