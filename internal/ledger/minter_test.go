@@ -2,8 +2,11 @@ package ledger_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,6 +97,50 @@ func TestIssuedTakesOurIDsAlone(t *testing.T) {
 func flip(id ledger.OperationID, bit int) ledger.OperationID {
 	id[bit/8] ^= 0x80 >> (bit % 8)
 	return id
+}
+
+// The layout, bit for bit, written down a second time.
+func TestOperationIDLayout(t *testing.T) {
+	t.Parallel()
+	hash := func(fields ...string) string {
+		mac := hmac.New(sha256.New, []byte(testSecret))
+		for _, f := range fields {
+			mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(f))))
+			mac.Write([]byte(f))
+		}
+		return bitsOf(mac.Sum(nil))
+	}
+	m := newMinter(t, testSecret)
+	rapid.Check(t, func(t *rapid.T) {
+		i := drawIdentity(t)
+		scope := i.Merchant.String()
+		if rapid.Bool().Draw(t, "operator") {
+			i.Merchant, scope = ledger.MerchantID{}, "operator"
+		} else if i.Merchant.IsZero() {
+			scope = "operator"
+		}
+		h := hash("operation", string(i.Kind), scope, i.Wallet.String(), string(i.Source), i.Value)
+		want := fmt.Sprintf("%016b", i.Wallet.Bucket()) + h[:32] + "1000" + h[32:44] + "10" + h[44:74]
+		var head [12]byte
+		for n, bit := range want {
+			if bit == '1' {
+				head[n/8] |= 0x80 >> (n % 8)
+			}
+		}
+		want += hash("tag", string(head[:]))[:32]
+		id := m.OperationID(i)
+		if got := bitsOf(id[:]); got != want {
+			t.Fatalf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func bitsOf(b []byte) string {
+	var text strings.Builder
+	for _, v := range b {
+		fmt.Fprintf(&text, "%08b", v)
+	}
+	return text.String()
 }
 
 // varies is which of the 128 bits differ between some of the IDs.
