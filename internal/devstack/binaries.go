@@ -102,6 +102,7 @@ func command(ctx context.Context, u *unprivileged, dir, program string, args ...
 	cmd.Dir = dir
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
 	cmd.SysProcAttr = processAttributes(u)
+	cmd.WaitDelay = connectTimeout // for children that keep its output open
 	return cmd
 }
 

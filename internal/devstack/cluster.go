@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Limits of one start.
@@ -69,11 +71,14 @@ func (c *cluster) chooseBinaries(ctx context.Context) (binaries, error) {
 // initialize makes the data unless it is there. The data gets its name last, so
 // that there is either all of it or none.
 func (c *cluster) initialize(ctx context.Context) error {
+	if _, err := os.Stat(c.data()); err == nil {
+		if _, err := os.Stat(c.passwordFile()); err != nil {
+			return fmt.Errorf("find password of the data: %w", err)
+		}
+		return nil
+	}
 	if _, err := keptSecret(c.passwordFile()); err != nil {
 		return err
-	}
-	if _, err := os.Stat(c.data()); err == nil {
-		return nil
 	}
 	unfinished := c.data() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -159,12 +164,27 @@ func (c *cluster) attempt(ctx context.Context, password string) (*process, strin
 	return p, url, nil
 }
 
+// wrongPassword is the class of SQLSTATE that waiting does not mend.
+const wrongPassword = "28"
+
 // awaitReady connects until it succeeds, the server ends or ctx does.
 func awaitReady(ctx context.Context, p *process, url string) error {
+	// Somebody else may have the port and say nothing: an attempt to connect is
+	// given up when the server ends.
+	trying, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.done:
+			cancel()
+		case <-trying.Done():
+		}
+	}()
 	for {
-		err := tryConnect(ctx, url)
-		if err == nil {
-			return nil
+		err := tryConnect(trying, url)
+		var refused *pgconn.PgError
+		if err == nil || errors.As(err, &refused) && strings.HasPrefix(refused.Code, wrongPassword) {
+			return err
 		}
 		select {
 		case <-p.done:

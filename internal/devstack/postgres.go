@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,9 +91,9 @@ func (p *Postgres) URL() string { return p.url }
 func (p *Postgres) Source() string { return p.source }
 
 // Stop shuts the server down in order and waits until it has ended; if that takes
-// too long, it ends it without a checkpoint and says so. A temporary folder is
-// removed. A second call does nothing and returns the same. A Postgres that is not
-// ours is left alone.
+// too long, it ends it without a checkpoint and says so; it also says so if the
+// server had failed before. A temporary folder is removed. A second call does
+// nothing and returns the same. A Postgres that is not ours is left alone.
 func (p *Postgres) Stop() error { return p.stop() }
 
 func startOwn(ctx context.Context, o PostgresOptions) (_ *Postgres, err error) {
@@ -134,8 +135,8 @@ func (p *Postgres) takeFolder(given string) (dir string, user *unprivileged, err
 		if dir, err = filepath.Abs(given); err != nil {
 			return "", nil, fmt.Errorf("find folder: %w", err)
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", nil, fmt.Errorf("make folder: %w", err)
+		if err := makeFolder(dir, 0o700); err != nil {
+			return "", nil, err
 		}
 		if user, err = unprivilegedFor(dir); err != nil {
 			return "", nil, err
@@ -176,6 +177,22 @@ func temporaryFolder() (string, *unprivileged, error) {
 	}
 	return "", nil, fmt.Errorf("make temporary folder: %w", errors.Join(faults...))
 }
+
+// wait blocks until ctx ends, or until a server of ours ends by itself.
+func (p *Postgres) wait(ctx context.Context) error {
+	var ended chan struct{} // of a server that is not ours: never
+	if p.server != nil {
+		ended = p.server.done
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-ended:
+		return fmt.Errorf("postgres ended by itself: %w", cmp.Or(p.server.err, errEnded))
+	}
+}
+
+var errEnded = errors.New("it was asked to")
 
 func (p *Postgres) stopOwn() error {
 	var faults []error

@@ -27,13 +27,17 @@ func keptSecret(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails
-	secret := hex.EncodeToString(random)
+	secret := newSecret()
 	if err := writeDurably(path, []byte(secret)); err != nil {
 		return "", fmt.Errorf("keep secret: %w", err)
 	}
 	return secret, nil
+}
+
+func newSecret() string {
+	random := make([]byte, secretBytes)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
 }
 
 // writeDurably writes a file that only its owner can read. After a crash there is

@@ -76,7 +76,7 @@ func (u *unprivileged) reach(dir string) error {
 		}
 		if !u.mayPass(info) {
 			return fmt.Errorf("postgres does not run as root but as user %s, who cannot reach %s: %s has mode %04o; "+
-				"choose a folder that other users can reach, such as one below /var/lib or /tmp", u.name, dir, p, info.Mode().Perm())
+				"choose a folder that other users can reach, such as one below /var/lib or /tmp, or let them pass (chmod o+x)", u.name, dir, p, info.Mode().Perm())
 		}
 		if p == filepath.Dir(p) {
 			return nil
