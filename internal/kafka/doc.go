@@ -1,0 +1,39 @@
+// Package kafka carries requests from ingest to the processor: a producer that
+// batches, a subscriber that delivers partitions in order, and the format of what
+// travels. Both ends are Watermill's: [Publisher] and [Subscriber].
+//
+// What the package promises:
+//
+//   - Produced means durable. [Producer.Produce] returns nil when every in-sync
+//     replica has the record. An error means that this is unknown, and the caller
+//     sends the same request again; who reads the topic must expect a record twice.
+//   - The order of a partition is the order in which its records were handed to
+//     the producer. One batch is in flight for each partition, and a batch that
+//     fails is sent again before the next one.
+//   - A partition's next message is delivered after Ack. After Nack the same one
+//     comes again. A position moves by nothing else: no error, no rebalance and no
+//     restart skips a record, and nothing is ever reset to the start or the end.
+//   - Where a position lives in a database, a partition is claimed when it is
+//     assigned, and again after a fence or a halt. Before its records are
+//     delivered, and again after every error, the log is compared with what the
+//     database knows: the cluster, the number of partitions, the bounds of the log
+//     and a hash of the last record settled. If they differ the partition halts:
+//     it says so, delivers nothing, and looks again every few seconds.
+//   - A partition that is taken away or closed finishes the message in hand first,
+//     within a limit.
+//
+// Records are read whether or not a transaction that wrote them was committed:
+// our producer uses none, and kafka-go cannot tell. The offsets of markers are
+// covered by From and To of the batches.
+//
+// Why not kafka-go's Writer: its zero value asks for no acknowledgement; it
+// waits for a batch to fill although nothing is in flight; a batch that failed
+// comes behind its successor when its caller sends it again; and it does not say
+// at which offset a record is. Why not its Reader: it commits offsets of
+// partitions that it lost, even backwards; a rebalance waits for its reads; it has
+// no sign for a partition that is taken away. [kafkago.Client] and
+// [kafkago.ConsumerGroup] below them have neither fault.
+//
+// [kafkago.Client]: https://pkg.go.dev/github.com/segmentio/kafka-go#Client
+// [kafkago.ConsumerGroup]: https://pkg.go.dev/github.com/segmentio/kafka-go#ConsumerGroup
+package kafka

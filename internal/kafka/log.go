@@ -1,0 +1,152 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// trustFor is how long a good fetch vouches for the log. A fetch that comes later
+// after the last one checks the log first: a broker that went away and came back
+// meanwhile may have come back with another log.
+const trustFor = time.Second
+
+// haltError says that the partition's state cannot be right.
+type haltError struct{ cause error }
+
+func (e *haltError) Error() string { return e.cause.Error() }
+
+func (e *haltError) Unwrap() error { return e.cause }
+
+func haltf(format string, args ...any) error { return &haltError{fmt.Errorf(format, args...)} }
+
+// log reads a partition's log onwards from a position, and only while it is the
+// log that the position belongs to.
+type log struct {
+	cluster *Cluster
+	known   Topic
+	// partition, position and, where known, the hash of the record before it
+	partition int
+	position  int64
+	before    func() *processor.RecordHash
+
+	trusted time.Time // when it was last seen to be the right log; zero: not yet
+	limit   int64     // bytes to ask for
+	end     int64     // the high watermark when it was last seen
+}
+
+// openLog is the log of a claim. An empty cluster ID is not compared; then
+// neither is the number of partitions.
+func openLog(c *Cluster, claim processor.Claim) *log {
+	return &log{
+		cluster:   c,
+		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
+		partition: claim.Partition,
+		position:  claim.NextOffset,
+		before:    func() *processor.RecordHash { return claim.LastRecord },
+		limit:     fetchBytes,
+	}
+}
+
+// read waits a little for what follows the position, and moves on behind it. It
+// fails with a haltError when this is not the log that we know; every other error
+// may pass.
+func (l *log) read(ctx context.Context) (fetched, error) {
+	if time.Since(l.trusted) > trustFor {
+		if err := l.verify(ctx); err != nil {
+			return fetched{}, err
+		}
+	}
+	found, err := l.cluster.fetch(ctx, l.known.Name, l.partition, l.position, l.limit)
+	if err != nil {
+		l.trusted = time.Time{}
+		return fetched{}, err
+	}
+	if found.highWatermark < l.position {
+		l.trusted = time.Time{}
+		return fetched{}, fmt.Errorf("the log ends at %d, before the position %d", found.highWatermark, l.position)
+	}
+	l.trusted, l.end = time.Now(), found.highWatermark
+	switch {
+	case found.to > l.position:
+		l.limit = fetchBytes
+		l.advance(found)
+	case found.highWatermark > l.position:
+		l.limit = min(2*l.limit, maxFetchBytes) // a record may be larger than what we asked for
+	}
+	return found, nil
+}
+
+// advance moves the position and remembers the record before it.
+func (l *log) advance(found fetched) {
+	l.position = found.to
+	if n := len(found.records); n > 0 && found.records[n-1].Offset == found.to-1 {
+		last := found.records[n-1]
+		l.before = func() *processor.RecordHash {
+			hash := last.Hash()
+			return &hash
+		}
+		return
+	}
+	l.before = func() *processor.RecordHash { return nil }
+}
+
+// verify compares Kafka with what is known: the cluster, the size of the topic,
+// the bounds of the log and the record before the position.
+func (l *log) verify(ctx context.Context) error {
+	if l.known.ClusterID != "" {
+		err := l.cluster.Check(ctx, l.known)
+		if errors.Is(err, ErrMismatch) {
+			return &haltError{err}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	start, end, err := l.cluster.Offsets(ctx, l.known.Name, l.partition)
+	if err != nil {
+		return err
+	}
+	if start > l.position {
+		return haltf("the log starts at %d, after the next offset %d", start, l.position)
+	}
+	if end < l.position {
+		return haltf("the log ends at %d, before the next offset %d", end, l.position)
+	}
+	l.end = end
+	if start < l.position {
+		if err := l.compare(ctx); err != nil {
+			return err
+		}
+	}
+	l.trusted = time.Now()
+	return nil
+}
+
+// compare reads the record before the position again.
+func (l *log) compare(ctx context.Context) error {
+	want := l.before()
+	if want == nil {
+		return nil
+	}
+	offset := l.position - 1
+	for limit := int64(fetchBytes); ; limit = min(2*limit, maxFetchBytes) {
+		found, err := l.cluster.fetch(ctx, l.known.Name, l.partition, offset, limit)
+		if err != nil {
+			return err
+		}
+		if found.to == offset {
+			continue // it lies there, but did not come yet
+		}
+		if len(found.records) == 0 || found.records[0].Offset != offset {
+			return haltf("the log holds no record at offset %d any more", offset)
+		}
+		if found.records[0].Hash() != *want {
+			return haltf("the log holds another record at offset %d than was settled", offset)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,70 @@
+package kafka
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics are what the package counts. A nil registerer makes metrics that
+// nobody reads.
+type Metrics struct {
+	halted      *prometheus.GaugeVec
+	lag         *prometheus.GaugeVec
+	fetchErrors *prometheus.CounterVec
+	claims      *prometheus.CounterVec
+	fences      *prometheus.CounterVec
+	redelivered *prometheus.CounterVec
+
+	produced     prometheus.Counter
+	batchRecords prometheus.Histogram
+	batchSeconds prometheus.Histogram
+	retries      prometheus.Counter
+	queueFull    prometheus.Counter
+}
+
+// NewMetrics makes the metrics and registers them. The label partition is the
+// number of a partition.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	f := promauto.With(r)
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"partition"})
+	}
+	counter := func(name, help string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"partition"})
+	}
+	return &Metrics{
+		halted:      gauge("monedero_kafka_partition_halted", "1 while the partition settles nothing because its state cannot be right."),
+		lag:         gauge("monedero_kafka_partition_lag_records", "Offsets between the position and the end of the partition."),
+		fetchErrors: counter("monedero_kafka_fetch_errors_total", "Fetches and checks of the log that failed and are tried again."),
+		claims:      counter("monedero_kafka_claims_total", "Claims of the partition."),
+		fences:      counter("monedero_kafka_fences_total", "Claims that were given up because another owner has the partition."),
+		redelivered: counter("monedero_kafka_redeliveries_total", "Messages that are delivered again after a Nack."),
+
+		produced: f.NewCounter(prometheus.CounterOpts{
+			Name: "monedero_kafka_produced_records_total", Help: "Records that are durable.",
+		}),
+		batchRecords: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "monedero_kafka_produce_batch_records", Help: "Records in a produced batch.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
+		}),
+		batchSeconds: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "monedero_kafka_produce_batch_seconds", Help: "Time from sending a batch to its end, retries included.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		retries: f.NewCounter(prometheus.CounterOpts{
+			Name: "monedero_kafka_produce_retries_total", Help: "Batches that were sent once more.",
+		}),
+		queueFull: f.NewCounter(prometheus.CounterOpts{
+			Name: "monedero_kafka_produce_queue_full_total", Help: "Records refused because the queue was full.",
+		}),
+	}
+}
+
+// forget removes the gauges of a partition that is no longer ours.
+func (m *Metrics) forget(partition int) {
+	label := strconv.Itoa(partition)
+	m.halted.DeleteLabelValues(label)
+	m.lag.DeleteLabelValues(label)
+}

@@ -1,0 +1,234 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var errFenced = errors.New("another owner has the partition")
+
+// partition delivers one partition for as long as one generation assigns it to
+// this member.
+type partition struct {
+	s         *subscription
+	number    int
+	claimer   processor.Claimer
+	committed *committed // where positions live in Kafka
+	copies    *commits
+	log       *slog.Logger
+
+	halted, lag                              prometheus.Gauge
+	claims, fences, fetchErrors, redelivered prometheus.Counter
+
+	retry   backoff // after errors of Kafka and the claimer
+	trouble string  // what was logged last and still holds
+}
+
+func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits) *partition {
+	label, m := strconv.Itoa(a.ID), s.options.Metrics
+	p := &partition{
+		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies,
+		log:    s.log.With("partition", a.ID),
+		halted: m.halted.WithLabelValues(label), lag: m.lag.WithLabelValues(label),
+		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
+		fetchErrors: m.fetchErrors.WithLabelValues(label), redelivered: m.redelivered.WithLabelValues(label),
+		retry: backoff{low: s.options.RetryMin, high: s.options.RetryMax},
+	}
+	if p.claimer == nil {
+		p.committed = &committed{cluster: s.cluster, offset: a.Offset}
+		p.claimer = p.committed
+	}
+	return p
+}
+
+// run claims and delivers, again and again, until stop ends. Whatever goes wrong
+// is tried again in place.
+func (p *partition) run(stop context.Context) {
+	defer p.s.options.Metrics.forget(p.number)
+	for stop.Err() == nil {
+		err := p.own(stop)
+		var halt *haltError
+		switch {
+		case stop.Err() != nil:
+		case errors.Is(err, errFenced):
+			p.fences.Inc()
+			p.log.Warn("claim given up", "err", err)
+			sleep(stop, p.s.options.FenceWait)
+		case errors.As(err, &halt):
+			p.halted.Set(1)
+			p.report(slog.LevelError, "partition halted", err)
+			sleep(stop, p.s.options.HaltRetry)
+		default:
+			p.report(slog.LevelWarn, "claim the partition", err)
+			sleep(stop, p.retry.next())
+		}
+	}
+}
+
+// report logs what holds from now on, once.
+func (p *partition) report(level slog.Level, what string, err error) {
+	if text := what + ": " + err.Error(); text != p.trouble {
+		p.trouble = text
+		p.log.Log(context.Background(), level, what, "err", err)
+	}
+}
+
+// well says that nothing is in the way: a message was acknowledged, or there is
+// none to deliver. That the log could be read is not enough, for the handler may
+// halt again at the same record.
+func (p *partition) well() {
+	p.halted.Set(0)
+	if p.trouble != "" {
+		p.trouble = ""
+		p.log.Info("partition goes on")
+	}
+}
+
+// own claims the partition and delivers it until the claim ends: with errFenced,
+// a haltError, or stop.
+func (p *partition) own(stop context.Context) error {
+	claim, err := p.claimer.Claim(stop, p.s.topic, p.number)
+	if errors.Is(err, processor.ErrNoProgress) {
+		return &haltError{err}
+	}
+	if err != nil {
+		return err
+	}
+	p.claims.Inc()
+	log := openLog(p.s.cluster, claim)
+	from := claim.NextOffset
+	for stop.Err() == nil {
+		found, err := log.read(stop)
+		var halt *haltError
+		if errors.As(err, &halt) {
+			return err
+		}
+		if err != nil {
+			if stop.Err() == nil {
+				p.fetchErrors.Inc()
+				p.report(slog.LevelWarn, "fetch", err)
+				sleep(stop, p.retry.next())
+			}
+			continue
+		}
+		p.retry.reset()
+		if from == log.end {
+			p.well()
+		}
+		p.lag.Set(float64(log.end - from))
+		if from, err = p.deliver(stop, claim, from, found, log.end); err != nil {
+			return err
+		}
+	}
+	return stop.Err()
+}
+
+// deliver hands out what was fetched, in batches, each after the one before was
+// acknowledged. It returns the position reached.
+func (p *partition) deliver(stop context.Context, claim processor.Claim, from int64, found fetched, end int64) (int64, error) {
+	for from < found.to && stop.Err() == nil {
+		batch := &processor.Batch{Claim: claim, From: from, To: found.to, Records: found.records}
+		if most := p.s.options.MaxRecords; len(batch.Records) > most {
+			batch.Records, batch.To = batch.Records[:most:most], batch.Records[most-1].Offset+1
+		}
+		if len(batch.Records) == 0 && !p.s.options.Batch {
+			// A message of one record cannot say that there is none: the gap goes with
+			// the next record.
+			return from, nil
+		}
+		if err := p.finish(stop, batch); err != nil {
+			return from, err
+		}
+		found.records, from = found.records[len(batch.Records):], batch.To
+		p.acknowledged(from)
+		p.lag.Set(float64(end - from))
+	}
+	return from, stop.Err()
+}
+
+func (p *partition) acknowledged(next int64) {
+	p.well()
+	if p.committed != nil {
+		p.committed.offset = next
+	}
+	p.copies.note(p.number, next)
+}
+
+// finish hands the batch out until it is acknowledged. It fails when stop ends
+// first, or when the handler said that another time would be in vain.
+func (p *partition) finish(stop context.Context, batch *processor.Batch) error {
+	wait := backoff{low: p.s.options.RetryMin, high: p.s.options.RetryMax}
+	for {
+		acked, err := p.handOut(stop, batch)
+		if err != nil || acked {
+			return err
+		}
+		if batch.IsFenced() {
+			return errFenced
+		}
+		if cause := batch.Halted(); cause != nil {
+			return &haltError{cause}
+		}
+		p.redelivered.Inc()
+		if !sleep(stop, wait.next()) {
+			return stop.Err()
+		}
+		// What the handler left in the old one must not speak for the new attempt.
+		batch = &processor.Batch{Claim: batch.Claim, From: batch.From, To: batch.To, Records: batch.Records}
+	}
+}
+
+// handOut delivers the batch once and waits for its end; after stop no longer
+// than DrainTimeout.
+func (p *partition) handOut(stop context.Context, batch *processor.Batch) (acked bool, err error) {
+	ctx, cancel := context.WithCancel(processor.WithBatch(p.s.work, batch))
+	defer cancel()
+	msg := p.message(ctx, batch)
+	select {
+	case p.s.out <- msg:
+	case <-stop.Done():
+		return false, stop.Err()
+	}
+	select {
+	case <-msg.Acked():
+		return true, nil
+	case <-msg.Nacked():
+		return false, nil
+	case <-stop.Done():
+	}
+	drain := time.NewTimer(p.s.options.DrainTimeout)
+	defer drain.Stop()
+	select {
+	case <-msg.Acked():
+		return true, nil
+	case <-msg.Nacked():
+		return false, stop.Err()
+	case <-drain.C:
+		return false, fmt.Errorf("the message was not finished in time: %w", stop.Err())
+	}
+}
+
+// message is the Watermill message of a batch.
+func (p *partition) message(ctx context.Context, batch *processor.Batch) *message.Message {
+	id := p.s.topic + "/" + strconv.Itoa(p.number) + "/" + strconv.FormatInt(batch.From, 10)
+	msg := message.NewMessageWithContext(ctx, id, nil)
+	if !p.s.options.Batch {
+		fromRecord(msg, batch.Records[0])
+	}
+	msg.Metadata.Set(MetaTopic, p.s.topic)
+	msg.Metadata.Set(MetaPartition, strconv.Itoa(p.number))
+	msg.Metadata.Set(MetaFrom, strconv.FormatInt(batch.From, 10))
+	msg.Metadata.Set(MetaTo, strconv.FormatInt(batch.To, 10))
+	msg.Metadata.Set(MetaEpoch, strconv.FormatInt(batch.Claim.Epoch, 10))
+	return msg
+}

@@ -1,0 +1,310 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// The limits of producing.
+const (
+	// ProduceDeadline is how long Produce waits at most: a caller that promised an
+	// answer within 5 s has time left to give it.
+	ProduceDeadline = 4500 * time.Millisecond
+
+	produceAttempt      = 2 * time.Second // one request; kafka-go tells the broker half of it
+	produceRetryMin     = 20 * time.Millisecond
+	produceRetryMax     = 500 * time.Millisecond
+	maxBatchRecords     = 1000
+	maxBatchBytes       = 900_000 // below the broker's default limit of 1 MiB for a batch
+	maxQueuedRecords    = 8192    // of one partition
+	maxQueuedBytes      = 8 << 20 // of one partition
+	recordOverheadBytes = 64      // lengths, offsets and times around a record, generously
+)
+
+var (
+	// ErrQueueFull says that so much waits to be written to the partition already
+	// that nothing is added. The record was not written.
+	ErrQueueFull = errors.New("the queue to Kafka is full")
+	// ErrClosed says that the producer was closed. The record was not written.
+	ErrClosed = errors.New("the producer is closed")
+)
+
+// Producer writes records, each partition's in the order in which they came. It
+// has one batch in flight for each partition, and what comes meanwhile makes the
+// next one. It is safe for concurrent use.
+type Producer struct {
+	client  *kafkago.Client
+	metrics *Metrics
+	work    context.Context // ends when Close has waited long enough
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	lanes  map[lane]*queue
+}
+
+// lane is where records keep their order.
+type lane struct {
+	topic     string
+	partition int
+}
+
+// queue is what waits to be written to a partition. A goroutine writes it for as
+// long as there is something in it.
+type queue struct {
+	entries []*entry
+	bytes   int
+	busy    bool
+}
+
+// entry is a record on its way.
+type entry struct {
+	record   processor.Record
+	size     int
+	deadline time.Time
+	waiter   context.Context
+	done     chan struct{} // closed once offset and err are set
+	offset   int64
+	err      error
+}
+
+// NewProducer makes a producer. Close ends it.
+func NewProducer(c *Cluster, m *Metrics) *Producer {
+	work, cancel := context.WithCancel(context.Background())
+	return &Producer{
+		client:  &kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: produceAttempt},
+		metrics: m, work: work, cancel: cancel, lanes: map[lane]*queue{},
+	}
+}
+
+// Pending is a record that Enqueue took.
+type Pending struct{ entry *entry }
+
+// Produce writes the record and waits for it. When it returns nil, every in-sync
+// replica has the record, at the offset. An error means that this is unknown,
+// except for ErrQueueFull and ErrClosed; Produce never takes longer than
+// ProduceDeadline. When ctx ends it stops waiting, and the write may go on.
+func (p *Producer) Produce(ctx context.Context, topic string, partition int, r processor.Record) (int64, error) {
+	pending, err := p.Enqueue(ctx, topic, partition, r)
+	if err != nil {
+		return 0, err
+	}
+	return pending.Wait()
+}
+
+// Enqueue hands the record over and does not wait. It fails with ErrQueueFull or
+// ErrClosed. A record whose ctx ends before its turn comes is not written.
+func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r processor.Record) (Pending, error) {
+	e := &entry{
+		record: r, size: size(r), waiter: ctx, deadline: time.Now().Add(ProduceDeadline), done: make(chan struct{}),
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return Pending{}, ErrClosed
+	}
+	l := lane{topic, partition}
+	q := p.lanes[l]
+	if q == nil {
+		q = &queue{}
+		p.lanes[l] = q
+	}
+	if len(q.entries) >= maxQueuedRecords || (len(q.entries) > 0 && q.bytes+e.size > maxQueuedBytes) {
+		p.metrics.queueFull.Inc()
+		return Pending{}, ErrQueueFull
+	}
+	q.entries = append(q.entries, e)
+	q.bytes += e.size
+	if !q.busy {
+		q.busy = true
+		p.wg.Go(func() { p.drain(l, q) })
+	}
+	return Pending{e}, nil
+}
+
+// Wait waits for the record's end, as Produce does.
+func (w Pending) Wait() (int64, error) {
+	e := w.entry
+	timer := time.NewTimer(time.Until(e.deadline))
+	defer timer.Stop()
+	select {
+	case <-e.done:
+		return e.offset, e.err
+	case <-e.waiter.Done():
+		return 0, fmt.Errorf("produce: %w", context.Cause(e.waiter))
+	case <-timer.C:
+		return 0, fmt.Errorf("produce: %w", context.DeadlineExceeded)
+	}
+}
+
+// Close takes nothing more, waits until all that was taken is written or has
+// failed, which is no longer than ProduceDeadline and one attempt, and returns.
+func (p *Producer) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	timer := time.AfterFunc(ProduceDeadline, p.cancel)
+	defer timer.Stop()
+	p.wg.Wait()
+	p.cancel()
+	return nil
+}
+
+// drain writes batch after batch until the queue is empty.
+func (p *Producer) drain(l lane, q *queue) {
+	for {
+		batch := p.take(q)
+		if batch == nil {
+			return
+		}
+		p.write(l, batch)
+	}
+}
+
+// take is the next batch; nil when there is none, and then the queue is no
+// longer busy.
+func (p *Producer) take(q *queue) []*entry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(q.entries) == 0 {
+		q.busy, q.entries = false, nil
+		return nil
+	}
+	n, bytes := 0, 0
+	for n < len(q.entries) && n < maxBatchRecords {
+		if n > 0 && bytes+q.entries[n].size > maxBatchBytes {
+			break
+		}
+		bytes += q.entries[n].size
+		n++
+	}
+	batch := q.entries[:n:n]
+	q.entries, q.bytes = q.entries[n:], q.bytes-bytes
+	return batch
+}
+
+// write writes the batch, leaving out those whose callers gave up before it was
+// their turn, and tells the callers.
+func (p *Producer) write(l lane, batch []*entry) {
+	alive := batch[:0]
+	var deadline time.Time
+	now := time.Now()
+	for _, e := range batch {
+		if e.waiter.Err() != nil || now.After(e.deadline) {
+			e.finish(0, context.DeadlineExceeded)
+			continue
+		}
+		alive = append(alive, e)
+		if e.deadline.After(deadline) {
+			deadline = e.deadline
+		}
+	}
+	if len(alive) == 0 {
+		return
+	}
+	base, err := p.send(l, alive, deadline)
+	if isolatable(err) && len(alive) > 1 {
+		// The broker refused the batch, wrote nothing of it and does not say for
+		// which record: in halves, in order, only the culprit fails.
+		half := len(alive) / 2
+		p.write(l, alive[:half:half])
+		p.write(l, alive[half:])
+		return
+	}
+	for i, e := range alive {
+		e.finish(base+int64(i), err)
+	}
+}
+
+func (e *entry) finish(offset int64, err error) {
+	if err != nil {
+		offset, err = 0, fmt.Errorf("produce: %w", err)
+	}
+	e.offset, e.err = offset, err
+	close(e.done)
+}
+
+// send sends the batch again until it is written, refused for good, or too late:
+// a batch that were given back and sent again by its callers would come after the
+// next one.
+func (p *Producer) send(l lane, batch []*entry, deadline time.Time) (base int64, err error) {
+	ctx, cancel := context.WithDeadline(p.work, deadline)
+	defer cancel()
+	p.metrics.batchRecords.Observe(float64(len(batch)))
+	started := time.Now()
+	defer func() { p.metrics.batchSeconds.Observe(time.Since(started).Seconds()) }()
+	wait := backoff{low: produceRetryMin, high: produceRetryMax}
+	for {
+		answer, err := p.client.Produce(ctx, &kafkago.ProduceRequest{
+			Topic: l.topic, Partition: l.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
+		})
+		if err == nil {
+			err = answer.Error
+		}
+		if err == nil {
+			p.metrics.produced.Add(float64(len(batch)))
+			return answer.BaseOffset, nil
+		}
+		if !retriable(err) || !sleep(ctx, wait.next()) {
+			return 0, err
+		}
+		p.metrics.retries.Inc()
+	}
+}
+
+// retriable reports whether the same batch may get through later. What the
+// broker did not say (a lost connection, a timeout) is always tried again.
+func retriable(err error) bool {
+	var code kafkago.Error
+	if errors.As(err, &code) {
+		return code != kafkago.InvalidMessage && (code.Temporary() || code.Timeout())
+	}
+	return true
+}
+
+// isolatable reports whether the broker refused a batch because of a record.
+func isolatable(err error) bool {
+	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.InvalidRecord) ||
+		errors.Is(err, kafkago.InvalidMessage) || errors.Is(err, kafkago.InvalidTimestamp) ||
+		errors.Is(err, kafkago.RecordListTooLarge)
+}
+
+func size(r processor.Record) int {
+	n := recordOverheadBytes + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value) + 8
+	}
+	return n
+}
+
+// batchReader reads the entries as kafka-go wants them. It serves one attempt.
+type batchReader struct {
+	entries []*entry
+	record  kafkago.Record
+}
+
+// ReadRecord is the next record. It is valid until the next call.
+func (b *batchReader) ReadRecord() (*kafkago.Record, error) {
+	if len(b.entries) == 0 {
+		return nil, io.EOF
+	}
+	r := b.entries[0].record
+	b.entries = b.entries[1:]
+	headers := make([]kafkago.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		headers[i] = kafkago.Header(h)
+	}
+	b.record = kafkago.Record{
+		Time: r.Time, Key: kafkago.NewBytes(r.Key), Value: kafkago.NewBytes(r.Value), Headers: headers,
+	}
+	return &b.record, nil
+}

@@ -1,0 +1,121 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+const (
+	// answerFor is how long an answer of Kafka about a partition's end, or about
+	// the topic, is good.
+	answerFor = time.Second
+	// answerTimeout is how long such an answer is waited for.
+	answerTimeout = 2 * time.Second
+)
+
+// Queue is Kafka as ingest sees it: an [ingest.Queue]. It is safe for concurrent
+// use.
+type Queue struct {
+	publisher   message.Publisher
+	cluster     *Cluster
+	topic       Topic
+	traceparent func(context.Context) string
+	check       answer[struct{}]
+	ends        []answer[int64]
+}
+
+var _ ingest.Queue = (*Queue)(nil)
+
+// NewQueue makes a queue. The topic is what the database knows of it. Traceparent
+// reads the W3C trace context out of a context; nil: there is none.
+func NewQueue(p message.Publisher, c *Cluster, topic Topic, traceparent func(context.Context) string) *Queue {
+	return &Queue{
+		publisher: p, cluster: c, topic: topic, traceparent: traceparent,
+		ends: make([]answer[int64], topic.Partitions),
+	}
+}
+
+// Submit writes the request to its wallet's partition. It answers within
+// ProduceDeadline.
+func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
+	value, headers, err := Encode(r)
+	if err != nil {
+		return ingest.Receipt{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, ProduceDeadline)
+	defer cancel()
+	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
+	msg.Metadata.Set(MetaKey, r.Wallet.String())
+	for _, h := range headers {
+		msg.Metadata.Set(h.Key, string(h.Value))
+	}
+	if q.traceparent != nil {
+		if parent := q.traceparent(ctx); parent != "" {
+			msg.Metadata.Set(HeaderTraceparent, parent)
+		}
+	}
+	if err := q.publisher.Publish(q.topic.Name, msg); err != nil {
+		return ingest.Receipt{}, err
+	}
+	return receipt(msg)
+}
+
+func receipt(msg *message.Message) (ingest.Receipt, error) {
+	partition, err := strconv.Atoi(msg.Metadata.Get(MetaPartition))
+	if err != nil {
+		return ingest.Receipt{}, fmt.Errorf("read the partition of a published message: %w", err)
+	}
+	offset, err := strconv.ParseInt(msg.Metadata.Get(MetaOffset), 10, 64)
+	if err != nil {
+		return ingest.Receipt{}, fmt.Errorf("read the offset of a published message: %w", err)
+	}
+	return ingest.Receipt{Partition: partition, Offset: offset}, nil
+}
+
+// End is at most a second old.
+func (q *Queue) End(ctx context.Context, partition int) (int64, error) {
+	if partition < 0 || partition >= len(q.ends) {
+		return 0, fmt.Errorf("there is no partition %d", partition)
+	}
+	return q.ends[partition].get(ctx, func(ctx context.Context) (int64, error) {
+		_, end, err := q.cluster.Offsets(ctx, q.topic.Name, partition)
+		return end, err
+	})
+}
+
+// Check is at most a second old.
+func (q *Queue) Check(ctx context.Context) error {
+	_, err := q.check.get(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, q.cluster.Check(ctx, q.topic)
+	})
+	return err
+}
+
+// answer is what Kafka said last. Those who ask at the same time ask once.
+type answer[T any] struct {
+	mu    sync.Mutex
+	at    time.Time
+	value T
+	err   error
+}
+
+func (a *answer[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.at) > answerFor {
+		// Others wait for this answer too: one caller who goes away must not spoil it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+		defer cancel()
+		a.value, a.err = ask(ctx)
+		a.at = time.Now()
+	}
+	return a.value, a.err
+}
