@@ -1,0 +1,158 @@
+// Package kafkatest gives a test a Kafka of its own: kfake, in this process, with
+// a folder for its log.
+package kafkatest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// Patience is how long a test waits for what must come.
+const Patience = 30 * time.Second
+
+// Main is the TestMain of a package whose tests use Kafka: no goroutine may
+// outlive them.
+func Main(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Kafka is a running broker. Its faults are kfake's: see [kfake.Cluster.Fault] and
+// [kfake.Cluster.ControlKey].
+type Kafka struct {
+	*kfake.Cluster
+	Brokers []string
+
+	dir     string
+	options []kfake.Opt
+}
+
+// Start starts a broker that ends with the test. Options go to kfake.
+func Start(t testing.TB, options ...kfake.Opt) *Kafka {
+	t.Helper()
+	k := &Kafka{dir: t.TempDir(), options: options}
+	k.run(t, 0)
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
+func (k *Kafka) run(t testing.TB, port int) {
+	t.Helper()
+	options := append([]kfake.Opt{
+		kfake.Ports(port), kfake.DataDir(k.dir),
+		kfake.ClusterID("test-" + rand.Text()), // a folder that has one keeps its own
+		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1"}),
+	}, k.options...)
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		t.Fatalf("start kafka: %v", err)
+	}
+	k.Cluster, k.Brokers = cluster, cluster.ListenAddrs()
+}
+
+// Stop ends the broker; the log stays.
+func (k *Kafka) Stop() { k.Close() }
+
+// Restart starts a stopped broker at its old address with its old log.
+func (k *Kafka) Restart(t testing.TB) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(k.Brokers[0])
+	if err != nil {
+		t.Fatalf("read port: %v", err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatalf("read port: %v", err)
+	}
+	k.run(t, n)
+}
+
+// Client is a client of the broker that is closed with the test.
+func (k *Kafka) Client(t testing.TB) *kafka.Cluster {
+	t.Helper()
+	c, err := kafka.NewCluster(k.Brokers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Topic makes a topic of a name that no other test has.
+func (k *Kafka) Topic(t testing.TB, partitions int) kafka.Topic {
+	t.Helper()
+	return k.Create(t, "test-"+rand.Text(), partitions)
+}
+
+// Create makes a topic.
+func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	c := k.Client(t)
+	if err := c.CreateTopic(ctx, name, partitions, 1); err != nil {
+		t.Fatal(err)
+	}
+	topic, err := c.Describe(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topic
+}
+
+// Produce writes the records to the partition, in order, and returns the offset of
+// the first.
+func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...processor.Record) int64 {
+	t.Helper()
+	p := kafka.NewProducer(k.Client(t), kafka.NewMetrics(nil))
+	defer p.Close() //nolint:errcheck // it never fails
+	first := int64(-1)
+	for _, r := range records {
+		pending, err := p.Enqueue(t.Context(), topic, partition, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if offset, err := pending.Wait(); err != nil {
+				t.Errorf("produce: %v", err)
+			} else if first < 0 || offset < first {
+				first = offset
+			}
+		}()
+	}
+	return first
+}
+
+// Records are n records with the values "prefix 0", "prefix 1" and so on.
+func Records(prefix string, n int) []processor.Record {
+	records := make([]processor.Record, n)
+	for i := range records {
+		records[i] = processor.Record{Key: []byte(prefix), Value: fmt.Appendf(nil, "%s %d", prefix, i)}
+	}
+	return records
+}
+
+// Receive takes the next value, or ends the test.
+func Receive[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	timer := time.NewTimer(Patience)
+	defer timer.Stop()
+	select {
+	case v, open := <-c:
+		if !open {
+			t.Fatal("the channel is closed")
+		}
+		return v
+	case <-timer.C:
+		t.Fatalf("nothing came within %s", Patience)
+	}
+	panic("not reached")
+}

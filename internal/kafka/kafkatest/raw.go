@@ -1,0 +1,139 @@
+package kafkatest
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// Request sends one request of the protocol, at a version, over a connection of
+// its own, and returns the answer. It is for what our client does not do.
+func (k *Kafka) Request(t testing.TB, version int16, request kmsg.Request) kmsg.Response {
+	t.Helper()
+	request.SetVersion(version)
+	conn, err := net.Dial("tcp", k.Brokers[0]) //nolint:noctx // the deadline bounds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing is written any more
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(kmsg.NewRequestFormatter().AppendRequest(nil, request, 1)); err != nil {
+		t.Fatal(err)
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, binary.BigEndian.Uint32(size[:]))
+	if _, err := io.ReadFull(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	body = body[4:] // the correlation ID
+	answer := request.ResponseKind()
+	answer.SetVersion(version)
+	if answer.IsFlexible() {
+		body = body[1:] // the header's tags: none
+	}
+	if err := answer.ReadFrom(body); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// DeleteRecords moves the start of the partition's log to the offset.
+func (k *Kafka) DeleteRecords(t testing.TB, topic string, partition int, offset int64) {
+	t.Helper()
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.TimeoutMillis = int32(Patience.Milliseconds())
+	rt := kmsg.NewDeleteRecordsRequestTopic()
+	rt.Topic = topic
+	rp := kmsg.NewDeleteRecordsRequestTopicPartition()
+	rp.Partition, rp.Offset = int32(partition), offset
+	rt.Partitions = append(rt.Partitions, rp)
+	request.Topics = append(request.Topics, rt)
+	answer := k.Request(t, 1, request).(*kmsg.DeleteRecordsResponse)
+	fail(t, "delete records", answer.Topics[0].Partitions[0].ErrorCode)
+}
+
+// DeleteTopic deletes a topic.
+func (k *Kafka) DeleteTopic(t testing.TB, topic string) {
+	t.Helper()
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TimeoutMillis = int32(Patience.Milliseconds())
+	request.TopicNames = []string{topic}
+	answer := k.Request(t, 3, request).(*kmsg.DeleteTopicsResponse)
+	fail(t, "delete topic", answer.Topics[0].ErrorCode)
+}
+
+// Transaction writes the records to the partition in one transaction and ends it.
+// The marker of its end takes one more offset.
+func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bool, records ...processor.Record) {
+	t.Helper()
+	const id = "kafkatest"
+	txn := id
+	begin := kmsg.NewPtrInitProducerIDRequest()
+	begin.TransactionalID, begin.TransactionTimeoutMillis = &txn, int32(Patience.Milliseconds())
+	producer := k.Request(t, 1, begin).(*kmsg.InitProducerIDResponse)
+	fail(t, "init producer", producer.ErrorCode)
+
+	add := kmsg.NewPtrAddPartitionsToTxnRequest()
+	add.TransactionalID, add.ProducerID, add.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
+	at := kmsg.NewAddPartitionsToTxnRequestTopic()
+	at.Topic, at.Partitions = topic, []int32{int32(partition)}
+	add.Topics = append(add.Topics, at)
+	added := k.Request(t, 1, add).(*kmsg.AddPartitionsToTxnResponse)
+	fail(t, "add partition", added.Topics[0].Partitions[0].ErrorCode)
+
+	produce := kmsg.NewPtrProduceRequest()
+	produce.TransactionID, produce.Acks, produce.TimeoutMillis = &txn, -1, int32(Patience.Milliseconds())
+	pt := kmsg.NewProduceRequestTopic()
+	pt.Topic = topic
+	pp := kmsg.NewProduceRequestTopicPartition()
+	pp.Partition, pp.Records = int32(partition), batch(producer.ProducerID, producer.ProducerEpoch, records)
+	pt.Partitions = append(pt.Partitions, pp)
+	produce.Topics = append(produce.Topics, pt)
+	produced := k.Request(t, 7, produce).(*kmsg.ProduceResponse)
+	fail(t, "produce", produced.Topics[0].Partitions[0].ErrorCode)
+
+	end := kmsg.NewPtrEndTxnRequest()
+	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
+	end.Commit = commit
+	fail(t, "end transaction", k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode)
+}
+
+// batch is the records as a transactional batch of version 2.
+func batch(producer int64, epoch int16, records []processor.Record) []byte {
+	const transactional = 1 << 4
+	now := time.Now().UnixMilli()
+	b := kmsg.RecordBatch{
+		PartitionLeaderEpoch: -1, Magic: 2, Attributes: transactional,
+		LastOffsetDelta: int32(len(records) - 1), FirstTimestamp: now, MaxTimestamp: now,
+		ProducerID: producer, ProducerEpoch: epoch, NumRecords: int32(len(records)),
+	}
+	for i, r := range records {
+		record := kmsg.Record{OffsetDelta: int32(i), Key: r.Key, Value: r.Value}
+		record.Length = int32(len(record.AppendTo(nil)) - 1) // without the length, which is one byte while it is 0
+		b.Records = record.AppendTo(b.Records)
+	}
+	const lengthAt, afterLength, crcAt, afterCRC = 8, 12, 17, 21
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[lengthAt:], uint32(len(raw)-afterLength))
+	binary.BigEndian.PutUint32(raw[crcAt:], crc32.Checksum(raw[afterCRC:], crc32.MakeTable(crc32.Castagnoli)))
+	return raw
+}
+
+func fail(t testing.TB, what string, code int16) {
+	t.Helper()
+	if code != 0 {
+		t.Fatalf("%s: error code %d", what, code)
+	}
+}
