@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/big"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The shape of an API key's text: mon_{role}_{key id}_{secret}{checksum}.
+const (
+	tokenPrefix    = "mon_"
+	secretBytes    = 32
+	secretDigits   = 43 // base62 digits that hold 32 bytes
+	checksumDigits = 6  // base62 digits that hold a CRC-32
+	keyIDLength    = 30 // key_ and 26 digits
+)
+
+// errToken says that a text is not an API key; it never says which part of it.
+var errToken = errors.New("not an API key")
+
+// token is an API key as its owner holds it.
+type token struct {
+	role   Role
+	id     ledger.KeyID
+	secret string
+}
+
+// text is the key's text. The checksum covers everything before it, so that a
+// typing error is found without a look-up.
+func (t token) text() string {
+	body := tokenPrefix + string(t.role) + "_" + t.id.String() + "_" + t.secret
+	return body + checksum(body)
+}
+
+// hash is what is stored of the secret.
+func (t token) hash() [32]byte { return sha256.Sum256([]byte(t.secret)) }
+
+// parseToken reads the text of an API key. It proves nothing but that the text
+// was copied whole.
+func parseToken(text string) (token, error) {
+	role, rest, ok := strings.Cut(strings.TrimPrefix(text, tokenPrefix), "_")
+	if !ok || !strings.HasPrefix(text, tokenPrefix) || !Role(role).known() {
+		return token{}, errToken
+	}
+	if len(rest) != keyIDLength+1+secretDigits+checksumDigits || rest[keyIDLength] != '_' {
+		return token{}, errToken
+	}
+	body, sum := text[:len(text)-checksumDigits], text[len(text)-checksumDigits:]
+	if checksum(body) != sum {
+		return token{}, errToken
+	}
+	id, err := ledger.ParseKeyID(rest[:keyIDLength])
+	if err != nil {
+		return token{}, errToken
+	}
+	return token{role: Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-checksumDigits]}, nil
+}
+
+func (r Role) known() bool {
+	switch r {
+	case RoleMerchant, RoleClient, RoleOperator:
+		return true
+	}
+	return false
+}
+
+func newSecret() string {
+	var entropy [secretBytes]byte
+	rand.Read(entropy[:])
+	return base62(new(big.Int).SetBytes(entropy[:]), secretDigits)
+}
+
+func checksum(body string) string {
+	sum := crc32.ChecksumIEEE([]byte(body))
+	return base62(new(big.Int).SetUint64(uint64(sum)), checksumDigits)
+}
+
+func base62(n *big.Int, digits int) string {
+	text := n.Text(62)
+	return strings.Repeat("0", digits-len(text)) + text
+}
+
+// IssueKey creates an API key of k's role, owner, name, time of creation and
+// expiry, and draws its secret. The text it returns is the only copy of that
+// secret. A zero k.ID is given a new one; where the registry already holds the
+// same key under k.ID, IssueKey returns that key and no text.
+func IssueKey(ctx context.Context, registry Registry, k Key) (stored Key, text string, err error) {
+	if k.ID.IsZero() {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Key{}, "", fmt.Errorf("draw a key ID: %w", err)
+		}
+		k.ID = ledger.KeyID(id)
+	}
+	t := token{role: k.Role, id: k.ID, secret: newSecret()}
+	k.SecretHash = t.hash()
+	stored, made, err := registry.CreateKey(ctx, k)
+	if err != nil {
+		return Key{}, "", fmt.Errorf("create API key: %w", err)
+	}
+	if !made {
+		return stored, "", nil
+	}
+	return stored, t.text(), nil
+}

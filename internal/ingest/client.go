@@ -1,0 +1,109 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// maxName bounds the name of a client, a merchant or a key, in characters.
+const maxName = 200
+
+type clientBody struct {
+	ID        string `json:"id" doc:"The client's ID." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Object    string `json:"object" doc:"What this is." enum:"client" example:"client"`
+	Name      string `json:"name" doc:"The client's name." example:"Ada Lovelace"`
+	CreatedAt string `json:"created_at" format:"date-time" doc:"When the client was created." example:"2026-01-02T15:04:05.000000Z"`
+}
+
+type newClientBody struct {
+	Name string `json:"name" doc:"The client's name, 1 to 200 characters." example:"Ada Lovelace"`
+}
+
+type clientOutput struct {
+	Status   int
+	Replayed string `header:"Idempotent-Replayed" doc:"true: an earlier request under the same key made it." example:"true"`
+	Body     clientBody
+}
+
+func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOutput, error) {
+	b, faults, err := decode[newClientBody](in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if err := invalid(creationFaults(faults, b.Name, in.Key)); err != nil {
+		return nil, err
+	}
+	id, err := s.resourceID("client", in.Key)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	c, made, err := s.registry.CreateClient(ctx, Client{ID: id, Name: b.Name, CreatedAt: s.now()})
+	if err != nil {
+		return nil, fmt.Errorf("create client: %w", err)
+	}
+	return &clientOutput{Status: created(made), Replayed: replayed(made), Body: clientBody{
+		ID: c.ID.String(), Object: "client", Name: c.Name, CreatedAt: stamp(c.CreatedAt),
+	}}, nil
+}
+
+// now is the time as it is stored.
+func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+
+// creationFaults adds what is wrong with the name and the idempotency key of
+// something to be created.
+func creationFaults(faults []Fault, name, key string) []Fault {
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxName {
+		faults = addFault(faults, "body.name", fmt.Sprintf("must have from 1 to %d characters", maxName))
+	}
+	// The rules for the key are those of every other request.
+	for _, f := range (ledger.Request{Kind: ledger.KindOpen, IdempotencyKey: key}).Faults() {
+		if f.Field == "idempotency_key" {
+			faults = addFault(faults, place(f.Field), f.Message)
+		}
+	}
+	return faults
+}
+
+// bodyClient reads the ID of a client out of a body.
+func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
+	id, err := ledger.ParseClientID(text)
+	if err != nil {
+		faults = addFault(faults, "body."+field, "is not a client ID")
+	}
+	return id, faults
+}
+
+type clientInput struct {
+	Client string `path:"client" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+}
+
+type accountBody struct {
+	Object   string       `json:"object" doc:"What this is." enum:"list" example:"list"`
+	ClientID string       `json:"client_id" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Data     []walletBody `json:"data" nullable:"false" doc:"Every wallet of the client, oldest first."`
+}
+
+// clientWallets is the account status: every wallet of the client.
+func (s *Server) clientWallets(ctx context.Context, in *clientInput) (*struct{ Body accountBody }, error) {
+	id, err := ledger.ParseClientID(in.Client)
+	if err != nil || !caller(ctx).seesWallet(id) {
+		return nil, ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	wallets, err := s.accounts.ClientWallets(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read wallets: %w", err)
+	}
+	b := accountBody{Object: "list", ClientID: id.String(), Data: make([]walletBody, 0, len(wallets))}
+	for _, w := range wallets {
+		b.Data = append(b.Data, newWallet(w))
+	}
+	return &struct{ Body accountBody }{b}, nil
+}

@@ -1,0 +1,107 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+type keyBody struct {
+	ID         string `json:"id" doc:"The key's ID." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Object     string `json:"object" doc:"What this is." enum:"api_key" example:"api_key"`
+	Role       string `json:"role" doc:"What the key may do." enum:"merchant,client,operator" example:"merchant"`
+	MerchantID string `json:"merchant_id,omitempty" doc:"Of a merchant's key: the merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	ClientID   string `json:"client_id,omitempty" doc:"Of a client's key: the client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Name       string `json:"name" doc:"The key's name." example:"Shop, production"`
+	CreatedAt  string `json:"created_at" format:"date-time" doc:"When the key was created." example:"2026-01-02T15:04:05.000000Z"`
+	ExpiresAt  string `json:"expires_at,omitempty" format:"date-time" doc:"When the key stops being valid; absent: never." example:"2027-01-02T15:04:05.000000Z"`
+	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_8nO3kPq2bVx7Lr0TzYc5Wm9dGh1JsAf4Ue6iXQoKBtE0a1b2c"`
+}
+
+func newKey(k Key, secret string) keyBody {
+	b := keyBody{
+		ID: k.ID.String(), Object: "api_key", Role: string(k.Role), Name: k.Name,
+		CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt), Secret: secret,
+	}
+	if !k.Merchant.IsZero() {
+		b.MerchantID = k.Merchant.String()
+	}
+	if !k.Client.IsZero() {
+		b.ClientID = k.Client.String()
+	}
+	return b
+}
+
+type newKeyBody struct {
+	Role       string    `json:"role" doc:"What the key may do." enum:"merchant,client,operator" example:"merchant"`
+	MerchantID string    `json:"merchant_id,omitempty" doc:"Of a merchant's key, and only there: the merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	ClientID   string    `json:"client_id,omitempty" doc:"Of a client's key, and only there: the client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Name       string    `json:"name" doc:"The key's name, 1 to 200 characters." example:"Shop, production"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"When the key stops being valid; absent: never." example:"2030-01-02T15:04:05Z"`
+}
+
+// key is the key that the body asks for, and what is wrong with it.
+func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
+	k := Key{Role: Role(b.Role), Name: b.Name, CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
+	add := func(place, message string) {
+		faults = addFault(faults, place, message)
+	}
+	if !k.Role.known() {
+		add("body.role", "must be merchant, client or operator")
+		return k, faults
+	}
+	if (k.Role == RoleMerchant) != (b.MerchantID != "") {
+		add("body.merchant_id", "belongs to a merchant's key, and to nothing else")
+	} else if b.MerchantID != "" {
+		var err error
+		if k.Merchant, err = ledger.ParseMerchantID(b.MerchantID); err != nil {
+			add("body.merchant_id", "is not a merchant ID")
+		}
+	}
+	if (k.Role == RoleClient) != (b.ClientID != "") {
+		add("body.client_id", "belongs to a client's key, and to nothing else")
+	} else if b.ClientID != "" {
+		k.Client, faults = bodyClient("client_id", b.ClientID, faults)
+	}
+	if y := k.ExpiresAt.Year(); !k.ExpiresAt.IsZero() && (y < 1 || y > 9999) {
+		add("body.expires_at", "must lie in the years 1 to 9999")
+	}
+	return k, faults
+}
+
+type keyOutput struct {
+	Status   int
+	Replayed string `header:"Idempotent-Replayed" doc:"true: an earlier request under the same key made it." example:"true"`
+	Body     keyBody
+}
+
+func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, error) {
+	b, faults, err := decode[newKeyBody](in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	k, faults := b.key(s.now(), faults)
+	if err := invalid(creationFaults(faults, b.Name, in.Key)); err != nil {
+		return nil, err
+	}
+	if k.ID, err = s.resourceID("api_key", in.Key); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	stored, text, err := IssueKey(ctx, s.registry, k)
+	if errors.Is(err, ErrNotFound) {
+		place := "body.merchant_id"
+		if k.Role == RoleClient {
+			place = "body.client_id"
+		}
+		return nil, invalid([]Fault{{Location: place, Message: "is no " + string(k.Role)}})
+	}
+	if err != nil {
+		return nil, err
+	}
+	made := text != ""
+	return &keyOutput{Status: created(made), Replayed: replayed(made), Body: newKey(stored, text)}, nil
+}

@@ -1,0 +1,175 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// The limits of a request's body.
+const (
+	maxBodyBytes = 64 << 10
+	bodyTimeout  = 5 * time.Second
+)
+
+const requestIDHeader = "X-Request-Id"
+
+var goodRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/=+-]{1,100}$`)
+
+type requestIDKey struct{}
+
+// requestID is the ID under which the log speaks of the request.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// identify gives each request an ID: the caller's, if it can go into a log as
+// it is, or a new one.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !goodRequestID.MatchString(id) {
+			var entropy [8]byte
+			rand.Read(entropy[:])
+			id = "req_" + hex.EncodeToString(entropy[:])
+		}
+		w.Header().Set(requestIDHeader, id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+// observe counts and times requests, and answers for a handler that panics.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			if cause := recover(); cause != nil {
+				s.log.ErrorContext(r.Context(), "request panicked", "request_id", requestID(r.Context()),
+					"err", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				if ww.Status() != 0 {
+					// The answer has begun: the caller must not take it for whole.
+					panic(http.ErrAbortHandler)
+				}
+				refuse(CodeInternal, "the service failed").problem(requestID(r.Context())).write(ww)
+			}
+			s.metrics.answered(r.Method, chi.RouteContext(r.Context()).RoutePattern(), ww.Status(), time.Since(start))
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+// single lists the headers that would be ambiguous if they came twice.
+func single() []string {
+	return []string{"Authorization", "Idempotency-Key", "Content-Type", requestIDHeader}
+}
+
+type callerKey struct{}
+
+// caller is the API key that the request was sent with.
+func caller(ctx context.Context) Key {
+	key, _ := ctx.Value(callerKey{}).(Key)
+	return key
+}
+
+// authenticate lets pass who has a valid API key of one of the roles.
+func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		r, w := humachi.Unwrap(c)
+		if err := checkHeaders(r.Header); err != nil {
+			s.problem(c.Context(), err).write(w)
+			return
+		}
+		scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			s.problem(c.Context(), refuse(CodeUnauthenticated, "send Authorization: Bearer and an API key")).write(w)
+			return
+		}
+		key, err := s.keys.verify(c.Context(), strings.TrimSpace(text))
+		if err != nil {
+			s.problem(c.Context(), err).write(w)
+			return
+		}
+		s.lastUse.note(key.ID, s.clock())
+		if !slices.Contains(roles, key.Role) {
+			s.problem(c.Context(), refuse(CodeForbidden, "a key of the role "+string(key.Role)+" may not do this")).write(w)
+			return
+		}
+		next(huma.WithValue(c, callerKey{}, key))
+	}
+}
+
+func checkHeaders(h http.Header) error {
+	for _, name := range single() {
+		if len(h.Values(name)) > 1 {
+			return refuse(CodeMalformedRequest, "the header "+name+" must not appear twice")
+		}
+	}
+	if values, sent := h["Idempotency-Key"]; sent && values[0] == "" {
+		return invalid([]Fault{{Location: "header.Idempotency-Key", Message: "must not be empty"}})
+	}
+	// Preferences may be spread over several headers (RFC 7240); huma reads one.
+	if values := h.Values("Prefer"); len(values) > 1 {
+		h.Set("Prefer", strings.Join(values, ","))
+	}
+	return nil
+}
+
+// readBody reads the body before the handler runs, within limits of size and
+// time.
+func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
+	r, w := humachi.Unwrap(c)
+	body, err := readAll(w, r)
+	if err != nil {
+		s.problem(c.Context(), err).write(w)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(c)
+}
+
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if sent := r.Header.Get("Content-Type"); sent != "" {
+		if kind, _, err := mime.ParseMediaType(sent); err != nil || kind != "application/json" {
+			return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
+		}
+	}
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("set a deadline for the body: %w", err)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	var tooLarge *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, refuse(CodeBodyTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", maxBodyBytes))
+	case errors.As(err, &network) && network.Timeout():
+		return nil, refuse(CodeRequestTimeout, "the body did not arrive in time")
+	case err != nil:
+		return nil, refuse(CodeMalformedRequest, "the body did not arrive whole")
+	}
+	// A deadline left behind would end a request that waits for its outcome.
+	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("lift the deadline of the body: %w", err)
+	}
+	return body, nil
+}

@@ -1,0 +1,213 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// operationBody is an operation as the API shows it. While it is pending it says
+// nothing of what was asked: whoever retries under its key with another request
+// would be misled.
+type operationBody struct {
+	ID           string            `json:"id" doc:"The operation's ID. A retry of the same request has the same one." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Object       string            `json:"object" doc:"What this is." enum:"operation" example:"operation"`
+	Kind         string            `json:"kind,omitempty" doc:"What was asked of the wallet." enum:"open,top_up,charge,freeze,unfreeze,close" example:"charge"`
+	Status       string            `json:"status" doc:"How far the operation has come. Accepted and failed are final." enum:"pending,accepted,failed" example:"accepted"`
+	Done         bool              `json:"done" doc:"Whether the status is final." example:"true"`
+	Partition    *int              `json:"partition,omitempty" doc:"In a 202: the partition of the queue that holds the request." example:"7"`
+	Offset       *int64            `json:"offset,omitempty" doc:"In a 202: the request's place in that partition." example:"1042"`
+	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12"`
+	WalletID     string            `json:"wallet_id,omitempty" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that charged; absent where the operator asked." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Amount       int64             `json:"amount,omitempty" doc:"The amount in minor units." example:"1250"`
+	Currency     string            `json:"currency,omitempty" doc:"The currency, ISO 4217." example:"EUR"`
+	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
+	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
+	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
+	Sequence     int64             `json:"sequence,omitempty" doc:"The operation's position in the history of its wallet: 1, 2, 3 ... Shown to the wallet's owner and the operator." example:"42"`
+	BalanceAfter *int64            `json:"balance_after,omitempty" doc:"The wallet's balance after the operation, in minor units. Shown to the wallet's owner and the operator." example:"8750"`
+	Failure      *failureBody      `json:"failure,omitempty" doc:"Why the operation failed."`
+	Conflicts    *int              `json:"conflicting_requests,omitempty" doc:"How many other requests came under the same ID. None of them had an effect." example:"0"`
+	ReceivedAt   string            `json:"received_at,omitempty" format:"date-time" doc:"When the request was received." example:"2026-01-02T15:04:05.000000Z"`
+	DecidedAt    string            `json:"decided_at,omitempty" format:"date-time" doc:"When the operation got its outcome." example:"2026-01-02T15:04:05.012345Z"`
+}
+
+type failureBody struct {
+	Reason      string `json:"reason" doc:"Why: the first that holds of a closed set." example:"insufficient_funds"`
+	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not hold enough money."`
+	Advice      string `json:"advice" doc:"What to do about it." enum:"do_not_retry,retry_with_new_key,retry_after_top_up,fix_request" example:"retry_after_top_up"`
+	DuplicateOf string `json:"duplicate_of,omitempty" doc:"Of a duplicate_invoice: the accepted charge." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+}
+
+func newPending(id ledger.OperationID) operationBody {
+	return operationBody{ID: id.String(), Object: "operation", Status: string(ledger.StatusPending)}
+}
+
+// newOperation is what the key may see of a decided operation.
+func newOperation(d Decided, k Key) operationBody {
+	b := operationBody{
+		ID: d.ID.String(), Object: "operation", Kind: string(d.Kind), Status: string(d.Status()), Done: true,
+		WalletID: d.Wallet.String(), Amount: d.Amount, Currency: string(d.Currency), Invoice: d.Invoice,
+		Description: d.Description, Conflicts: &d.Conflicts, ReceivedAt: stamp(d.ReceivedAt), DecidedAt: stamp(d.DecidedAt),
+	}
+	if !d.Merchant.IsZero() {
+		b.MerchantID = d.Merchant.String()
+	}
+	// Only canonical text is ever stored; were it not, an answer without
+	// metadata would still be better than none.
+	b.Metadata, _ = d.Metadata.Map()
+	if d.Sequence != 0 && k.seesWallet(d.Owner) {
+		b.Sequence, b.BalanceAfter = d.Sequence, &d.BalanceAfter
+	}
+	if d.Reason != "" {
+		b.Failure = &failureBody{
+			Reason: string(d.Reason), Comment: d.Reason.Comment(), Advice: string(d.Reason.Advice()),
+		}
+		if !d.DuplicateOf.IsZero() {
+			b.Failure.DuplicateOf = d.DuplicateOf.String()
+		}
+	}
+	return b
+}
+
+// stamp is a time as the API shows it; empty for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
+}
+
+// seesWallet reports whether the key may see the balance of a wallet that the
+// client owns.
+func (k Key) seesWallet(owner ledger.ClientID) bool {
+	switch k.Role {
+	case RoleOperator:
+		return true
+	case RoleClient:
+		return !owner.IsZero() && owner == k.Client
+	case RoleMerchant:
+	}
+	return false
+}
+
+// sees reports whether the key may see the operation at all.
+func (k Key) sees(d Decided) bool {
+	if k.Role == RoleMerchant {
+		return !d.Merchant.IsZero() && d.Merchant == k.Merchant
+	}
+	return k.seesWallet(d.Owner)
+}
+
+type operationInput struct {
+	ID     string         `path:"id" doc:"The operation's ID." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Offset optionalOffset `query:"offset" doc:"The offset that the 202 named; with it a pending answer says exactly how many records are ahead." example:"1042"`
+	Prefer string         `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=5"`
+}
+
+type operationOutput struct {
+	Status     int
+	Location   string `header:"Location" doc:"Where the operation can be read." example:"/v1/operations/op_0h8n6m2k4q9r7s1t3v5w8x0y2z?offset=1042"`
+	RetryAfter string `header:"Retry-After" doc:"Seconds after which to read again." example:"1"`
+	Applied    string `header:"Preference-Applied" doc:"The wait that was applied." example:"wait=5"`
+	Replayed   string `header:"Idempotent-Replayed" doc:"true: the answer is what an earlier request under the same key came to." example:"true"`
+	Body       operationBody
+}
+
+// operation shows an operation: its outcome to whom it concerns, and that it is
+// pending to everybody who has its ID.
+func (s *Server) operation(ctx context.Context, in *operationInput) (*operationOutput, error) {
+	id, err := ledger.ParseOperationID(in.ID)
+	if err != nil || !s.minter.Issued(id) {
+		return nil, ErrNotFound
+	}
+	wait := parsePrefer(in.Prefer)
+	d, found, err := s.find(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read operation: %w", err)
+	}
+	if !found && wait > 0 {
+		d, found = s.await(ctx, id, wait)
+	}
+	out := &operationOutput{Status: 200, Applied: applied(wait)}
+	if found {
+		if !caller(ctx).sees(d) {
+			return nil, ErrNotFound
+		}
+		out.Body = newOperation(d, caller(ctx))
+		return out, nil
+	}
+	out.RetryAfter = retryAfter
+	out.Body = newPending(id)
+	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Server) find(ctx context.Context, id ledger.OperationID) (Decided, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return s.lookup.find(ctx, id)
+}
+
+// await waits for an outcome for as long as is asked, but not beyond the
+// service's own end.
+func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (Decided, bool) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	q := s.lookup.await(id)
+	defer s.lookup.drop(q)
+	select {
+	case a := <-q.answer:
+		return a.Decided, a.found
+	case <-ctx.Done():
+	case <-s.drain:
+	}
+	return Decided{}, false
+}
+
+// ahead is how many records are to be settled before the operation's; nil where
+// it cannot be told because Kafka does not answer.
+func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset optionalOffset) (*int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	partition := id.Partition(s.partitions)
+	next, err := s.history.NextOffset(ctx, partition)
+	if err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	end := offset.Value
+	if !offset.Set {
+		if end, err = s.queue.End(ctx, partition); err != nil {
+			s.log.WarnContext(ctx, "end of partition not known", "partition", partition, "err", err)
+			return nil, nil
+		}
+	}
+	ahead := max(0, end-next)
+	return &ahead, nil
+}
+
+// optionalOffset is an offset in a query: 0 is one, and absent is none.
+type optionalOffset struct {
+	Value int64
+	Set   bool
+}
+
+// Receiver tells huma where to put the value.
+func (o *optionalOffset) Receiver() reflect.Value { return reflect.ValueOf(o).Elem().Field(0) }
+
+// OnParamSet hears from huma whether there was one.
+func (o *optionalOffset) OnParamSet(set bool, _ any) { o.Set = set }
+
+// Schema describes the offset.
+func (o optionalOffset) Schema(huma.Registry) *huma.Schema {
+	least := 0.0
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Minimum: &least}
+}

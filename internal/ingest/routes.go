@@ -1,0 +1,157 @@
+package ingest
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// route is one operation of the API.
+type route struct {
+	method, path string
+	id           string // its name in the OpenAPI document
+	summary      string
+	description  string
+	roles        []Role
+	status       int          // of a success
+	body         reflect.Type // nil: it takes none
+	bodyOptional bool
+	codes        []Code // of its problems, besides those that any route has
+}
+
+// routes builds the router, and with it the OpenAPI document.
+func (s *Server) routes() (http.Handler, error) {
+	r := chi.NewRouter()
+	r.Use(identify, s.observe)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		refuse(CodeNotFound, "there is nothing under this path").problem(requestID(r.Context())).write(w)
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Allow", strings.Join(allowed(r, q.URL.Path), ", "))
+		refuse(CodeMethodNotAllowed, "the header Allow lists the methods of this path").problem(requestID(q.Context())).write(w)
+	})
+	r.Get("/livez", s.live)
+	r.Get("/readyz", s.ready)
+	s.api = humachi.New(r, apiConfig())
+	s.queued()
+	s.decided()
+	s.resources()
+	if err := s.publish(r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// allowed are the methods that the path knows.
+func allowed(routes chi.Routes, path string) []string {
+	var known []string
+	for _, method := range methods() {
+		if routes.Match(chi.NewRouteContext(), method, path) {
+			known = append(known, method)
+		}
+	}
+	return known
+}
+
+func (s *Server) queued() {
+	submit := []Code{CodeKeyReused, CodeQueueUnavailable}
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/charges", id: "charge", summary: "Charge a wallet",
+		description: "Queues the charge and answers at once. Its outcome is read under Location. The merchant is the key's. " +
+			"A retry under the same key, or without one with the same invoice, is the same charge.",
+		roles: []Role{RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), codes: submit,
+	}, s.charge)
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
+		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
+		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), codes: submit,
+	}, s.topUp)
+	for _, d := range []struct {
+		kind             ledger.Kind
+		summary, comment string
+	}{
+		{ledger.KindFreeze, "Freeze a wallet", "A frozen wallet cannot be charged; it can be topped up."},
+		{ledger.KindUnfreeze, "Unfreeze a wallet", "The wallet can be charged again."},
+		{ledger.KindClose, "Close a wallet", "Only an empty wallet can be closed, and it stays closed. A close that fails is an answer with the status failed."},
+	} {
+		handle(s, route{
+			method: http.MethodPost, path: "/v1/wallets/{wallet}/" + string(d.kind), id: string(d.kind) + "-wallet", summary: d.summary,
+			description: d.comment + " It takes effect at once, before every charge that is still queued.",
+			roles:       []Role{RoleOperator}, status: http.StatusOK, body: reflect.TypeFor[directBody](), bodyOptional: true,
+			codes: []Code{CodeNotFound, CodeKeyReused},
+		}, s.directly(d.kind))
+	}
+}
+
+func (s *Server) decided() {
+	everybody := []Role{RoleMerchant, RoleClient, RoleOperator}
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/operations/{id}", id: "get-operation", summary: "Read an operation",
+		description: "Shows the outcome to the merchant that asked, the client that owns the wallet and the operator. " +
+			"An operation without an outcome yet is pending to everybody who has its ID.",
+		roles: everybody, status: http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.operation)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
+		description: "Lists decided operations, newest first: of a wallet, of a merchant, or of an invoice within either.",
+		roles:       everybody, status: http.StatusOK, codes: []Code{CodeNotFound, CodeFilterRequired},
+	}, s.operations)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
+		roles: []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.wallet)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
+		description: "Shows every wallet of the client, with its balance.",
+		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.clientWallets)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/merchants/{merchant}", id: "get-merchant", summary: "Read a merchant",
+		description: "Shows the merchant and its settlement balances to itself, the client that owns it and the operator.",
+		roles:       everybody, status: http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.merchant)
+}
+
+func (s *Server) resources() {
+	creation := func(path, id, summary, description string, body reflect.Type) route {
+		return route{
+			method: http.MethodPost, path: path, id: id, summary: summary, description: description,
+			roles: []Role{RoleOperator}, status: http.StatusCreated, body: body, codes: []Code{CodeKeyReused},
+		}
+	}
+	const again = " Under an Idempotency-Key a retry answers 200 with the same object."
+	handle(s, creation("/v1/clients", "create-client", "Create a client", "A client owns wallets."+again, reflect.TypeFor[newClientBody]()), s.createClient)
+	handle(s, creation("/v1/merchants", "create-merchant", "Create a merchant", "A merchant charges wallets."+again, reflect.TypeFor[newMerchantBody]()), s.createMerchant)
+	handle(s, creation("/v1/wallets", "open-wallet", "Open a wallet", "A wallet is prepaid money of one client in one currency."+again, reflect.TypeFor[openBody]()), s.openWallet)
+	handle(s, creation("/v1/api-keys", "create-api-key", "Create an API key", "The answer that makes the key shows its secret, and no other does."+again, reflect.TypeFor[newKeyBody]()), s.createKey)
+}
+
+// handle registers the route. Huma binds parameters and writes answers; the
+// body is read by [decode], which is stricter than huma.
+func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, error)) {
+	op := rt.operation(s.api.OpenAPI().Components.Schemas)
+	op.Middlewares = huma.Middlewares{s.authenticate(rt.roles)}
+	if rt.body != nil {
+		op.RequestBody = &huma.RequestBody{}
+		op.Middlewares = append(op.Middlewares, s.readBody)
+	}
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+	if rt.body != nil {
+		// Huma takes a raw body for a file that is always there.
+		op.RequestBody.Required = !rt.bodyOptional
+		op.RequestBody.Content["application/json"].Schema = s.bodySchema(rt.body)
+	}
+}

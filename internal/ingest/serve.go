@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The limits of a connection.
+const (
+	headerTimeout  = 5 * time.Second
+	writeTimeout   = maxWait + 15*time.Second // a request may wait, submit and read
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+// Serve answers requests on the listener until ctx ends, and does what
+// [Server.Run] does meanwhile: call one of the two. Then it stops being ready,
+// lets those who wait for an outcome go with what is known, finishes the
+// requests in hand within drainTimeout, and ends the shared work last. It
+// returns nil when all of that went well.
+func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Duration) error {
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	shared, failed := errgroup.WithContext(work)
+	shared.Go(func() error { return s.Run(work) })
+
+	serving := make(chan error, 1)
+	shared.Go(func() error {
+		serving <- server.Serve(l)
+		return nil
+	})
+	var err error
+	select {
+	case err = <-serving:
+		err = fmt.Errorf("serve: %w", err)
+	case <-failed.Done():
+		err = server.Close()
+	case <-ctx.Done():
+		err = s.shutdown(work, server, drainTimeout)
+	}
+	stop()
+	return errors.Join(err, shared.Wait())
+}
+
+func (s *Server) shutdown(ctx context.Context, server *http.Server, drainTimeout time.Duration) error {
+	s.health.draining.Store(true)
+	close(s.drain)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("drain: %w", err), server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The limits of one request's steps.
+const (
+	submitTimeout = 4 * time.Second // so that a 503 comes within 5 s
+	readTimeout   = 3 * time.Second // of one read from the database
+	applyTimeout  = 8 * time.Second // of one direct operation or creation
+)
+
+// retryAfter is the Retry-After header of a 202 and of a 503, in seconds.
+const retryAfter = "1"
+
+// Options are what a server is made of. All of it is required but the last
+// three: the default log, unregistered metrics, the real time.
+type Options struct {
+	Queue      Queue
+	History    History
+	Accounts   Accounts
+	Registry   Registry
+	Direct     Direct
+	Minter     *ledger.Minter
+	Partitions int // of the topic, as the database knows it
+
+	Log     *slog.Logger
+	Metrics *Metrics
+	Clock   func() time.Time
+}
+
+// Server is the HTTP API. Its handler needs [Server.Run] beside it;
+// [Server.Serve] does both.
+type Server struct {
+	queue      Queue
+	history    History
+	accounts   Accounts
+	registry   Registry
+	direct     Direct
+	minter     *ledger.Minter
+	partitions int
+	log        *slog.Logger
+	metrics    *Metrics
+	clock      func() time.Time
+
+	keys    *keyCache
+	lastUse *lastUse
+	lookup  *lookup
+	health  *health
+	running atomic.Bool
+	drain   chan struct{} // closed: who waits for an outcome waits no longer
+	api     huma.API
+	handler http.Handler
+}
+
+// New makes a server. It fails on options that cannot be right.
+func New(o Options) (*Server, error) {
+	if o.Queue == nil || o.History == nil || o.Accounts == nil || o.Registry == nil || o.Direct == nil || o.Minter == nil {
+		return nil, errors.New("an option of the server is missing")
+	}
+	if !ledger.ValidPartitions(o.Partitions) {
+		return nil, fmt.Errorf("%d is not a number of partitions", o.Partitions)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	s := &Server{
+		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
+		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
+		keys:    newKeyCache(o.Registry, o.Clock, o.Metrics, o.Log),
+		lastUse: newLastUse(o.Registry, o.Log),
+		lookup:  newLookup(o.History, o.Metrics, o.Log),
+		health:  newHealth(o.Queue),
+		drain:   make(chan struct{}),
+	}
+	var err error
+	if s.handler, err = s.routes(); err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
+	return s, nil
+}
+
+// Handler is the API, the health checks and the OpenAPI document.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run does what requests share: look-ups, waits, refreshing API keys, noting
+// their last use. It blocks until ctx ends and then returns nil. It is to
+// outlive the last request, and runs once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.running.Swap(true) {
+		return errors.New("the server already runs")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.lookup.run(ctx) })
+	g.Go(func() error { return s.keys.run(ctx) })
+	g.Go(func() error { return s.lastUse.run(ctx) })
+	return g.Wait()
+}

@@ -1,0 +1,161 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+type chargeBody struct {
+	Amount      int64             `json:"amount" doc:"What to take, in minor units of the currency: an integer." example:"1250"`
+	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
+	Invoice     string            `json:"invoice,omitempty" doc:"Your invoice. It is charged to a wallet at most once. Without an Idempotency-Key it is the charge's identity." example:"INV-1001"`
+	Description string            `json:"description,omitempty" doc:"For people." example:"Monthly plan"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"order\":\"8821\"}"`
+	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the charge is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
+}
+
+type topUpBody struct {
+	Amount      int64             `json:"amount" doc:"What came in, in minor units of the currency: an integer." example:"10000"`
+	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
+	Description string            `json:"description,omitempty" doc:"For people." example:"Bank transfer"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"statement\":\"2026-01\"}"`
+	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the top-up is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
+}
+
+type chargeInput struct {
+	Wallet  string `path:"wallet" doc:"The wallet to charge." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string `header:"Idempotency-Key" doc:"Makes retries safe: the same key is the same charge. Required where there is no invoice." example:"order-8821"`
+	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+type topUpInput struct {
+	Wallet  string `path:"wallet" doc:"The wallet to fill." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string `header:"Idempotency-Key" doc:"Required. Makes retries safe: the same key is the same top-up." example:"transfer-2026-01-02-17"`
+	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput, error) {
+	b, faults, err := decode[chargeBody](in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	wallet, faults := pathWallet(in.Wallet, faults)
+	return s.submit(ctx, ledger.Request{
+		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant,
+		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: b.Invoice,
+		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
+		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
+	}, faults, parsePrefer(in.Prefer))
+}
+
+func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, error) {
+	b, faults, err := decode[topUpBody](in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	wallet, faults := pathWallet(in.Wallet, faults)
+	return s.submit(ctx, ledger.Request{
+		Kind: ledger.KindTopUp, Wallet: wallet, Amount: b.Amount, Currency: ledger.Currency(b.Currency),
+		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
+		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
+	}, faults, parsePrefer(in.Prefer))
+}
+
+// submit is the way of everything that is queued. The request is durable when
+// it answers 202; a 503 leaves open whether it is.
+func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
+	r.ReceivedAt = s.clock().UTC().Truncate(time.Microsecond)
+	if err := invalid(withRules(faults, r)); err != nil {
+		return nil, err
+	}
+	r.ID = s.minter.OperationID(r.Identity())
+
+	known := s.lookup.ask(r.ID)
+	defer s.lookup.drop(known)
+	receipt, err := s.produce(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-known.answer:
+		if a.found && earlier(a.Decided, receipt) {
+			return s.settled(ctx, r, a.Decided, receipt, wait)
+		}
+	default:
+		// The database is slower than the queue: the answer does not wait for it.
+	}
+	if wait > 0 {
+		if d, found := s.await(ctx, r.ID, wait); found {
+			return s.settled(ctx, r, d, receipt, wait)
+		}
+	}
+	b := newPending(r.ID)
+	b.Kind, b.Partition, b.Offset = string(r.Kind), &receipt.Partition, &receipt.Offset
+	return &operationOutput{
+		Status:   http.StatusAccepted,
+		Location: fmt.Sprintf("/v1/operations/%s?offset=%d", r.ID, receipt.Offset), RetryAfter: retryAfter,
+		Applied: applied(wait), Body: b,
+	}, nil
+}
+
+func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
+	receipt, err := s.queue.Submit(ctx, r)
+	s.metrics.submitted(r.Kind, err)
+	if err != nil {
+		return Receipt{}, &queueError{err: fmt.Errorf("submit: %w", err)}
+	}
+	return receipt, nil
+}
+
+// settled answers with the outcome that the request's ID has.
+func (s *Server) settled(ctx context.Context, r ledger.Request, d Decided, at Receipt, wait time.Duration) (*operationOutput, error) {
+	if d.Fingerprint != r.Fingerprint() {
+		s.metrics.conflicted(r.Kind)
+		return nil, ErrReused
+	}
+	out := &operationOutput{Status: http.StatusOK, Applied: applied(wait), Body: newOperation(d, caller(ctx))}
+	if earlier(d, at) {
+		out.Replayed = "true"
+		s.metrics.replayed(r.Kind)
+	}
+	return out, nil
+}
+
+// earlier reports whether the outcome is that of another record than the one
+// just submitted: of an earlier request under the same ID.
+func earlier(d Decided, at Receipt) bool { return d.Place.IsZero() || d.Place.Offset != at.Offset }
+
+// withRules adds what the rules find to what the decoder found.
+func withRules(faults []Fault, r ledger.Request) []Fault {
+	for _, f := range r.Faults() {
+		faults = addFault(faults, place(f.Field), f.Message)
+	}
+	return faults
+}
+
+// place is where on the wire a field of a request comes from.
+func place(field string) string {
+	switch field {
+	case "idempotency_key":
+		return "header.Idempotency-Key"
+	case "wallet_id":
+		return "path.wallet"
+	}
+	return "body." + field
+}
+
+func pathWallet(text string, faults []Fault) (ledger.WalletID, []Fault) {
+	id, err := ledger.ParseWalletID(text)
+	if err != nil {
+		faults = addFault(faults, "path.wallet", "is not a wallet ID")
+	}
+	return id, faults
+}

@@ -1,0 +1,130 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+type walletBody struct {
+	ID       string `json:"id" doc:"The wallet's ID." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Object   string `json:"object" doc:"What this is." enum:"wallet" example:"wallet"`
+	ClientID string `json:"client_id" doc:"The client that owns the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
+	Status   string `json:"status" doc:"What may be done with the wallet." enum:"active,frozen,closed" example:"active"`
+	Balance  int64  `json:"balance" doc:"What the wallet holds, in minor units." example:"8750"`
+	Sequence int64  `json:"sequence" doc:"How many operations the wallet has seen." example:"42"`
+}
+
+func newWallet(w ledger.Wallet) walletBody {
+	return walletBody{
+		ID: w.ID.String(), Object: "wallet", ClientID: w.Client.String(), Currency: string(w.Currency),
+		Status: string(w.Status), Balance: w.Balance, Sequence: w.Sequence,
+	}
+}
+
+type openBody struct {
+	ClientID string `json:"client_id" doc:"The client that is to own the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217. It never changes." example:"EUR"`
+}
+
+type creationInput struct {
+	Key     string `header:"Idempotency-Key" doc:"Makes retries safe: the same key is the same object." example:"signup-93"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+type walletOutput struct {
+	Status   int
+	Replayed string `header:"Idempotent-Replayed" doc:"true: an earlier request under the same key made it." example:"true"`
+	Body     walletBody
+}
+
+// openWallet makes a wallet by its first operation.
+func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutput, error) {
+	b, faults, err := decode[openBody](in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	client, faults := bodyClient("client_id", b.ClientID, faults)
+	id, err := s.resourceID("wallet", in.Key)
+	if err != nil {
+		return nil, err
+	}
+	op, made, err := s.apply(ctx, ledger.Request{
+		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), IdempotencyKey: in.Key,
+	}, faults)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
+	case err != nil:
+		return nil, err
+	case op.Reason != "":
+		// Cannot be: nobody else's wallet has this ID.
+		return nil, fmt.Errorf("open wallet %s: %s", op.Wallet, op.Reason)
+	}
+	w := ledger.Wallet{
+		ID: op.Wallet, Client: op.Client, Currency: op.Currency, Status: op.StatusAfter,
+		Balance: op.BalanceAfter, Sequence: op.Sequence,
+	}
+	if !made {
+		if w, err = s.readWallet(ctx, op.Wallet); err != nil {
+			return nil, err
+		}
+	}
+	return &walletOutput{Status: created(made), Replayed: replayed(made), Body: newWallet(w)}, nil
+}
+
+// resourceID is computed under an idempotency key, so that a retry meets the
+// same row; without one it is a new UUIDv7.
+func (s *Server) resourceID(resource, key string) ([16]byte, error) {
+	if key != "" {
+		return s.minter.ResourceID(resource, "operator", key), nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return [16]byte{}, fmt.Errorf("draw an ID: %w", err)
+	}
+	return id, nil
+}
+
+type walletInput struct {
+	Wallet string `path:"wallet" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+}
+
+func (s *Server) wallet(ctx context.Context, in *walletInput) (*struct{ Body walletBody }, error) {
+	id, err := ledger.ParseWalletID(in.Wallet)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	w, err := s.visibleWallet(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &struct{ Body walletBody }{newWallet(w)}, nil
+}
+
+// visibleWallet is the wallet; to whom may not see it, it is not there.
+func (s *Server) visibleWallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
+	w, err := s.readWallet(ctx, id)
+	if err != nil {
+		return ledger.Wallet{}, err
+	}
+	if !caller(ctx).seesWallet(w.Client) {
+		return ledger.Wallet{}, ErrNotFound
+	}
+	return w, nil
+}
+
+func (s *Server) readWallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	w, err := s.accounts.Wallet(ctx, id)
+	if err != nil {
+		return ledger.Wallet{}, fmt.Errorf("read wallet: %w", err)
+	}
+	return w, nil
+}
