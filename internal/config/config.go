@@ -1,0 +1,74 @@
+// Package config reads the environment into a struct, once per program. It reports
+// every fault of the environment at once, each with the name of its variable, and
+// never shows a secret. What --help says about a variable is read from the same
+// tags that load it.
+package config
+
+import "time"
+
+// Database is what a program needs that uses Postgres.
+type Database struct {
+	DatabaseURL DatabaseURL `env:"DATABASE_URL,required,notEmpty" help:"Postgres, as postgres://user:password@host:port/database"`
+}
+
+// Kafka is what a program needs that uses the topic.
+type Kafka struct {
+	KafkaBrokers Brokers `env:"KAFKA_BROKERS,required,notEmpty" help:"Kafka brokers to start from, host:port, separated by commas"`
+	KafkaTopic   Topic   `env:"KAFKA_TOPIC" envDefault:"charges.requested" help:"topic that charges go through"`
+}
+
+// Identity is what a program needs that computes operation IDs.
+type Identity struct {
+	OperationIDSecret Secret `env:"OPERATION_ID_SECRET,required,notEmpty" help:"secret that operation IDs are computed under, at least 32 bytes; the same everywhere, for ever"`
+}
+
+// Logging is what every program needs.
+type Logging struct {
+	LogLevel  Level  `env:"LOG_LEVEL" envDefault:"info" help:"least severe level to log: debug, info, warn or error"`
+	LogFormat Format `env:"LOG_FORMAT" envDefault:"json" help:"format of the log: json or text"`
+}
+
+// Drain is what a program needs that finishes its work before it stops.
+type Drain struct {
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" help:"how long work in hand may take after a request to stop"`
+}
+
+// Ingest is the environment of cmd/ingest.
+type Ingest struct {
+	Database
+	Kafka
+	Identity
+	IngestAddr Addr `env:"INGEST_ADDR" envDefault:":8080" help:"address to serve the API on"`
+	AdminAddr  Addr `env:"ADMIN_ADDR" envDefault:":9090" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
+	Drain
+	Logging
+}
+
+// Processor is the environment of cmd/processor. Its ADMIN_ADDR differs from that
+// of Ingest, so that one of each can run on one machine as they are.
+type Processor struct {
+	Database
+	Kafka
+	KafkaGroup Group `env:"KAFKA_GROUP" envDefault:"monedero-processor" help:"consumer group that shares the partitions"`
+	Identity
+	BatchSize BatchSize `env:"BATCH_SIZE" envDefault:"500" help:"records to settle in one transaction at most, 1 to 1000"`
+	AdminAddr Addr      `env:"ADMIN_ADDR" envDefault:":9091" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
+	Drain
+	Logging
+}
+
+// Store is the environment of the commands that need only Postgres: migrate, keys,
+// verify.
+type Store struct {
+	Database
+	Logging
+}
+
+// Admin is the environment of the commands that need all parts: topics,
+// partitions.
+type Admin struct {
+	Database
+	Kafka
+	Identity
+	Logging
+}
