@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// ErrNoDeployment: the database is not bound to a topic yet.
+var ErrNoDeployment = errors.New("the database knows no topic: create it first")
+
+// ErrSecret: a service has another secret than the one the IDs on record were
+// computed under.
+var ErrSecret = errors.New("the secret is not the one that this database's operation IDs were computed under")
+
+// Deployment says which topic the database belongs to. It never changes.
+type Deployment struct {
+	Topic       string
+	Partitions  int
+	ClusterID   string // of the Kafka cluster
+	SecretCheck []byte // see [ledger.Minter.CheckValue]
+}
+
+// CheckSecret fails with ErrSecret if the minter has another secret. A service
+// must not start then: a retry would be a second charge.
+func (d Deployment) CheckSecret(m *ledger.Minter) error {
+	if !bytes.Equal(d.SecretCheck, m.CheckValue()) {
+		return ErrSecret
+	}
+	return nil
+}
+
+var (
+	//go:embed queries/deployment.sql
+	deploymentSQL string
+	//go:embed queries/register_deployment.sql
+	registerDeploymentSQL string
+	//go:embed queries/register_partitions.sql
+	registerPartitionsSQL string
+)
+
+// Deployment reads which topic the database belongs to. It fails with
+// ErrNoDeployment if there is none.
+func (s *Store) Deployment(ctx context.Context) (Deployment, error) {
+	return scanDeployment(s.pool.QueryRow(ctx, deploymentSQL))
+}
+
+// RegisterTopic binds the database to the topic and makes the progress of every
+// partition, at offset 0, in one transaction. Again with the same values it
+// changes nothing; with others it fails and changes nothing. It is run by the
+// owner of the schema.
+func RegisterTopic(ctx context.Context, url string, d Deployment) error {
+	if !ledger.ValidPartitions(d.Partitions) {
+		return fmt.Errorf("register topic: %d partitions: want a power of two up to %d", d.Partitions, ledger.Buckets)
+	}
+	conn, err := connectOwner(ctx, url, "topics")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck); err != nil {
+			return fmt.Errorf("register topic: %w", err)
+		}
+		stored, err := scanDeployment(tx.QueryRow(ctx, deploymentSQL))
+		if err != nil {
+			return err
+		}
+		if err := stored.matches(d); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, registerPartitionsSQL, d.Topic, d.Partitions); err != nil {
+			return fmt.Errorf("register partitions: %w", err)
+		}
+		return nil
+	})
+}
+
+// matches says what of the deployment on record is not as wanted.
+func (d Deployment) matches(want Deployment) error {
+	switch {
+	case d.Topic != want.Topic:
+		return fmt.Errorf("the database belongs to the topic %q, not to %q", d.Topic, want.Topic)
+	case d.Partitions != want.Partitions:
+		return fmt.Errorf("the topic has %d partitions on record, not %d: their number never changes", d.Partitions, want.Partitions)
+	case d.ClusterID != want.ClusterID:
+		return fmt.Errorf("the topic is of the cluster %q on record, not of %q", d.ClusterID, want.ClusterID)
+	case !bytes.Equal(d.SecretCheck, want.SecretCheck):
+		return ErrSecret
+	}
+	return nil
+}
+
+func scanDeployment(row pgx.Row) (d Deployment, err error) {
+	err = row.Scan(&d.Topic, &d.Partitions, &d.ClusterID, &d.SecretCheck)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Deployment{}, ErrNoDeployment
+	}
+	if err != nil {
+		return Deployment{}, fmt.Errorf("read deployment: %w", err)
+	}
+	return d, nil
+}
+
+// connectOwner opens a connection as the user of the URL, without the service's
+// role.
+func connectOwner(ctx context.Context, url, application string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
+	}
+	config.RuntimeParams["application_name"] = applicationPrefix + application
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
+}

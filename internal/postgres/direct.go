@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+//go:embed queries/share_progress.sql
+var shareProgressSQL string
+
+// directAttempts is how often a direct operation is tried when another one of
+// the same wallet or ID comes first.
+const directAttempts = 3
+
+// Apply decides a direct operation; see [ingest.Direct]. It waits at most a
+// second for a wallet that a settle holds, and fails then.
+func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
+	}
+	defer conn.Release()
+	for range directAttempts {
+		var op ledger.Operation
+		var made bool
+		if op, made, err = s.apply(ctx, conn, r); err == nil {
+			return op, made, nil
+		}
+		rollback(ctx, conn)
+		// A wallet that is being opened has no row to lock yet: of two at once, or
+		// of one request twice, the second runs into the rows of the first.
+		if sqlState(err) != codeUnique {
+			break
+		}
+	}
+	return ledger.Operation{}, false, err
+}
+
+func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request) (ledger.Operation, bool, error) {
+	partition := r.Wallet.Partition(s.deployment.Partitions)
+	found, err := lockForDirect(ctx, conn, partition, r)
+	if err != nil {
+		return ledger.Operation{}, false, err
+	}
+	if found.decided != nil {
+		rollback(ctx, conn)
+		if found.decided.Fingerprint != r.Fingerprint() {
+			return ledger.Operation{}, false, ingest.ErrReused
+		}
+		return found.decided.Operation, false, nil
+	}
+	known := ledger.Known{Wallets: map[ledger.WalletID]ledger.Wallet{}}
+	switch {
+	case found.wallet != nil:
+		known.Wallets[r.Wallet] = *found.wallet
+	case r.Kind != ledger.KindOpen || !found.client:
+		return ledger.Operation{}, false, ingest.ErrNotFound
+	}
+	book := ledger.NewBook(known, s.now())
+	book.Decide(r, ledger.Place{})
+	if err := (writing{partition: partition, book: book}).commit(ctx, conn); err != nil {
+		return ledger.Operation{}, false, err
+	}
+	return book.Operations()[0], true, nil
+}
+
+// beforeDirect is what is on record about a direct operation.
+type beforeDirect struct {
+	wallet  *ledger.Wallet
+	decided *ingest.Decided
+	client  bool // the request's client exists
+}
+
+func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r ledger.Request) (found beforeDirect, err error) {
+	b := &pgx.Batch{}
+	b.Queue(beginSQL)
+	b.Queue(fmt.Sprintf("set local lock_timeout = %d", directLockTimeout.Milliseconds()))
+	b.Queue(shareProgressSQL, partition)
+	b.Queue(lockWalletsSQL, partition, ids([]ledger.WalletID{r.Wallet}))
+	b.Queue(decidedSQL, partition, ids([]ledger.OperationID{r.ID}))
+	b.Queue(clientSQL, idOrNull(r.Client))
+	results := conn.SendBatch(ctx, b)
+	defer func() {
+		if closeErr := results.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("lock and read: %w", closeErr)
+		}
+	}()
+	for range 2 {
+		if _, err := results.Exec(); err != nil {
+			return found, fmt.Errorf("begin: %w", err)
+		}
+	}
+	var next int64
+	if err := results.QueryRow().Scan(&next); err != nil {
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = processor.ErrNoProgress
+		}
+		return found, fmt.Errorf("share progress: %w", err)
+	}
+	var w walletRow
+	if err := each(results, w.targets(), func() {
+		wallet := w.read()
+		found.wallet = &wallet
+	}); err != nil {
+		return found, fmt.Errorf("lock wallet: %w", err)
+	}
+	var d decidedRow
+	if err := each(results, d.targets(), func() {
+		decided := d.read()
+		found.decided = &decided
+	}); err != nil {
+		return found, fmt.Errorf("read known operation: %w", err)
+	}
+	clients, err := results.Query()
+	if err != nil {
+		return found, fmt.Errorf("read client: %w", err)
+	}
+	found.client = clients.Next()
+	clients.Close()
+	return found, clients.Err()
+}

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// The SQLSTATEs and classes that mean something of their own. Everything else,
+// with or without SQLSTATE, is trouble of the machinery.
+const (
+	classData              = "22"
+	classIntegrity         = "23"
+	codeForeignKey         = "23503"
+	codeUnique             = "23505"
+	classConnection        = "08"
+	codeTooManyConnections = "53300"
+	codeAdminShutdown      = "57P01"
+	codeCrashShutdown      = "57P02"
+	codeCannotConnectNow   = "57P03"
+)
+
+// sqlState is the error's SQLSTATE; empty if it did not come from the server.
+func sqlState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// classified tells the data's fault (class 22) and broken rules (class 23) from
+// trouble of the machinery. It is meant for errors of statements, not of
+// connecting: there class 22 speaks of settings.
+func classified(err error) error {
+	switch state := sqlState(err); {
+	case strings.HasPrefix(state, classData):
+		return fmt.Errorf("%w: %w", processor.ErrData, err)
+	case strings.HasPrefix(state, classIntegrity):
+		return fmt.Errorf("%w: %w", processor.ErrIntegrity, err)
+	}
+	return err
+}
+
+// unreachable reports whether to try again may help to connect.
+func unreachable(err error) bool {
+	switch state := sqlState(err); state {
+	case "":
+		var e *pgconn.ConnectError
+		return errors.As(err, &e) || pgconn.SafeToRetry(err)
+	case codeTooManyConnections, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow:
+		return true
+	default:
+		return strings.HasPrefix(state, classConnection)
+	}
+}

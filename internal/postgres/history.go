@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var (
+	//go:embed queries/decided.sql
+	decidedSQL string
+	//go:embed queries/list_wallet.sql
+	listWalletSQL string
+	//go:embed queries/list_wallet_invoice.sql
+	listWalletInvoiceSQL string
+	//go:embed queries/list_merchant.sql
+	listMerchantSQL string
+	//go:embed queries/list_invoice.sql
+	listInvoiceSQL string
+	//go:embed queries/next_offset.sql
+	nextOffsetSQL string
+)
+
+// errFilter is a fault of the caller.
+var errFilter = errors.New("list operations: want a wallet, a merchant or both")
+
+// Decided finds operations in one round trip: a statement for each partition
+// that the IDs lie in, so that each is served by one shard and one index.
+func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]ingest.Decided, error) {
+	byPartition := map[int][]ledger.OperationID{}
+	for _, id := range list {
+		p := id.Partition(s.deployment.Partitions)
+		byPartition[p] = append(byPartition[p], id)
+	}
+	var found []ingest.Decided
+	b := &pgx.Batch{}
+	for partition, part := range byPartition {
+		b.Queue(decidedSQL, partition, ids(part)).Query(func(rows pgx.Rows) (err error) {
+			found, err = collectDecided(rows, found)
+			return err
+		})
+	}
+	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("read operations: %w", err)
+	}
+	return found, nil
+}
+
+// List is one page. By wallet it goes along the wallet's history, also where an
+// invoice is asked for: with the merchant the invoice is found by its key,
+// without it by going through that history. By merchant it goes by time.
+func (s *Store) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
+	var sql string
+	var args []any
+	key := ledger.NewInvoiceKey(f.Merchant, f.Invoice)
+	switch {
+	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
+		sql = listWalletInvoiceSQL
+		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), key[:], f.Limit}, afterSequence(f.After)...)
+	case !f.Wallet.IsZero():
+		sql = listWalletSQL
+		invoice := pgtype.Text{String: f.Invoice, Valid: f.Invoice != ""}
+		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), invoice, f.Limit}, afterSequence(f.After)...)
+	case !f.Merchant.IsZero() && f.Invoice != "":
+		sql = listInvoiceSQL
+		args = append(append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...), key[:])
+	case !f.Merchant.IsZero():
+		sql = listMerchantSQL
+		args = append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...)
+	default:
+		return nil, errFilter
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list operations: %w", err)
+	}
+	page, err := collectDecided(rows, nil)
+	if err != nil {
+		return nil, fmt.Errorf("list operations: %w", err)
+	}
+	return page, nil
+}
+
+// NextOffset is the first offset of the partition that is not settled.
+func (s *Store) NextOffset(ctx context.Context, partition int) (int64, error) {
+	var next int64
+	err := s.pool.QueryRow(ctx, nextOffsetSQL, partition).Scan(&next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = processor.ErrNoProgress
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read progress: %w", err)
+	}
+	return next, nil
+}
+
+func (s *Store) partition(w ledger.WalletID) int { return w.Partition(s.deployment.Partitions) }
+
+// afterSequence are the parameters of a list by wallet.
+func afterSequence(c *ingest.Cursor) []any {
+	if c == nil {
+		return []any{pgtype.Int8{}, pgtype.UUID{}}
+	}
+	return []any{pgtype.Int8{Int64: c.Sequence, Valid: c.Sequence != 0}, idOrNull(c.ID)}
+}
+
+// afterTime are the parameters of a list by time of decision.
+func afterTime(c *ingest.Cursor) []any {
+	if c == nil {
+		return []any{pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}, pgtype.UUID{Valid: true}}
+	}
+	return []any{pgtype.Timestamptz{Time: c.DecidedAt, Valid: true}, pgtype.UUID{Bytes: c.ID, Valid: true}}
+}
+
+// decidedRow receives an operation and what a reader needs besides.
+type decidedRow struct {
+	operationRow
+	owner     pgtype.UUID
+	conflicts int
+}
+
+func (r *decidedRow) targets() []any { return r.operationRow.targets(&r.owner, &r.conflicts) }
+
+func (r *decidedRow) read() ingest.Decided {
+	return ingest.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
+}
+
+func collectDecided(rows pgx.Rows, list []ingest.Decided) ([]ingest.Decided, error) {
+	var r decidedRow
+	_, err := pgx.ForEachRow(rows, r.targets(), func() error {
+		list = append(list, r.read())
+		return nil
+	})
+	return list, err
+}

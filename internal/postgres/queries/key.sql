@@ -1,0 +1,7 @@
+-- One API key.
+-- $1 key ID.
+-- Locks: none.
+-- Index: api_keys_pkey.
+select id, role, merchant_id, client_id, name, secret_hash, created_at, expires_at, revoked_at
+from api_keys
+where id = $1

@@ -1,0 +1,7 @@
+-- One wallet.
+-- $1 partition, $2 wallet ID.
+-- Locks: none.
+-- Index: wallets_pkey.
+select id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest
+from wallets
+where partition = $1 and id = $2

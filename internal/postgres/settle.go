@@ -1,0 +1,228 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var (
+	//go:embed queries/fence.sql
+	fenceSQL string
+	//go:embed queries/lock_wallets.sql
+	lockWalletsSQL string
+	//go:embed queries/known_operations.sql
+	knownOperationsSQL string
+	//go:embed queries/accepted_invoices.sql
+	acceptedInvoicesSQL string
+	//go:embed queries/known_merchants.sql
+	knownMerchantsSQL string
+	//go:embed queries/advance_progress.sql
+	advanceProgressSQL string
+)
+
+// beginSQL: each statement sees what was committed when it starts. So what is
+// read after the locks are held is what the owners of the locks left.
+const beginSQL = "begin isolation level read committed"
+
+// Settle records the slice in one transaction and two round trips (three with
+// COPY's own). In order: fence, lock, read what is known, decide, write, commit.
+//
+// A crash before the commit leaves nothing. A crash after it, or a lost answer,
+// leaves everything, and the same call again says so with a *MovedError.
+func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
+	if len(slice.Items) > ledger.MaxBatch {
+		return processor.Tally{}, fmt.Errorf("%w: %d items in one slice", processor.ErrData, len(slice.Items))
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return processor.Tally{}, fmt.Errorf("acquire connection: %w", err)
+	}
+	defer conn.Release()
+	defer s.watch(ctx, conn.Conn())()
+
+	tally, err := s.settle(ctx, conn, c, slice)
+	if err != nil {
+		rollback(ctx, conn)
+		return processor.Tally{}, classified(err)
+	}
+	return tally, nil
+}
+
+func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
+	known, err := lockAndRead(ctx, conn, c, slice)
+	if err != nil {
+		return processor.Tally{}, err
+	}
+	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, s.now())}
+	if err := o.decide(); err != nil {
+		return processor.Tally{}, err
+	}
+	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
+	w.last = func(b *pgx.Batch) {
+		t := o.tally
+		b.Queue(advanceProgressSQL, c.Partition, c.Epoch, slice.From, slice.To, t.Settled, t.Duplicates, t.Conflicts, t.Dead,
+			t.Gaps, o.lastRecord())
+	}
+	if err := w.commit(ctx, conn); err != nil {
+		return processor.Tally{}, err
+	}
+	return o.tally, nil
+}
+
+// lockAndRead is the first round trip. Nothing in it commits, so the fence can
+// be judged when all of it is back.
+func lockAndRead(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (ledger.Known, error) {
+	touched := touchedBy(slice)
+	b := &pgx.Batch{}
+	b.Queue(beginSQL)
+	b.Queue(fenceSQL, c.Partition)
+	touched.queue(b, c.Partition)
+	results := conn.SendBatch(ctx, b)
+	known, err := func() (ledger.Known, error) {
+		if _, err := results.Exec(); err != nil {
+			return ledger.Known{}, fmt.Errorf("begin: %w", err)
+		}
+		if err := fence(results.QueryRow(), c, slice); err != nil {
+			return ledger.Known{}, err
+		}
+		return touched.read(results)
+	}()
+	if closeErr := results.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("lock and read: %w", closeErr)
+	}
+	return known, err
+}
+
+// fence compares whose the partition is, and where it stands, with the claim.
+func fence(row pgx.Row, c processor.Claim, slice processor.Slice) error {
+	var epoch, next int64
+	var log int32
+	switch err := row.Scan(&epoch, &log, &next); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("%w: partition %d has no progress row", processor.ErrProgress, c.Partition)
+	case err != nil:
+		return fmt.Errorf("lock progress: %w", err)
+	case epoch != c.Epoch:
+		return fmt.Errorf("%w: epoch %d, not %d", processor.ErrFenced, epoch, c.Epoch)
+	case log == c.Log && next == slice.From:
+		return nil
+	case log == c.Log && next > slice.From && next <= slice.To:
+		return &processor.MovedError{NextOffset: next}
+	}
+	return fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, log, next, c.Log, slice.From)
+}
+
+// touched is everything that the requests of a slice name.
+type touched struct {
+	wallets        []ledger.WalletID
+	operations     []ledger.OperationID
+	merchants      []ledger.MerchantID
+	invoices       []ledger.InvoiceKey
+	invoiceWallets []ledger.WalletID
+}
+
+func touchedBy(slice processor.Slice) touched {
+	wallets := map[ledger.WalletID]bool{}
+	merchants := map[ledger.MerchantID]bool{}
+	operations := make(map[ledger.OperationID]bool, len(slice.Items))
+	invoices := make(map[ledger.WalletInvoice]bool, len(slice.Items))
+	for _, item := range slice.Items {
+		switch r := item.Request; {
+		case r != nil:
+			operations[r.ID] = true
+			wallets[r.Wallet] = true
+			if r.Kind == ledger.KindCharge {
+				merchants[r.Merchant] = true
+			}
+			if key, has := r.InvoiceKey(); has {
+				invoices[ledger.WalletInvoice{Wallet: r.Wallet, Invoice: key}] = true
+			}
+		case item.Refusal != nil:
+			operations[item.Refusal.ID] = true
+		}
+	}
+	t := touched{
+		wallets:    slices.Collect(maps.Keys(wallets)),
+		operations: slices.Collect(maps.Keys(operations)),
+		merchants:  slices.Collect(maps.Keys(merchants)),
+	}
+	// One order for everybody who locks wallets.
+	slices.SortFunc(t.wallets, func(a, b ledger.WalletID) int { return bytes.Compare(a[:], b[:]) })
+	for i := range invoices {
+		t.invoices = append(t.invoices, i.Invoice)
+		t.invoiceWallets = append(t.invoiceWallets, i.Wallet)
+	}
+	return t
+}
+
+// queue asks for everything; the locks come first.
+func (t touched) queue(b *pgx.Batch, partition int) {
+	b.Queue(lockWalletsSQL, partition, ids(t.wallets))
+	b.Queue(knownOperationsSQL, partition, ids(t.operations))
+	keys := make(pgtype.FlatArray[[]byte], len(t.invoices))
+	for i := range t.invoices {
+		keys[i] = t.invoices[i][:]
+	}
+	b.Queue(acceptedInvoicesSQL, partition, keys, ids(t.invoiceWallets))
+	b.Queue(knownMerchantsSQL, ids(t.merchants))
+}
+
+// read takes the answers in the order of the questions.
+func (t touched) read(results pgx.BatchResults) (ledger.Known, error) {
+	known := ledger.Known{
+		Wallets:   make(map[ledger.WalletID]ledger.Wallet, len(t.wallets)),
+		Merchants: make(map[ledger.MerchantID]ledger.Merchant, len(t.merchants)),
+		Decided:   make(map[ledger.OperationID]ledger.Fingerprint, len(t.operations)),
+		Invoices:  make(map[ledger.WalletInvoice]ledger.OperationID, len(t.invoices)),
+	}
+	var w walletRow
+	if err := each(results, w.targets(), func() {
+		known.Wallets[w.wallet.ID] = w.read()
+	}); err != nil {
+		return known, fmt.Errorf("lock wallets: %w", err)
+	}
+	var id, wallet, owner pgtype.UUID
+	var hash []byte
+	if err := each(results, []any{&id, &hash}, func() {
+		known.Decided[id.Bytes] = ledger.Fingerprint(hash)
+	}); err != nil {
+		return known, fmt.Errorf("read known operations: %w", err)
+	}
+	if err := each(results, []any{&wallet, &hash, &id}, func() {
+		known.Invoices[ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: ledger.InvoiceKey(hash)}] = id.Bytes
+	}); err != nil {
+		return known, fmt.Errorf("read accepted invoices: %w", err)
+	}
+	var suspended bool
+	if err := each(results, []any{&id, &owner, &suspended}, func() {
+		known.Merchants[id.Bytes] = ledger.Merchant{Owner: owner.Bytes, Suspended: suspended}
+	}); err != nil {
+		return known, fmt.Errorf("read merchants: %w", err)
+	}
+	return known, nil
+}
+
+// each scans every row of the next answer into the targets.
+func each(results pgx.BatchResults, targets []any, row func()) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, targets, func() error {
+		row()
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// serviceRole is what services run as: it may append to the history, and not
+// change it.
+const serviceRole = "monedero_service"
+
+// applicationPrefix begins the application_name of every service of ours.
+const applicationPrefix = "monedero-"
+
+const (
+	defaultMaxConns   = 10
+	connectRetry      = 200 * time.Millisecond // between attempts to reach the server
+	watchMaxConns     = 2                      // for looking after blocked statements
+	watchIdle         = 30 * time.Second
+	directLockTimeout = time.Second
+)
+
+// Store is the database as the services use it. It is safe for concurrent use.
+type Store struct {
+	pool       *pgxpool.Pool
+	watchers   *pgxpool.Pool // logged in without the service's role; connects when needed
+	deployment Deployment
+	owner      string
+	now        func() time.Time
+	log        *slog.Logger
+}
+
+var (
+	_ processor.Store   = (*Store)(nil)
+	_ processor.Claimer = (*Store)(nil)
+	_ ingest.History    = (*Store)(nil)
+	_ ingest.Accounts   = (*Store)(nil)
+	_ ingest.Registry   = (*Store)(nil)
+	_ ingest.Direct     = (*Store)(nil)
+)
+
+// Options are the parts of a store that have defaults.
+type Options struct {
+	Application string           // the service's name; "service" by default
+	Owner       string           // who claims partitions; host and process by default
+	MaxConns    int              // 10 by default; a processor needs one per partition settled at once, and two more
+	Now         func() time.Time // the time of decisions; time.Now by default
+	Log         *slog.Logger     // nothing is logged by default
+}
+
+// Connect opens the store. It waits for the server until ctx ends, and fails at
+// once where waiting would not help: wrong credentials, no such database, a
+// database that is not migrated, or [ErrNoDeployment]. Afterwards the store
+// gets along with a server that comes and goes.
+func Connect(ctx context.Context, url string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{owner: o.Owner, now: o.Now, log: o.Log}
+	config, err := serviceConfig(url, o)
+	if err != nil {
+		return nil, err
+	}
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	if config, err = watchConfig(url, o); err != nil {
+		s.pool.Close()
+		return nil, err
+	}
+	if s.watchers, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		s.pool.Close()
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	if s.deployment, err = s.awaitDeployment(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close waits for the statements in flight and closes all connections.
+func (s *Store) Close() {
+	s.pool.Close()
+	s.watchers.Close()
+}
+
+// Partitions is how many partitions the topic has.
+func (s *Store) Partitions() int { return s.deployment.Partitions }
+
+// awaitDeployment reads the deployment, as soon as there is a server to ask.
+func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
+	for {
+		d, err := s.Deployment(ctx)
+		if err == nil || !unreachable(err) || ctx.Err() != nil {
+			return d, err
+		}
+		s.log.WarnContext(ctx, "postgres does not answer yet", "err", err)
+		select {
+		case <-ctx.Done():
+			return Deployment{}, errors.Join(ctx.Err(), err)
+		case <-time.After(connectRetry):
+		}
+	}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Application == "" {
+		o.Application = "service"
+	}
+	if o.Owner == "" {
+		host, _ := os.Hostname()
+		o.Owner = fmt.Sprintf("%s/%d", host, os.Getpid())
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = defaultMaxConns
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func serviceConfig(url string, o Options) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
+	}
+	config.MaxConns = int32(o.MaxConns)
+	set := config.ConnConfig.RuntimeParams
+	set["role"] = serviceRole
+	set["application_name"] = applicationPrefix + o.Application
+	// A client that is gone or stopped must not hold locks for long. Some of it
+	// the server sees by itself; see unblock.go for the rest.
+	set["statement_timeout"] = "30s"
+	set["idle_in_transaction_session_timeout"] = "10s"
+	set["client_connection_check_interval"] = "1s"
+	set["tcp_keepalives_idle"] = "10"
+	set["tcp_keepalives_interval"] = "5"
+	set["tcp_keepalives_count"] = "3"
+	// Plans are made once, maybe before the first row, so they must not hang on
+	// what the planner believes about the size of tables.
+	set["plan_cache_mode"] = "force_generic_plan"
+	set["enable_seqscan"] = "off"
+	set["jit"] = "off"
+	return config, nil
+}
+
+// watchConfig is without the service's role: whether one may end a session is
+// asked of the current role, and the sessions to end belong to the user.
+func watchConfig(url string, o Options) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
+	}
+	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, watchMaxConns
+	config.MaxConnIdleTime = watchIdle
+	config.ConnConfig.RuntimeParams["application_name"] = applicationPrefix + o.Application + "-watch"
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "5s"
+	return config, nil
+}
+
+// withoutPassword keeps a URL that cannot be parsed out of logs.
+func withoutPassword(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("it is not a PostgreSQL connection string")
+	}
+	return err
+}

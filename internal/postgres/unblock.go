@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A process that is stopped inside a transaction keeps its locks, and no timeout
+// of the server frees them while it is inside COPY or between the statements of
+// a pipeline. So whoever waits longer than this for a lock looks for the session
+// that is in the way, and ends it if it has waited for its client for as long.
+const (
+	lockPatience  = time.Second
+	blockersEvery = 100 * time.Millisecond
+)
+
+var (
+	//go:embed queries/blockers.sql
+	blockersSQL string
+	//go:embed queries/terminate.sql
+	terminateSQL string
+)
+
+// watch looks after the statements of a connection until the returned function
+// is called. It must be called before the connection is released.
+func (s *Store) watch(ctx context.Context, conn *pgx.Conn) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	pid := conn.PgConn().PID()
+	ended := make(chan struct{})
+	timer := time.AfterFunc(lockPatience, func() {
+		defer close(ended)
+		s.unblock(ctx, pid)
+	})
+	return func() {
+		cancel()
+		if !timer.Stop() {
+			<-ended
+		}
+	}
+}
+
+// session names a session of another process, in one state.
+type session struct {
+	pid          int32
+	start, state time.Time
+}
+
+// unblock ends the sessions that the backend waits for, once each has been seen
+// idle for long enough: in every look, not only in the first and the last one.
+func (s *Store) unblock(ctx context.Context, pid uint32) {
+	idleSince := map[session]time.Time{}
+	for ctx.Err() == nil {
+		blockers, err := s.blockers(ctx, pid)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.log.WarnContext(ctx, "look for the blocking session", "err", err)
+			}
+			blockers = nil
+		}
+		still := make(map[session]time.Time, len(blockers))
+		for _, b := range blockers {
+			since, seen := idleSince[b]
+			if !seen {
+				since = time.Now()
+			}
+			still[b] = since
+			if time.Since(since) >= lockPatience {
+				s.terminate(ctx, b)
+			}
+		}
+		idleSince = still
+		select {
+		case <-ctx.Done():
+		case <-time.After(blockersEvery):
+		}
+	}
+}
+
+func (s *Store) blockers(ctx context.Context, pid uint32) ([]session, error) {
+	rows, err := s.watchers.Query(ctx, blockersSQL, int32(pid))
+	if err != nil {
+		return nil, fmt.Errorf("read blocking sessions: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (b session, err error) {
+		err = row.Scan(&b.pid, &b.start, &b.state)
+		return b, err
+	})
+}
+
+func (s *Store) terminate(ctx context.Context, b session) {
+	if _, err := s.watchers.Exec(ctx, terminateSQL, b.pid, b.start, b.state); err != nil {
+		s.log.WarnContext(ctx, "end the blocking session", "err", err)
+		return
+	}
+	s.log.WarnContext(ctx, "ended a session that held a lock and waited for its client", "pid", b.pid)
+}

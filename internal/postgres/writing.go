@@ -1,0 +1,201 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var (
+	//go:embed queries/write_operations.sql
+	writeOperationsSQL string
+	//go:embed queries/write_wallets.sql
+	writeWalletsSQL string
+	//go:embed queries/write_balances.sql
+	writeBalancesSQL string
+	//go:embed queries/write_dead_letters.sql
+	writeDeadLettersSQL string
+	//go:embed queries/write_conflicts.sql
+	writeConflictsSQL string
+)
+
+// maxFault is how much of a dead letter's reason is kept, in bytes.
+const maxFault = 1000
+
+// rollbackTimeout is how long a rollback may take before the connection is given
+// up instead; then the server rolls back by itself.
+const rollbackTimeout = time.Second
+
+var errNotCommitted = errors.New("the transaction was rolled back instead of committed")
+
+// letter is a record to keep as a dead letter.
+type letter struct {
+	item      processor.Item
+	operation ledger.OperationID // recorded beside it; zero: none
+}
+
+// writing is everything that one transaction writes down.
+type writing struct {
+	partition int
+	log       int32
+	book      *ledger.Book
+	letters   []letter
+	last      func(*pgx.Batch) // what else goes before the commit; may be nil
+}
+
+// commit writes and commits. An error of it may mean either: whether the
+// transaction committed is then unknown.
+func (w writing) commit(ctx context.Context, conn *pgxpool.Conn) error {
+	operations := w.book.Operations()
+	rows, err := encodeOperations(w.partition, operations)
+	if err != nil {
+		return err
+	}
+	if len(operations) > 0 {
+		if _, err := conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
+			return fmt.Errorf("write operations: %w", err)
+		}
+	}
+	b := &pgx.Batch{}
+	w.queueWallets(b)
+	w.queueBalances(b)
+	w.queueLetters(b)
+	w.queueConflicts(b)
+	if w.last != nil {
+		w.last(b)
+	}
+	statements := b.Len()
+	b.Queue("commit")
+	results := conn.SendBatch(ctx, b)
+	return errors.Join(finish(results, statements), results.Close())
+}
+
+func finish(results pgx.BatchResults, statements int) error {
+	for range statements {
+		if _, err := results.Exec(); err != nil {
+			return fmt.Errorf("write balances and progress: %w", err)
+		}
+	}
+	// The commit point.
+	tag, err := results.Exec()
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if tag.String() != "COMMIT" {
+		return errNotCommitted
+	}
+	return nil
+}
+
+func (w writing) queueWallets(b *pgx.Batch) {
+	wallets := w.book.Wallets()
+	if len(wallets) == 0 {
+		return
+	}
+	n := len(wallets)
+	id, client := make([]ledger.WalletID, n), make([]ledger.ClientID, n)
+	currency, status := make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[string], n)
+	balance, limit, sequence := make([]int64, n), make([]int64, n), make([]int64, n)
+	digest := make(pgtype.FlatArray[[]byte], n)
+	for i := range wallets {
+		x := &wallets[i]
+		id[i], client[i], currency[i], status[i] = x.ID, x.Client, string(x.Currency), string(x.Status)
+		balance[i], limit[i], sequence[i], digest[i] = x.Balance, x.CreditLimit, x.Sequence, x.Digest[:]
+	}
+	openedAt := w.book.Operations()[0].DecidedAt
+	b.Queue(writeWalletsSQL, w.partition, openedAt, ids(id), ids(client), currency, status, balance, limit, sequence, digest)
+}
+
+func (w writing) queueBalances(b *pgx.Batch) {
+	movements := w.book.Movements()
+	if len(movements) == 0 {
+		return
+	}
+	account, currency := make([]ledger.AccountID, len(movements)), make(pgtype.FlatArray[string], len(movements))
+	sum := make([]int64, len(movements))
+	for i, m := range movements {
+		account[i], currency[i], sum[i] = m.Account, string(m.Currency), m.Amount
+	}
+	b.Queue(writeBalancesSQL, w.partition, ids(account), currency, sum)
+}
+
+func (w writing) queueConflicts(b *pgx.Batch) {
+	conflicts := w.book.Conflicts()
+	if len(conflicts) == 0 {
+		return
+	}
+	offset, id := make([]int64, len(conflicts)), make([]ledger.OperationID, len(conflicts))
+	fingerprint := make(pgtype.FlatArray[[]byte], len(conflicts))
+	for i := range conflicts {
+		offset[i], id[i], fingerprint[i] = conflicts[i].Place.Offset, conflicts[i].ID, conflicts[i].Fingerprint[:]
+	}
+	b.Queue(writeConflictsSQL, w.partition, w.log, offset, ids(id), fingerprint)
+}
+
+// queueLetters must not fail whatever the records hold: there is no place left
+// for a dead letter that is refused.
+func (w writing) queueLetters(b *pgx.Batch) {
+	n := len(w.letters)
+	if n == 0 {
+		return
+	}
+	offset, at := make([]int64, n), make(pgtype.FlatArray[pgtype.Timestamptz], n)
+	key, value := make(pgtype.FlatArray[[]byte], n), make(pgtype.FlatArray[[]byte], n)
+	headers, reason := make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[string], n)
+	operation := make(pgtype.FlatArray[pgtype.UUID], n)
+	for i, l := range w.letters {
+		r := l.item.Record
+		offset[i], key[i], value[i], headers[i] = r.Offset, r.Key, r.Value, headersJSON(r.Headers)
+		if storable(r.Time) {
+			at[i] = orNull(r.Time)
+		}
+		reason[i], operation[i] = printable(l.item.Fault), idOrNull(l.operation)
+	}
+	b.Queue(writeDeadLettersSQL, w.partition, w.log, offset, at, key, value, headers, reason, operation)
+}
+
+// headersJSON keeps arbitrary bytes: in JSON, []byte is base64.
+func headersJSON(headers []processor.Header) string {
+	type header struct {
+		Key   []byte `json:"key"`
+		Value []byte `json:"value"`
+	}
+	list := make([]header, len(headers))
+	for i, h := range headers {
+		list[i] = header{Key: []byte(h.Key), Value: h.Value}
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic("a list of bytes did not encode: " + err.Error()) // cannot happen
+	}
+	return string(text)
+}
+
+// printable is text that any database takes.
+func printable(text string) string {
+	text = text[:min(len(text), maxFault)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// rollback ends a transaction that failed. Where it cannot, the pool closes the
+// connection, and the server rolls back.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback")
+}
