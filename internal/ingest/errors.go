@@ -29,5 +29,5 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		return refuse(CodeQueueUnavailable, "whether the request was taken is unknown: send it again under the same idempotency key").problem(id)
 	}
 	s.log.WarnContext(ctx, "database not available", "request_id", id, "err", err)
-	return refuse(CodeDatabaseUnavailable, "the request was not carried out for certain: send it again under the same idempotency key").problem(id)
+	return refuse(CodeDatabaseUnavailable, "the database does not answer; whether a change was made is unknown: send it again under the same idempotency key").problem(id)
 }

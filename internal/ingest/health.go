@@ -2,56 +2,100 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// The limits of the readiness check.
+// The limits of the checks of Kafka.
 const (
 	checkTimeout = 2 * time.Second
-	checkFor     = time.Second // how long one check answers for
+	checkEvery   = 2 * time.Second
+	recheckEvery = 500 * time.Millisecond // while the last check failed
 )
 
+var errUnchecked = errors.New("kafka was not checked yet")
+
 // health says whether the service lives and whether it should get requests. It
-// is ready while Kafka answers and is the one that the database knows. The
-// database itself may be down: charges are accepted all the same.
+// is ready while Kafka answers and is the one that the database knows; otherwise
+// nothing is submitted either. The database itself may be down: charges are
+// accepted all the same.
 type health struct {
 	queue    Queue
+	log      *slog.Logger
 	draining atomic.Bool
 
-	mu        sync.Mutex
-	checkedAt time.Time
-	err       error
+	mu      sync.Mutex
+	checked bool
+	err     error // of the last check
 }
 
-func newHealth(q Queue) *health { return &health{queue: q} }
+func newHealth(q Queue, log *slog.Logger) *health { return &health{queue: q, log: log} }
 
-// ready fails with the reason why the service should get no requests.
-func (h *health) ready(ctx context.Context) error {
-	if h.draining.Load() {
-		return refuse(CodeDraining, "the service is finishing its last requests")
+// run checks until ctx ends.
+func (h *health) run(ctx context.Context) error {
+	for {
+		pause := checkEvery
+		if h.check(ctx) != nil {
+			pause = recheckEvery
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
 	}
+}
+
+func (h *health) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	err := h.queue.Check(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.checkedAt) >= checkFor {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
-		defer cancel()
-		h.err = h.queue.Check(ctx)
-		h.checkedAt = time.Now()
+	if (err != nil) != (h.err != nil) {
+		h.log.InfoContext(ctx, "kafka checked", "usable", err == nil, "err", err)
 	}
+	h.checked, h.err = true, err
+	return err
+}
+
+// usable fails while the last check of Kafka did.
+func (h *health) usable() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.err != nil {
 		return &queueError{err: h.err}
 	}
 	return nil
 }
 
+// ready fails with the reason why the service should get no requests.
+func (h *health) ready() error {
+	if h.draining.Load() {
+		return refuse(CodeDraining, "the service is finishing its last requests")
+	}
+	h.mu.Lock()
+	checked := h.checked
+	h.mu.Unlock()
+	if !checked {
+		return &queueError{err: errUnchecked}
+	}
+	return h.usable()
+}
+
+// Ready fails with the reason why the service should get no requests, as
+// /readyz does.
+func (s *Server) Ready() error { return s.health.ready() }
+
 // live answers as long as the process can answer at all.
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) { healthy(w) }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.health.ready(r.Context()); err != nil {
+	if err := s.health.ready(); err != nil {
 		s.problem(r.Context(), err).write(w)
 		return
 	}
@@ -63,7 +107,3 @@ func healthy(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write([]byte("ok\n"))
 }
-
-// Ready fails with the reason why the service should get no requests, for other
-// servers of the same process that are asked about it.
-func (s *Server) Ready(ctx context.Context) error { return s.health.ready(ctx) }

@@ -22,6 +22,9 @@ const maxFaults = 100
 // integer is a JSON number without sign of being anything but an integer.
 var integer = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
+// instant is the form of a time in RFC 3339: package time takes more than that.
+var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
+
 // decode reads a body strictly into T: names exact in case and unique, none
 // that T does not have, no null, no control characters in any string. It fails
 // where the text is not JSON, or not UTF-8; everything else that is wrong is a
@@ -182,9 +185,9 @@ func (d *decoder) time(place string, into *time.Time) error {
 	if !ok || err != nil {
 		return err
 	}
-	var t time.Time
+	t, err := time.Parse(time.RFC3339Nano, text)
 	// The zero time means "no time" everywhere else: it cannot be asked for.
-	if t.UnmarshalText([]byte(text)) != nil || t.UTC().Truncate(time.Microsecond).IsZero() {
+	if err != nil || !instant.MatchString(text) || t.UTC().Truncate(time.Microsecond).IsZero() {
 		d.fault(place, want)
 		return nil
 	}

@@ -109,6 +109,9 @@ func ptr[T any](v T) *T { return &v }
 func (s *Server) publish(r chi.Router) error {
 	doc := s.api.OpenAPI()
 	s.secondSuccess(doc)
+	// Huma describes errors of its own; transform lets none of them out.
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	requests := map[string]bool{}
 	for _, path := range doc.Paths {
 		if path.Post != nil && path.Post.RequestBody != nil {

@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// unconnected are parts that nothing is asked of: what is tested here never
+// unconnected are parts that nothing is asked of: what is tested with them never
 // gets that far.
 type unconnected struct {
 	Queue
@@ -34,14 +37,137 @@ func newUnconnected(t *testing.T) *Server {
 	return s
 }
 
-func TestOpenAPI(t *testing.T) {
+type openAPI struct {
+	OpenAPI string                             `json:"openapi"`
+	Paths   map[string]map[string]openAPIRoute `json:"paths"`
+	Schemas struct {
+		Schemas map[string]schema `json:"schemas"`
+	} `json:"components"`
+}
+
+type openAPIRoute struct {
+	Summary, Description string
+	Parameters           []struct {
+		Name, Description string
+		Schema            schema
+	}
+	RequestBody struct {
+		Content map[string]struct{ Schema schema }
+	} `json:"requestBody"`
+	Responses map[string]struct {
+		Headers map[string]struct{ Schema schema }
+		Content map[string]struct{ Schema schema }
+	}
+	Security []map[string][]string
+}
+
+type schema struct {
+	Ref         string            `json:"$ref"`
+	Description string            `json:"description"`
+	Examples    []any             `json:"examples"`
+	Properties  map[string]schema `json:"properties"`
+	Items       *schema           `json:"items"`
+}
+
+func fetch(t *testing.T, s *Server, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("GET %s: %d", path, w.Code)
+	}
+	return w
+}
+
+func TestOpenAPIDescribesEverything(t *testing.T) {
 	t.Parallel()
 	s := newUnconnected(t)
-	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
-	t.Log(w.Body.String())
-	var doc map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+	var doc openAPI
+	if err := json.Unmarshal(fetch(t, s, "/openapi.json").Body.Bytes(), &doc); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("OpenAPI version %q", doc.OpenAPI)
+	}
+	var routes []string
+	for path, methods := range doc.Paths {
+		for method, r := range methods {
+			name := strings.ToUpper(method) + " " + path
+			routes = append(routes, name)
+			if r.Summary == "" || r.Description == "" || len(r.Security) == 0 {
+				t.Errorf("%s lacks a summary, a description or its security", name)
+			}
+			for _, p := range r.Parameters {
+				if p.Description == "" || len(p.Schema.Examples) == 0 {
+					t.Errorf("%s: the parameter %s lacks a description or an example", name, p.Name)
+				}
+			}
+			for kind, c := range r.RequestBody.Content {
+				if kind != "application/json" || c.Schema.Ref == "" {
+					t.Errorf("%s takes %s without a schema", name, kind)
+				}
+			}
+			for status, answer := range r.Responses {
+				for header, h := range answer.Headers {
+					if h.Schema.Description == "" || len(h.Schema.Examples) == 0 {
+						t.Errorf("%s: the header %s of a %s lacks a description or an example", name, header, status)
+					}
+				}
+				for kind, c := range answer.Content {
+					if (status >= "400") != (kind == problemType) || c.Schema.Ref == "" {
+						t.Errorf("%s answers %s with %s", name, status, kind)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(routes)
+	want := []string{
+		"GET /v1/clients/{client}/wallets", "GET /v1/merchants/{merchant}", "GET /v1/operations", "GET /v1/operations/{id}",
+		"GET /v1/wallets/{wallet}", "POST /v1/api-keys", "POST /v1/clients", "POST /v1/merchants", "POST /v1/wallets",
+		"POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close", "POST /v1/wallets/{wallet}/freeze",
+		"POST /v1/wallets/{wallet}/top-ups", "POST /v1/wallets/{wallet}/unfreeze",
+	}
+	if diff := cmp.Diff(want, routes); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+	for name, body := range doc.Schemas.Schemas {
+		if len(body.Properties) == 0 {
+			t.Errorf("the schema %s has no properties", name)
+		}
+		for field, p := range body.Properties {
+			composed := p.Ref != "" || p.Items != nil // its parts have the examples
+			if p.Description == "" && p.Ref == "" || len(p.Examples) == 0 && !composed {
+				t.Errorf("%s.%s lacks a description or an example", name, field)
+			}
+		}
+	}
+}
+
+func TestOpenAPIKnowsEveryCode(t *testing.T) {
+	t.Parallel()
+	text := fetch(t, newUnconnected(t), "/openapi.json").Body.String()
+	for _, c := range Codes() {
+		// These two belong to no route: a wrong method and /readyz.
+		if c != CodeMethodNotAllowed && c != CodeDraining && !strings.Contains(text, string(c)) {
+			t.Errorf("no route names the code %s", c)
+		}
+	}
+	if yaml := fetch(t, newUnconnected(t), "/openapi.yaml").Body.String(); !strings.Contains(yaml, "openapi: 3.1") {
+		t.Error("/openapi.yaml is not an OpenAPI document")
+	}
+}
+
+func TestCodesAreComplete(t *testing.T) {
+	t.Parallel()
+	seen := map[Code]bool{}
+	for _, c := range Codes() {
+		if seen[c] || c.Title() == "" || c.Status() < 400 {
+			t.Errorf("code %s: %d %q", c, c.Status(), c.Title())
+		}
+		if c != CodeInternal && c.Title() == CodeInternal.Title() {
+			t.Errorf("code %s has no title of its own", c)
+		}
+		seen[c] = true
 	}
 }

@@ -89,7 +89,7 @@ func New(o Options) (*Server, error) {
 		keys:    newKeyCache(o.Registry, o.Clock, o.Metrics, o.Log),
 		lastUse: newLastUse(o.Registry, o.Log),
 		lookup:  newLookup(o.History, o.Metrics, o.Log),
-		health:  newHealth(o.Queue),
+		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 	}
 	var err error
@@ -102,14 +102,15 @@ func New(o Options) (*Server, error) {
 // Handler is the API, the health checks and the OpenAPI document.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run does what requests share: look-ups, waits, refreshing API keys, noting
-// their last use. It blocks until ctx ends and then returns nil. It is to
+// Run does what requests share: checks of Kafka, look-ups, waits, refreshing API
+// keys, noting their last use. It blocks until ctx ends and then returns nil. It is to
 // outlive the last request, and runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if s.running.Swap(true) {
 		return errors.New("the server already runs")
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.health.run(ctx) })
 	g.Go(func() error { return s.lookup.run(ctx) })
 	g.Go(func() error { return s.keys.run(ctx) })
 	g.Go(func() error { return s.lastUse.run(ctx) })

@@ -105,6 +105,9 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 }
 
 func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error) {
+	if err := s.health.usable(); err != nil {
+		return Receipt{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	receipt, err := s.queue.Submit(ctx, r)
