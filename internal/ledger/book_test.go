@@ -181,6 +181,10 @@ func TestInvoices(t *testing.T) {
 	book := ledger.NewBook(ledger.Known{
 		Wallets:   map[ledger.WalletID]ledger.Wallet{{1}: w(1, 100), {2}: w(2, 100)},
 		Merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}, {2}: {}},
+		// What a careless look-up of "no invoice" might bring.
+		Invoices: map[ledger.WalletInvoice]ledger.OperationID{
+			{Wallet: ledger.WalletID{1}, Invoice: ledger.NewInvoiceKey(ledger.MerchantID{1}, "")}: {99},
+		},
 	}, worldTime)
 	for i, row := range []struct {
 		wallet, merchant byte

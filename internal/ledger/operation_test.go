@@ -187,6 +187,25 @@ func TestSealOfTimes(t *testing.T) {
 	}
 }
 
+// Each merchant has an account of its own, and none is the funding account.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	a, b := ledger.MerchantID{15: 1}.Account(), ledger.MerchantID{14: 1}.Account()
+	if a == b || a == ledger.FundingAccount() || b == ledger.FundingAccount() {
+		t.Errorf("accounts %x, %x and funding %x are not three", a, b, ledger.FundingAccount())
+	}
+	if a != (ledger.AccountID{15: 1}) {
+		t.Errorf("account %x is not the merchant's", a)
+	}
+}
+
+func TestPlaceOfADirectOperation(t *testing.T) {
+	t.Parallel()
+	if !(ledger.Place{}).IsZero() || (ledger.Place{Log: 1}).IsZero() {
+		t.Error("only the place without a log is none: offset 0 of log 1 is a record")
+	}
+}
+
 func TestMovement(t *testing.T) {
 	t.Parallel()
 	op := fullOperation()
