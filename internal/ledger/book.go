@@ -72,11 +72,10 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
 	}
 	op.Reason = b.judge(r, w, exists)
-	switch op.Reason {
-	case "":
+	if op.Reason == "" {
 		w, exists = w.apply(r), true
 		b.accept(op)
-	case ReasonDuplicateInvoice:
+	} else if op.Reason == ReasonDuplicateInvoice {
 		op.DuplicateOf = b.known.Invoices[walletInvoice(r)]
 	}
 	if exists {
