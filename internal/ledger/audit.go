@@ -1,0 +1,136 @@
+package ledger
+
+import "fmt"
+
+// Rule names one of the things that must hold of every history.
+type Rule string
+
+// The rules of a wallet's history.
+const (
+	RuleSequence    Rule = "sequence"    // 1, 2, 3 ... without gaps
+	RuleOrder       Rule = "order"       // queued operations in the order of the log
+	RuleDigest      Rule = "digest"      // follows from the operation and the digest before it
+	RuleFingerprint Rule = "fingerprint" // follows from the request
+	RuleOutcome     Rule = "outcome"     // deciding again comes to the same
+)
+
+// Flaw is one place where a history cannot be right.
+type Flaw struct {
+	Rule   Rule
+	Detail string
+}
+
+// Audit follows the history of one wallet, operation by operation in the order
+// of their sequence, and decides each again. Operations without a sequence may
+// come at any time. The zero value is ready; it keeps no more than the wallet's
+// state, however long the history is.
+//
+// Where the history goes wrong, the audit goes on from what is on record, so
+// that one fault is not reported for every operation after it.
+type Audit struct {
+	wallet Wallet
+	exists bool
+	last   Place
+}
+
+// Wallet is what the operations so far made of the wallet, and whether there is
+// one.
+func (a *Audit) Wallet() (Wallet, bool) { return a.wallet, a.exists }
+
+// Check says what is wrong with the next operation. Charged is the earlier
+// accepted charge of the operation's invoice on this wallet; zero if there is
+// none.
+//
+// What the history cannot know, a merchant's state, is taken from the operation:
+// of those reasons it is only checked that none before them held.
+func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
+	f := flaws{}
+	bare := o.Reason == ReasonProcessingError
+	if !bare && o.Fingerprint != o.Request.Fingerprint() {
+		f.add(RuleFingerprint, "is not that of the request")
+	}
+	if o.Sequence == 0 {
+		if o.Digest != o.Seal(Digest{}) {
+			f.add(RuleDigest, "does not follow from the operation")
+		}
+		if !bare {
+			f.outcome(o, (&Audit{}).again(o, OperationID{}))
+		}
+		return f
+	}
+	if o.Sequence != a.wallet.Sequence+1 {
+		f.add(RuleSequence, "%d comes after %d", o.Sequence, a.wallet.Sequence)
+	}
+	if !o.Place.IsZero() {
+		if o.Place.Log < a.last.Log || o.Place.Log == a.last.Log && o.Place.Offset <= a.last.Offset {
+			f.add(RuleOrder, "log %d, offset %d comes after log %d, offset %d", o.Place.Log, o.Place.Offset, a.last.Log, a.last.Offset)
+		}
+		a.last = o.Place
+	}
+	if o.Digest != o.Seal(a.wallet.Digest) {
+		f.add(RuleDigest, "does not follow from the operation and the one before it")
+	}
+	f.outcome(o, a.again(o, charged))
+	a.adopt(o)
+	return f
+}
+
+// again decides the operation on what the ones before it left.
+func (a *Audit) again(o Operation, charged OperationID) Operation {
+	known := Known{Wallets: map[WalletID]Wallet{}, Merchants: map[MerchantID]Merchant{}, Invoices: map[WalletInvoice]OperationID{}}
+	if a.exists {
+		known.Wallets[o.Wallet] = a.wallet
+	}
+	switch o.Reason {
+	case ReasonMerchantNotFound:
+	case ReasonMerchantSuspended:
+		known.Merchants[o.Merchant] = Merchant{Suspended: true}
+	case ReasonSelfCharge:
+		known.Merchants[o.Merchant] = Merchant{Owner: a.wallet.Client}
+	default:
+		known.Merchants[o.Merchant] = Merchant{}
+	}
+	if !charged.IsZero() {
+		known.Invoices[walletInvoice(o.Request)] = charged
+	}
+	book := NewBook(known, o.DecidedAt)
+	book.Decide(o.Request, o.Place)
+	return book.Operations()[0]
+}
+
+// adopt takes over what is on record.
+func (a *Audit) adopt(o Operation) {
+	if !a.exists {
+		a.exists = true
+		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
+	}
+	a.wallet.Sequence, a.wallet.Balance, a.wallet.Status, a.wallet.Digest = o.Sequence, o.BalanceAfter, o.StatusAfter, o.Digest
+}
+
+type flaws []Flaw
+
+func (f *flaws) add(rule Rule, format string, args ...any) {
+	*f = append(*f, Flaw{Rule: rule, Detail: fmt.Sprintf(format, args...)})
+}
+
+// outcome compares what is on record with what deciding again came to.
+func (f *flaws) outcome(o, again Operation) {
+	switch {
+	case o.Reason != again.Reason:
+		f.add(RuleOutcome, "is %q, deciding again gives %q", o.result(), again.result())
+	case o.DuplicateOf != again.DuplicateOf:
+		f.add(RuleOutcome, "names another charge as the first of its invoice")
+	case o.Sequence == 0:
+	case o.BalanceAfter != again.BalanceAfter:
+		f.add(RuleOutcome, "leaves a balance of %d, deciding again gives %d", o.BalanceAfter, again.BalanceAfter)
+	case o.StatusAfter != again.StatusAfter:
+		f.add(RuleOutcome, "leaves the wallet %s, deciding again gives %s", o.StatusAfter, again.StatusAfter)
+	}
+}
+
+func (o Operation) result() string {
+	if o.Reason == "" {
+		return string(StatusAccepted)
+	}
+	return string(o.Reason)
+}

@@ -1,0 +1,19 @@
+-- Tables with rows in a partition that the topic does not have, and how many.
+-- $1 number of partitions.
+-- Locks: none.
+-- Index: operations_pkey, wallets_pkey, account_balances_pkey, dead_letters_pkey, conflicts_pkey, partition_progress_pkey.
+select name, rows
+from (
+  select 'operations' as name, count(*) as rows from operations where partition < 0 or partition >= $1
+  union all
+  select 'wallets', count(*) from wallets where partition < 0 or partition >= $1
+  union all
+  select 'account_balances', count(*) from account_balances where partition < 0 or partition >= $1
+  union all
+  select 'dead_letters', count(*) from dead_letters where partition < 0 or partition >= $1
+  union all
+  select 'conflicts', count(*) from conflicts where partition < 0 or partition >= $1
+  union all
+  select 'partition_progress', count(*) from partition_progress where partition < 0 or partition >= $1
+) strays
+where rows > 0
