@@ -28,6 +28,9 @@ type Logging struct {
 	LogFormat Format `env:"LOG_FORMAT" envDefault:"json" help:"format of the log: json or text"`
 }
 
+// Log is the part itself, for code that does not care of which program it is.
+func (l Logging) Log() Logging { return l }
+
 // Drain is what a program needs that finishes its work before it stops.
 type Drain struct {
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" help:"how long work in hand may take after a request to stop"`

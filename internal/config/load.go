@@ -45,9 +45,9 @@ func Usage[T any]() string {
 		if v.required {
 			usual = "(required)"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", v.name, usual, v.help)
+		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", v.name, usual, v.help)
 	}
-	_ = w.Flush() // a strings.Builder takes everything
+	_ = w.Flush() // nothing fails that a strings.Builder is behind
 	return text.String()
 }
 

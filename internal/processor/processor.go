@@ -22,8 +22,8 @@ type Processor struct {
 }
 
 // New makes a processor of the topic. The subscriber's messages carry batches
-// (see [BatchFrom]). When the processor is asked to stop, a batch in hand has
-// drainTimeout to finish.
+// (see [BatchFrom]) in a context that outlives a request to stop for as long as
+// a batch in hand may take to finish; drainTimeout is at least that long.
 func New(topic string, subscriber message.Subscriber, settler *Settler, drainTimeout time.Duration, log *slog.Logger) *Processor {
 	return &Processor{topic: topic, subscriber: subscriber, settler: settler, drainTimeout: drainTimeout, log: log}
 }
@@ -61,8 +61,7 @@ func (p *Processor) handle(msg *message.Message) error {
 	if b == nil {
 		return errNoBatch
 	}
-	ctx, cancel := p.workContext(msg.Context())
-	defer cancel()
+	ctx := msg.Context()
 	if err := p.settler.Settle(ctx, b); err != nil {
 		return err
 	}
@@ -71,18 +70,4 @@ func (p *Processor) handle(msg *message.Message) error {
 	p.log.LogAttrs(ctx, slog.LevelDebug, "batch settled", slog.Int("partition", b.Claim.Partition),
 		slog.Int64("offset", b.From), slog.Int64("next_offset", b.To), slog.Int("records", len(b.Records)))
 	return nil
-}
-
-// workContext outlives a request to stop by drainTimeout: to stop between
-// batches is free, to stop within one costs a replay.
-func (p *Processor) workContext(stop context.Context) (context.Context, context.CancelFunc) {
-	work, cancel := context.WithCancel(context.WithoutCancel(stop))
-	release := context.AfterFunc(stop, func() {
-		timer := time.AfterFunc(p.drainTimeout, cancel)
-		context.AfterFunc(work, func() { timer.Stop() })
-	})
-	return work, func() {
-		release()
-		cancel()
-	}
 }

@@ -1,0 +1,310 @@
+package processor_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+func TestPoisonDoesNotStopAPartition(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before, after := f.charge("before", 1), f.charge("after", 2)
+	refused := f.charge("refused", 3)
+	zero := f.encoded(refused)
+	zero.Value = bytes.Replace(zero.Value, []byte(`"amount":3`), []byte(`"amount":0`), 1)
+	elsewhere := f.charge("elsewhere", 4)
+	elsewhere.Wallet = f.walletIn(1)
+	elsewhere.ID = f.minter.OperationID(elsewhere.Identity())
+	forged := f.charge("forged", 5)
+	forged.ID = f.minter.RandomOperationID(forged.Wallet, [10]byte{1})
+	f.append(
+		f.encoded(before),
+		processor.Record{Key: []byte("k"), Value: []byte("not ours"), Time: f.clock},
+		zero,
+		f.encoded(elsewhere),
+		f.encoded(forged),
+		processor.Record{Time: f.clock},
+		f.encoded(after),
+	)
+	if err := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[ledger.OperationID]string{
+		before.ID: "accepted", after.ID: "accepted", refused.ID: "processing_error",
+		elsewhere.ID: "pending", forged.ID: "pending",
+	} {
+		if got := f.outcome(id); got != want {
+			t.Errorf("operation %s is %s, want %s", id, got, want)
+		}
+	}
+	places := f.strings("select log_offset::text || coalesce(' beside ' || operation_id::text, '') from dead_letters order by log_offset")
+	want := []string{"2", "3 beside " + fmt.Sprintf("%x-%x-%x-%x-%x", refused.ID[:4], refused.ID[4:6], refused.ID[6:8], refused.ID[8:10], refused.ID[10:]), "4", "5", "6"}
+	if diff := cmp.Diff(want, places); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+	if got := f.nextOffset(); got != 8 {
+		t.Errorf("next offset %d, want 8", got)
+	}
+	f.verify()
+}
+
+func TestReplayOfASettledBatchChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, key := range keys(10) {
+		f.append(f.encoded(f.charge(key, 10)))
+	}
+	settler, batch := f.settler(f.store), f.batch(f.claim())
+	for range 3 { // as after a crash between COMMIT and Ack
+		if err := settler.Settle(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.balance(); got != 900 {
+		t.Errorf("balance %d, want 900", got)
+	}
+	f.verify()
+}
+
+func TestCommitWhoseAnswerIsLostIsOurOwn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.encoded(f.charge("k", 10)))
+	lost := errors.New("connection lost")
+	store := &faulty{Store: f.store, after: func(processor.Slice) error { return lost }}
+	settler, batch := f.settler(store), f.batch(f.claim())
+	if err := settler.Settle(t.Context(), batch); !errors.Is(err, lost) || batch.IsFenced() || batch.Halted() != nil {
+		t.Fatalf("got %v, fenced %v, halted %v; want only the lost connection", err, batch.IsFenced(), batch.Halted())
+	}
+	if err := settler.Settle(t.Context(), batch); err != nil {
+		t.Fatalf("the same batch again: %v", err)
+	}
+	if got := f.balance(); got != 990 {
+		t.Errorf("balance %d, want 990", got)
+	}
+	f.verify()
+}
+
+func TestBatchGoesOnBehindWhatWasSettled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	claim := f.claim()
+	settler := f.settler(f.store)
+	f.append(f.encoded(f.charge("first", 10)))
+	if err := settler.Settle(t.Context(), f.batch(claim)); err != nil {
+		t.Fatal(err)
+	}
+	f.append(f.encoded(f.charge("second", 20)))
+	if err := settler.Settle(t.Context(), f.batch(claim)); err != nil { // from the same offset, longer
+		t.Fatal(err)
+	}
+	if got := f.balance(); got != 970 {
+		t.Errorf("balance %d, want 970", got)
+	}
+	f.verify()
+}
+
+func TestOwnerWhoLostThePartitionIsFenced(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	zombie := f.batch(f.claim())
+	f.claim()
+	settler := f.settler(f.store)
+	if err := settler.Settle(t.Context(), zombie); !errors.Is(err, processor.ErrFenced) || !zombie.IsFenced() {
+		t.Errorf("got %v, fenced %v; want a fence", err, zombie.IsFenced())
+	}
+	if got := f.balance(); got != 0 {
+		t.Errorf("balance %d, want 0", got)
+	}
+	if got := f.nextOffset(); got != 0 {
+		t.Errorf("next offset %d, want 0", got)
+	}
+}
+
+func TestProgressElsewhereHalts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	batch := f.batch(f.claim())
+	batch.From, batch.Claim.NextOffset = 0, 0
+	ahead := processor.Batch{Claim: batch.Claim, From: 5, To: 6}
+	if err := f.settler(f.store).Settle(t.Context(), &ahead); !errors.Is(err, processor.ErrProgress) || ahead.Halted() == nil {
+		t.Errorf("got %v, halted %v; want a halt", err, ahead.Halted())
+	}
+}
+
+func TestNewerVersionHaltsBehindWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	newer := f.encoded(f.charge("newer", 1))
+	newer.Value = bytes.Replace(newer.Value, []byte(`"version":1`), []byte(`"version":2`), 1)
+	f.append(f.encoded(f.charge("before", 10)), newer, f.encoded(f.charge("after", 20)))
+	batch := f.batch(f.claim())
+	err := f.settler(f.store).Settle(t.Context(), batch)
+	if err == nil || batch.Halted() == nil || !strings.Contains(batch.Halted().Error(), "version 2") {
+		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+	}
+	if got := f.balance(); got != 990 {
+		t.Errorf("balance %d, want 990", got)
+	}
+	if got := f.nextOffset(); got != 2 {
+		t.Errorf("next offset %d, want 2, the newer record's", got)
+	}
+}
+
+func TestRefusedDataAreFoundAndTheirNeighboursSettled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, key := range keys(20) {
+		f.append(f.encoded(f.charge(key, 10)))
+	}
+	bad := f.charge("key 7", 10)
+	store := &faulty{Store: f.store, before: func(s processor.Slice) error {
+		if asRequest(s, bad.ID) {
+			return fmt.Errorf("record operations: %w", processor.ErrData)
+		}
+		return nil
+	}}
+	if err := f.settler(store).Settle(t.Context(), f.batch(f.claim())); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.outcome(bad.ID); got != "processing_error" {
+		t.Errorf("the refused operation is %s", got)
+	}
+	if got := f.balance(); got != 1000-19*10 {
+		t.Errorf("balance %d, want %d", got, 1000-19*10)
+	}
+	if diff := cmp.Diff([]string{"8"}, f.strings("select log_offset::text from dead_letters")); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+	f.verify()
+}
+
+func TestBrokenRuleHaltsOnTheOffender(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, key := range keys(20) {
+		f.append(f.encoded(f.charge(key, 10)))
+	}
+	bad := f.charge("key 7", 10)
+	store := &faulty{Store: f.store, before: func(s processor.Slice) error {
+		if asRequest(s, bad.ID) {
+			return fmt.Errorf("record operations: %w", processor.ErrIntegrity)
+		}
+		return nil
+	}}
+	batch := f.batch(f.claim())
+	if err := f.settler(store).Settle(t.Context(), batch); !errors.Is(err, processor.ErrIntegrity) || batch.Halted() == nil {
+		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+	}
+	if got := f.nextOffset(); got != 8 {
+		t.Errorf("next offset %d, want 8, the offender's", got)
+	}
+	if got := f.balance(); got != 1000-7*10 {
+		t.Errorf("balance %d, want %d", got, 1000-7*10)
+	}
+	f.verify()
+}
+
+func TestTroubleOfTheMachineryIsNoOutcome(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	charge := f.charge("k", 10)
+	f.append(f.encoded(charge))
+	down := errors.New("connection refused")
+	broken := true
+	store := &faulty{Store: f.store, before: func(processor.Slice) error {
+		if broken {
+			return down
+		}
+		return nil
+	}}
+	settler, batch := f.settler(store), f.batch(f.claim())
+	for range 20 {
+		if err := settler.Settle(t.Context(), batch); !errors.Is(err, down) || batch.IsFenced() || batch.Halted() != nil {
+			t.Fatalf("got %v, fenced %v, halted %v; want only the trouble", err, batch.IsFenced(), batch.Halted())
+		}
+	}
+	if got := f.outcome(charge.ID); got != "pending" {
+		t.Errorf("the charge is %s", got)
+	}
+	broken = false
+	if err := settler.Settle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.outcome(charge.ID); got != "accepted" {
+		t.Errorf("the charge is %s", got)
+	}
+	f.verify()
+}
+
+// refusals is n own records that say nothing that can be decided.
+func (f *fixture) refusals(n int) []processor.Record {
+	records := make([]processor.Record, n)
+	for i := range records {
+		records[i] = f.encoded(f.charge(fmt.Sprintf("refusal %d", i), 3))
+		records[i].Value = bytes.Replace(records[i].Value, []byte(`"amount":3`), []byte(`"amount":"3"`), 1)
+	}
+	return records
+}
+
+func TestFloodOfProcessingErrorsHaltsUntilAPersonActs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.refusals(3 * processor.FloodLimit)...)
+	settler := f.settler(f.store)
+	const halted = 1 + processor.FloodLimit + 1 // behind the top-up and one refusal too many
+	for range 3 {
+		batch := f.batch(f.claim())
+		if err := settler.Settle(t.Context(), batch); err == nil || batch.Halted() == nil {
+			t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+		}
+		if got := f.nextOffset(); got != halted {
+			t.Fatalf("next offset %d, want %d", got, halted)
+		}
+		f.clock = f.clock.Add(2 * processor.FloodWindow) // time alone mends nothing
+	}
+	f.verify()
+}
+
+func TestProcessingErrorsFarApartAreNoFlood(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	settler := f.settler(f.store)
+	claim := f.claim()
+	for _, r := range f.refusals(3 * processor.FloodLimit) {
+		f.append(r)
+		if err := settler.Settle(t.Context(), f.batch(claim)); err != nil {
+			t.Fatal(err)
+		}
+		claim.NextOffset = int64(len(f.log))
+		f.clock = f.clock.Add(processor.FloodWindow/processor.FloodLimit + time.Second)
+	}
+}
+
+func TestReplayOfOldRefusalsIsNoFlood(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	settler := f.settler(f.store)
+	f.append(f.refusals(processor.FloodLimit)...)
+	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
+		t.Fatal(err)
+	}
+	f.clock = f.clock.Add(2 * processor.FloodWindow)
+	// The same requests arrive once more, and then some new ones.
+	f.append(f.refusals(processor.FloodLimit)...)
+	f.append(f.refusals(processor.FloodLimit + 5)[processor.FloodLimit:]...)
+	batch := f.batch(f.claim())
+	if err := settler.Settle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	f.verify()
+}

@@ -1,0 +1,59 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+)
+
+// bound is what both services start from: the database, Kafka, and the topic that
+// the database belongs to.
+type bound struct {
+	store   *postgres.Store
+	cluster *kafka.Cluster
+	minter  *ledger.Minter
+	topic   kafka.Topic
+}
+
+// bind connects to the database, for as long as that takes, and refuses one that
+// belongs to another topic or to another secret.
+func bind(ctx context.Context, d config.Database, k config.Kafka, i config.Identity, o postgres.Options) (_ bound, err error) {
+	minter, err := ledger.NewMinter([]byte(i.OperationIDSecret.Reveal()))
+	if err != nil {
+		return bound{}, err
+	}
+	store, err := postgres.Connect(ctx, d.DatabaseURL.Reveal(), o)
+	if err != nil {
+		return bound{}, err
+	}
+	defer func() {
+		if err != nil {
+			store.Close()
+		}
+	}()
+	known, err := store.Deployment(ctx)
+	if err != nil {
+		return bound{}, err
+	}
+	if known.Topic != string(k.KafkaTopic) {
+		return bound{}, fmt.Errorf("the database belongs to the topic %s, not to %s", known.Topic, k.KafkaTopic)
+	}
+	if err := known.CheckSecret(minter); err != nil {
+		return bound{}, err
+	}
+	cluster, err := kafka.NewCluster(k.KafkaBrokers, known.Topic)
+	if err != nil {
+		return bound{}, err
+	}
+	topic := kafka.Topic{Name: known.Topic, Partitions: known.Partitions, ClusterID: known.ClusterID}
+	return bound{store: store, cluster: cluster, minter: minter, topic: topic}, nil
+}
+
+func (b bound) close() {
+	b.cluster.Close()
+	b.store.Close()
+}

@@ -1,0 +1,53 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/telemetry"
+)
+
+// maxSettles is how many settles of one processor run at once; the partitions
+// beyond that take turns.
+const maxSettles = 16
+
+// RunProcessor settles its share of the partitions until ctx ends; then it
+// finishes the batches in hand, leaves the group and returns nil. It waits for
+// Postgres to start with, and fails on what waiting does not mend.
+func RunProcessor(ctx context.Context, c config.Processor, log *slog.Logger) error {
+	registry, ready := telemetry.NewRegistry("processor"), &readiness{}
+	return withAdmin(ctx, c.AdminAddr, registry, ready, log, func(ctx context.Context) error {
+		return settle(ctx, c, log, registry, ready)
+	})
+}
+
+func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry prometheus.Registerer, ready *readiness) error {
+	// Two connections more than settles: one to claim, one to spare.
+	b, err := bind(ctx, c.Database, c.Kafka, c.Identity,
+		postgres.Options{Application: "processor", MaxConns: maxSettles + 2, Log: log})
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
+		Group: string(c.KafkaGroup), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
+		DrainTimeout: min(c.DrainTimeout, kafka.DefaultDrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
+	})
+	if err != nil {
+		return err
+	}
+	settler := processor.NewSettler(b.store, kafka.Decode, b.minter, processor.NewMetrics(registry), log, nil)
+	log.LogAttrs(ctx, slog.LevelInfo, "processor started",
+		slog.String("topic", b.topic.Name), slog.Int("partitions", b.topic.Partitions))
+	ready.set(func(ctx context.Context) error {
+		_, err := b.store.Deployment(ctx)
+		return err
+	})
+	return processor.New(b.topic.Name, subscriber, settler, c.DrainTimeout, log).Run(ctx)
+}

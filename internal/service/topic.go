@@ -1,0 +1,40 @@
+package service
+
+import (
+	"context"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+)
+
+// Topic says which topic to make and which database is to belong to it.
+type Topic struct {
+	Name        string
+	Partitions  int
+	Replication int
+	DatabaseURL string // of the schema's owner
+	Brokers     []string
+	Minter      *ledger.Minter
+}
+
+// CreateTopic makes the topic in Kafka, then binds the database to it for ever:
+// name, number of partitions, cluster, secret. The same again changes nothing.
+// A crash in between leaves a topic that nobody uses yet.
+func CreateTopic(ctx context.Context, t Topic) error {
+	cluster, err := kafka.NewCluster(t.Brokers)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	if err := cluster.CreateTopic(ctx, t.Name, t.Partitions, t.Replication); err != nil {
+		return err
+	}
+	found, err := cluster.Describe(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	return postgres.RegisterTopic(ctx, t.DatabaseURL, postgres.Deployment{
+		Topic: t.Name, Partitions: t.Partitions, ClusterID: found.ClusterID, SecretCheck: t.Minter.CheckValue(),
+	})
+}

@@ -1,0 +1,163 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	startTimeout = 60 * time.Second // from starting a binary to its readiness
+	stopTimeout  = 30 * time.Second // from SIGTERM to the end
+)
+
+// binaries is the folder of the built commands.
+type binaries string
+
+func build(folder string) (binaries, error) {
+	cmd := exec.Command("go", "build", "-o", folder, "github.com/monedero/monedero/cmd/...")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the commands: %w\n%s", err, out)
+	}
+	return binaries(folder), nil
+}
+
+// run runs a command to its end and returns what it printed on standard output.
+func (b binaries) run(t *testing.T, env []string, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(string(b), name), args...)
+	cmd.Env = env
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), nil
+}
+
+// process is a running service.
+type process struct {
+	t     *testing.T
+	name  string
+	cmd   *exec.Cmd
+	admin string // address of the admin server
+	log   string // file of its output
+	ended chan struct{}
+	err   error // of Wait, once ended
+}
+
+// start starts a service and waits until it is ready. It is killed at the end of
+// the test if it runs still, and its output is shown if the test failed.
+func (b binaries) start(t *testing.T, env []string, name string) *process {
+	t.Helper()
+	p := &process{t: t, name: name, admin: freeAddress(t), ended: make(chan struct{})}
+	output, err := os.CreateTemp(t.TempDir(), name+"-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.log = output.Name()
+	p.cmd = exec.Command(filepath.Join(string(b), name)) //nolint:noctx // it is stopped by signals, which is what is tested
+	p.cmd.Env = append(env, "ADMIN_ADDR="+p.admin)
+	p.cmd.Stdout, p.cmd.Stderr = output, output
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		_ = output.Close()
+		close(p.ended)
+	}()
+	t.Cleanup(p.cleanup)
+	p.waitReady()
+	return p
+}
+
+func (p *process) cleanup() {
+	p.kill()
+	if !p.t.Failed() {
+		return
+	}
+	text, err := os.ReadFile(p.log)
+	const most = 8 << 10
+	if len(text) > most {
+		text = text[len(text)-most:]
+	}
+	p.t.Logf("end of the output of %s (%v):\n%s", p.name, err, text)
+}
+
+func (p *process) waitReady() {
+	p.t.Helper()
+	deadline := time.Now().Add(startTimeout)
+	for !p.ready() {
+		select {
+		case <-p.ended:
+			p.t.Fatalf("%s ended while it started: %v", p.name, p.err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s is not ready after %v", p.name, startTimeout)
+		}
+	}
+}
+
+func (p *process) ready() bool {
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// terminate asks the service to stop and waits until it has: with exit code 0.
+func (p *process) terminate() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("terminate %s: %v", p.name, err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(stopTimeout):
+		p.t.Fatalf("%s did not stop within %v of SIGTERM", p.name, stopTimeout)
+	}
+	if p.err != nil {
+		p.t.Errorf("%s stopped with %v", p.name, p.err)
+	}
+}
+
+// kill ends the service at once, as a crash would.
+func (p *process) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Errorf("kill %s: %v", p.name, err)
+	}
+	<-p.ended
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
