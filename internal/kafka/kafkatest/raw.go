@@ -93,6 +93,20 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 	added := k.Request(t, 1, add).(*kmsg.AddPartitionsToTxnResponse)
 	fail(t, "add partition", added.Topics[0].Partitions[0].ErrorCode)
 
+	if len(records) > 0 {
+		k.produceInTransaction(t, topic, partition, id, producer, records)
+	}
+
+	end := kmsg.NewPtrEndTxnRequest()
+	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
+	end.Commit = commit
+	fail(t, "end transaction", k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode)
+}
+
+func (k *Kafka) produceInTransaction(
+	t testing.TB, topic string, partition int, txn string, producer *kmsg.InitProducerIDResponse, records []processor.Record,
+) {
+	t.Helper()
 	produce := kmsg.NewPtrProduceRequest()
 	produce.TransactionID, produce.Acks, produce.TimeoutMillis = &txn, -1, int32(Patience.Milliseconds())
 	pt := kmsg.NewProduceRequestTopic()
@@ -103,11 +117,6 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 	produce.Topics = append(produce.Topics, pt)
 	produced := k.Request(t, 7, produce).(*kmsg.ProduceResponse)
 	fail(t, "produce", produced.Topics[0].Partitions[0].ErrorCode)
-
-	end := kmsg.NewPtrEndTxnRequest()
-	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
-	end.Commit = commit
-	fail(t, "end transaction", k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode)
 }
 
 // batch is the records as a transactional batch of version 2.

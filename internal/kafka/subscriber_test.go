@@ -1,0 +1,277 @@
+package kafka_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+func texts(prefix string, n int) []string {
+	var values []string
+	for i := range n {
+		values = append(values, fmt.Sprintf("%s %d", prefix, i))
+	}
+	return values
+}
+
+func TestBatchesFollowOneAnother(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	const records = 2*kafka.DefaultMaxRecords + 7
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", records)...)
+	progress := newProgress(topic)
+	metadata := make(chan map[string]string, records)
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		if n := len(processor.BatchFrom(msg.Context()).Records); n > kafka.DefaultMaxRecords {
+			t.Errorf("a batch of %d records", n)
+		}
+		metadata <- msg.Metadata
+		progress.handle(msg)
+	})
+	progress.awaitNext(t, 0, records)
+	if diff := cmp.Diff(texts("r", records), progress.values(0)); diff != "" {
+		t.Error(diff)
+	}
+	want := map[string]string{
+		kafka.MetaTopic: topic.Name, kafka.MetaPartition: "0", kafka.MetaFrom: "0", kafka.MetaEpoch: "1",
+	}
+	first := kafkatest.Receive(t, metadata)
+	want[kafka.MetaTo] = fmt.Sprint(progress.rows[0].covered[0].To)
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Error(diff)
+	}
+	if lag := w.metric(t, "monedero_kafka_partition_lag_records", 0); lag != 0 {
+		t.Errorf("lag = %v", lag)
+	}
+}
+
+func TestNackBringsTheSameBatchAgain(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	progress := newProgress(topic)
+	var seen []span
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		b := processor.BatchFrom(msg.Context())
+		if seen = append(seen, span{b.From, b.To}); len(seen) < 4 {
+			msg.Nack()
+			return
+		}
+		progress.handle(msg)
+	})
+	progress.awaitNext(t, 0, 5)
+	if err := w.sub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]span{{0, 5}, {0, 5}, {0, 5}, {0, 5}}, seen); diff != "" {
+		t.Error(diff)
+	}
+	if epoch := progress.epochs(); epoch != 1 {
+		t.Errorf("claimed %d times, want once", epoch)
+	}
+	if n := w.metric(t, "monedero_kafka_redeliveries_total", 0); n != 3 {
+		t.Errorf("redeliveries = %v", n)
+	}
+}
+
+func TestFencedClaimIsGivenUpAndMadeAnew(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	progress := newProgress(topic)
+	other := member{progress, "other"}
+	stolen := false
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		if !stolen {
+			stolen = true
+			if _, err := other.Claim(t.Context(), topic.Name, 0); err != nil {
+				t.Error(err)
+			}
+		}
+		progress.handle(msg)
+	})
+	progress.awaitNext(t, 0, 5)
+	if epoch := progress.epochs(); epoch != 3 {
+		t.Errorf("epoch = %d, want 3: ours, the other's, ours again", epoch)
+	}
+	if n := w.metric(t, "monedero_kafka_fences_total", 0); n != 1 {
+		t.Errorf("fences = %v", n)
+	}
+	if diff := cmp.Diff(texts("r", 5), progress.values(0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHandlerHalts(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 2)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	broker.Produce(t, topic.Name, 1, kafkatest.Records("s", 5)...)
+	progress := newProgress(topic)
+	mended := make(chan struct{})
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		b := processor.BatchFrom(msg.Context())
+		select {
+		case <-mended:
+		default:
+			if b.Claim.Partition == 0 {
+				b.Halt(errors.New("our own rules broke"))
+				msg.Nack()
+				return
+			}
+		}
+		progress.handle(msg)
+	})
+	assertHalted(t, w, progress, "our own rules broke")
+	close(mended)
+	progress.awaitNext(t, 0, 5)
+	w.log.await(t, "partition goes on")
+	if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 0 {
+		t.Errorf("halted = %v", halted)
+	}
+}
+
+// assertHalted waits until partition 0 has halted and was claimed anew several
+// times, and sees that it says so once and that partition 1 goes on.
+func assertHalted(t *testing.T, w *worker, progress *progress, why string) {
+	t.Helper()
+	w.log.await(t, why)
+	progress.awaitNext(t, 1, 5)
+	claims := w.metric(t, "monedero_kafka_claims_total", 0)
+	if claims > 0 { // it has a row to claim
+		before := progress.epochs()
+		progress.await(t, "claimed anew", func(rows map[int]*row) bool {
+			return rows[0].claim.Epoch+rows[1].claim.Epoch >= before+3
+		})
+	}
+	if n := w.log.count("ERROR partition halted"); n != 1 {
+		t.Errorf("said %d times that the partition halted", n)
+	}
+	if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 1 {
+		t.Errorf("halted = %v", halted)
+	}
+	if halted := w.metric(t, "monedero_kafka_partition_halted", 1); halted != 0 {
+		t.Errorf("the other partition: halted = %v", halted)
+	}
+}
+
+func TestGapsAreCovered(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Transaction(t, topic.Name, 0, true, kafkatest.Records("a", 3)...)  // 0-2, marker at 3
+	broker.Transaction(t, topic.Name, 0, false, kafkatest.Records("b", 2)...) // 4-5, marker at 6
+	progress := newProgress(topic)
+	work(t, broker, topic, member{progress, "a"}, progress.handle)
+	progress.awaitNext(t, 0, 7)
+
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("c", 1)...) // 7
+	progress.awaitNext(t, 0, 8)
+	if diff := cmp.Diff([]string{"a 0", "a 1", "a 2", "b 0", "b 1", "c 0"}, progress.values(0)); diff != "" {
+		t.Error(diff)
+	}
+	next := int64(0)
+	for _, s := range progress.rows[0].covered {
+		if s.From != next {
+			t.Errorf("%v does not follow on %d", s, next)
+		}
+		next = s.To
+	}
+}
+
+func TestGapGoesWithTheNextRecordInRecordMode(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Transaction(t, topic.Name, 0, true) // a marker at 0
+	sub, err := kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{Group: group})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sub.Close() })
+	messages, err := sub.Subscribe(t.Context(), topic.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("a", 1)...) // 1
+	kafkatest.Receive(t, messages).Ack()
+	broker.Transaction(t, topic.Name, 0, true)                     // a marker at 2
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("b", 1)...) // 3
+	msg := kafkatest.Receive(t, messages)
+	b := processor.BatchFrom(msg.Context())
+	if got := (span{b.From, b.To}); got != (span{2, 4}) {
+		t.Errorf("the message covers %v", got)
+	}
+	if string(msg.Payload) != "b 0" || msg.Metadata.Get(kafka.MetaKey) != "b" || msg.Metadata.Get(kafka.MetaOffset) != "3" {
+		t.Errorf("message = %q %v", msg.Payload, msg.Metadata)
+	}
+	msg.Ack()
+}
+
+func TestRecordLargerThanAFetch(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	large := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("x"), 1_000_000)}
+	broker.Produce(t, topic.Name, 0, large, processor.Record{Value: []byte("next")})
+	progress := newProgress(topic)
+	work(t, broker, topic, member{progress, "a"}, progress.handle)
+	progress.awaitNext(t, 0, 2)
+	if got := progress.values(0); len(got[0]) != len(large.Value) || got[1] != "next" {
+		t.Errorf("got %d bytes and %q", len(got[0]), got[1])
+	}
+}
+
+func TestBrokerComesBack(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	progress := newProgress(topic)
+	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+	progress.awaitNext(t, 0, 5)
+	broker.Stop()
+	w.log.await(t, "WARN")
+	broker.Restart(t)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 5)...)
+	progress.awaitNext(t, 0, 10)
+	if diff := cmp.Diff(append(texts("r", 5), texts("s", 5)...), progress.values(0)); diff != "" {
+		t.Error(diff)
+	}
+	if n := w.log.count("halted"); n != 0 {
+		t.Errorf("it halted")
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	cluster, err := kafka.NewCluster([]string{"127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []kafka.SubscriberOptions{
+		{},
+		{Group: group, MaxRecords: ledger.MaxBatch + 1},
+		{Group: group, MaxRecords: -1},
+	} {
+		if _, err := kafka.NewSubscriber(cluster, o); err == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+	if _, err := kafka.NewCluster(nil); err == nil {
+		t.Error("no brokers were taken")
+	}
+}
