@@ -152,7 +152,7 @@ func fetchBinaries(ctx context.Context, u *unprivileged, version embedded.Postgr
 	if err := os.Chmod(scratch, 0o755); err != nil {
 		return binaries{}, fmt.Errorf("open temporary folder: %w", err)
 	}
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return binaries{}, err
 	}

@@ -134,7 +134,7 @@ func (c *cluster) attempt(ctx context.Context, password string) (*process, strin
 	port := c.port
 	if port == 0 {
 		var err error
-		if port, err = freePort(); err != nil {
+		if port, err = freePort(ctx); err != nil {
 			return nil, "", err
 		}
 	}

@@ -60,7 +60,7 @@ func startHelper(t *testing.T, dir string) (*exec.Cmd, where) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
+	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), helperDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -120,7 +120,7 @@ func query(t *testing.T, url, sql string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the server may be dead by then
+	defer conn.Close(context.Background())
 	var text string
 	if err := conn.QueryRow(t.Context(), sql).Scan(&text); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -135,7 +135,7 @@ func remember(t *testing.T, url, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the server may be dead by then
+	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), `create table memory as select '`+text+`' as said`); err != nil {
 		t.Fatal(err)
 	}

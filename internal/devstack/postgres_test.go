@@ -111,7 +111,7 @@ func TestPostgresThatIsGiven(t *testing.T) {
 
 func TestPostgresFaults(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

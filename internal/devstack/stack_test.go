@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func fetch(t *testing.T, brokers []string) []string {
 	var values []string
 	for {
 		r, err := resp.Records.ReadRecord()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return values
 		}
 		if err != nil {

@@ -1,0 +1,43 @@
+package telemetry
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// NewRegistry makes a registry that already holds what every program shows: the Go
+// runtime, the process, and which build of which service it is
+// (monedero_build_info, always 1).
+func NewRegistry(service string) *prometheus.Registry {
+	version, revision := build()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "monedero_build_info",
+		Help: "Which build of which service this is; always 1.",
+		ConstLabels: prometheus.Labels{
+			"service": service, "version": version, "revision": revision, "goversion": runtime.Version(),
+		},
+	})
+	info.Set(1)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info)
+	return registry
+}
+
+// build is what the Go command wrote into the program.
+func build() (version, revision string) {
+	version, revision = "unknown", "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version, revision
+	}
+	version = info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = s.Value
+		}
+	}
+	return version, revision
+}
