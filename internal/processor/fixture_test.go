@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
@@ -28,7 +28,7 @@ const (
 	testSecret = "a secret of the processor's tests, long enough"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main{M: m}) }
 
 // fixture is a database with one funded wallet, and the log of its partition as
 // the test writes it.
@@ -238,4 +238,16 @@ func keys(n int) []string {
 		all[i] = fmt.Sprintf("key %d", i)
 	}
 	return all
+}
+
+// verify runs the checker.
+func (f *fixture) verify() {
+	f.t.Helper()
+	report, err := f.store.Verify(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, v := range report.Violations {
+		f.t.Error(v)
+	}
 }

@@ -121,8 +121,9 @@ func TestChargesWhileProcessorsComeAndGo(t *testing.T) {
 	}
 	report := s.monedero("verify")
 	t.Log(report)
-	if !strings.Contains(report, fmt.Sprint(charges+wallets)) {
-		t.Errorf("the checker does not count the operations: %s", report)
+	// Each wallet was opened, and nine of ten were topped up.
+	if want := fmt.Sprintf("%d operations", charges+wallets+wallets*9/10); !strings.Contains(report, want) {
+		t.Errorf("the checker does not say %q", want)
 	}
 }
 

@@ -25,7 +25,7 @@ func run(m *testing.M) int {
 	if built, err = build(folder); err != nil {
 		panic(err)
 	}
-	return pgtest.Main(m)
+	return pgtest.Main{M: m}.Run()
 }
 
 const testSecret = "a secret of the system tests, long enough"
