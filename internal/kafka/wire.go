@@ -235,7 +235,8 @@ func readMembers(text []byte) (members, error) {
 		case *at != nil:
 			m.fault = fmt.Errorf("%s is there twice", name)
 		default:
-			*at = bytes.Clone(v)
+			end := d.InputOffset()
+			*at = text[end-int64(len(v)) : end : end] // v itself is good only until the next read
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
@@ -367,6 +368,9 @@ var (
 func text(raw jsontext.Value) (string, error) {
 	if raw.Kind() != '"' {
 		return "", errText
+	}
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), nil
 	}
 	b, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil && utf8.Valid(raw) {

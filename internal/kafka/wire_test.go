@@ -1,0 +1,359 @@
+package kafka_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	wallet   = ledger.WalletID{0x01, 0x90, 15: 0x01}
+	merchant = ledger.MerchantID{0x01, 0x90, 15: 0x02}
+	received = time.Date(2026, 3, 14, 15, 9, 26, 535_897_000, time.UTC)
+)
+
+func minter(t testing.TB) *ledger.Minter {
+	t.Helper()
+	m, err := ledger.NewMinter(bytes.Repeat([]byte("s"), ledger.SecretBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func charge(t testing.TB) ledger.Request {
+	t.Helper()
+	r := ledger.Request{
+		Kind: ledger.KindCharge, Wallet: wallet, Merchant: merchant, Amount: 1250, Currency: "EUR",
+		Invoice: "INV-1001", Description: "Café \"Zur Post\" <1 & 2>\u2028", IdempotencyKey: "key 1",
+		Metadata:    ledger.NewMetadata(map[string]string{"table": "7", "waiter": "Zoë \u2028"}),
+		ApplyBefore: received.Add(time.Hour), ReceivedAt: received,
+	}
+	r.ID = minter(t).OperationID(r.Identity())
+	return r
+}
+
+// golden is a record as the files keep it: the value stays as it is.
+type golden struct {
+	Headers map[string]string
+	Value   json.RawMessage
+}
+
+func TestWireFormatIsPinned(t *testing.T) {
+	t.Parallel()
+	byInvoice := charge(t)
+	byInvoice.IdempotencyKey, byInvoice.Description, byInvoice.Metadata, byInvoice.ApplyBefore = "", "", "", time.Time{}
+	byInvoice.ID = minter(t).OperationID(byInvoice.Identity())
+	topUp := ledger.Request{
+		Kind: ledger.KindTopUp, Wallet: wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", ReceivedAt: received,
+	}
+	topUp.ID = minter(t).OperationID(topUp.Identity())
+	for name, request := range map[string]ledger.Request{
+		"charge": charge(t), "charge-by-invoice": byInvoice, "top-up": topUp,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if faults := request.Faults(); len(faults) > 0 {
+				t.Fatal(faults)
+			}
+			value, headers, err := kafka.Encode(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := golden{Headers: map[string]string{}, Value: value}
+			for _, h := range headers {
+				record.Headers[h.Key] = string(h.Value)
+			}
+			var got bytes.Buffer
+			enc := json.NewEncoder(&got)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(record); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", "wire", name+".json")
+			if *update {
+				if err := os.WriteFile(path, got.Bytes(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Error(diff)
+			}
+			// What was written once must be read for ever.
+			var stored golden
+			if err := json.Unmarshal(want, &stored); err != nil {
+				t.Fatal(err)
+			}
+			assertDecodes(t, stored.Value, request)
+		})
+	}
+}
+
+func assertDecodes(t interface{ Errorf(string, ...any) }, value []byte, want ledger.Request) {
+	d, err := kafka.Decode(processor.Record{Value: value})
+	if err != nil || d.Fault != nil {
+		t.Errorf("decode: %v, fault: %v", err, d.Fault)
+		return
+	}
+	if diff := cmp.Diff(processor.Decoded{Version: 1, ID: want.ID, Identity: want.Identity(), Request: want}, d); diff != "" {
+		t.Errorf("%s", diff)
+	}
+}
+
+func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
+	t.Parallel()
+	m := minter(t)
+	text := func(max int) *rapid.Generator[string] {
+		return rapid.StringOfN(rapid.Rune(), 0, max, -1)
+	}
+	times := rapid.Map(rapid.Int64Range(-1<<54, 1<<57), func(us int64) time.Time { return time.UnixMicro(us).UTC() })
+	rapid.Check(t, func(t *rapid.T) {
+		r := ledger.Request{
+			Kind:           rapid.SampledFrom([]ledger.Kind{ledger.KindCharge, ledger.KindTopUp}).Draw(t, "kind"),
+			Wallet:         ledger.WalletID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "wallet")),
+			Amount:         rapid.Int64Range(1, ledger.MaxAmount).Draw(t, "amount"),
+			Currency:       rapid.SampledFrom([]ledger.Currency{"EUR", "USD", "JPY"}).Draw(t, "currency"),
+			Description:    text(ledger.MaxDescriptionLength).Draw(t, "description"),
+			IdempotencyKey: text(ledger.MaxKeyLength).Draw(t, "key"),
+			Metadata: ledger.NewMetadata(rapid.MapOfN(text(ledger.MaxMetadataKeyLength), text(50), 0, 5).
+				Draw(t, "metadata")),
+			ApplyBefore: times.Draw(t, "apply_before"),
+			ReceivedAt:  times.Draw(t, "received_at"),
+		}
+		if r.Kind == ledger.KindCharge {
+			r.Merchant = ledger.MerchantID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "merchant"))
+			r.Invoice = text(ledger.MaxInvoiceLength).Draw(t, "invoice")
+		}
+		r.ID = m.OperationID(r.Identity())
+		value, _, err := kafka.Encode(r)
+		if err != nil {
+			t.Fatalf("encode: %v", err)
+		}
+		if len(r.Faults()) == 0 {
+			assertDecodes(t, value, r)
+			return
+		}
+		// HTTP would have refused it; here it is ours, and at fault.
+		if d, err := kafka.Decode(processor.Record{Value: value}); err == nil && d.Fault == nil {
+			t.Fatalf("the request has faults %v, and was taken", r.Faults())
+		}
+	})
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	t.Parallel()
+	notQueued := charge(t)
+	notQueued.Kind = ledger.KindFreeze
+	notText := charge(t)
+	notText.Description = "\xff"
+	for name, r := range map[string]ledger.Request{"not queued": notQueued, "not UTF-8": notText} {
+		if _, _, err := kafka.Encode(r); err == nil {
+			t.Errorf("%s: was taken", name)
+		}
+	}
+}
+
+// edit replaces a part of a good record, which must be in it.
+func edit(t *testing.T, old, new string) []byte {
+	t.Helper()
+	value, _, err := kafka.Encode(charge(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(value, []byte(old)) {
+		t.Fatalf("%s is not in %s", old, value)
+	}
+	return []byte(strings.Replace(string(value), old, new, 1))
+}
+
+func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string][2]string{
+		"unknown name":            {`"amount":`, `"tip":5,"amount":`},
+		"name twice":              {`"amount":1250`, `"amount":1250,"amount":1250`},
+		"name in other case":      {`"amount":1250`, `"amount":1250,"AMOUNT":-700`},
+		"identity in other case":  {`"amount":1250`, `"amount":1250,"Value":"x"`},
+		"name that is escaped":    {`"amount":1250`, `"amount":1250,"\u0061mount":7`},
+		"amount as text":          {`"amount":1250`, `"amount":"1250"`},
+		"amount with fraction":    {`"amount":1250`, `"amount":1250.0`},
+		"amount with exponent":    {`"amount":1250`, `"amount":1e3`},
+		"amount null":             {`"amount":1250`, `"amount":null`},
+		"amount missing":          {`"amount":1250,`, ``},
+		"amount zero":             {`"amount":1250`, `"amount":0`},
+		"amount negative":         {`"amount":1250`, `"amount":-1`},
+		"amount too large":        {`"amount":1250`, `"amount":9007199254740992`},
+		"amount beyond int64":     {`"amount":1250`, `"amount":9223372036854775808`},
+		"currency unknown":        {`"EUR"`, `"EEE"`},
+		"currency small":          {`"EUR"`, `"eur"`},
+		"currency a number":       {`"EUR"`, `978`},
+		"invoice null":            {`"INV-1001"`, `null`},
+		"invoice with control":    {`"INV-1001"`, `"INV\u0000"`},
+		"invoice too long":        {`INV-1001`, strings.Repeat("x", ledger.MaxInvoiceLength+1)},
+		"description not UTF-8":   {`Caf`, "Caf\xff"},
+		"description surrogate":   {`Caf`, `Caf\ud800`},
+		"metadata a list":         {`"metadata":{`, `"metadata":[],"metadata":{`},
+		"metadata not canonical":  {`"metadata":{`, `"metadata":{ `},
+		"metadata empty":          {`"table":"7","waiter":"Zoë \u2028"`, ``},
+		"metadata nested":         {`"table":"7"`, `"table":{"a":"b"}`},
+		"metadata name twice":     {`"table":"7"`, `"table":"7","table":"7"`},
+		"metadata null":           {`"table":"7"`, `"table":null`},
+		"metadata null byte":      {`"table":"7"`, `"table":"\u0000"`},
+		"apply_before a number":   {`"apply_before":"2026-03-14T16:09:26.535897Z"`, `"apply_before":1`},
+		"apply_before with zone":  {`T16:09:26.535897Z`, `T16:09:26.535897+00:00`},
+		"apply_before no time":    {`2026-03-14T16:09:26.535897Z`, `0001-01-01T00:00:00Z`},
+		"apply_before not a date": {`2026-03-14T16`, `2026-02-30T16`},
+		"received_at with comma":  {`T15:09:26.535897Z`, `T15:09:26,535897Z`},
+		"kind not queued":         {`"charge"`, `"freeze"`},
+		"kind unknown":            {`"charge"`, `"gift"`},
+		"kind without merchant":   {`"charge"`, `"top_up"`},
+		"merchant missing":        {`"merchant_id":"mer_01j00000000000000000000002",`, ``},
+		"source unknown":          {`"source":"key"`, `"source":"guess"`},
+		"source not its value":    {`"source":"key"`, `"source":"invoice"`},
+		"value with control":      {`"key 1"`, `"key\u0001"`},
+		"value too long":          {`"key 1"`, `"` + strings.Repeat("x", ledger.MaxKeyLength+1) + `"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := kafka.Decode(processor.Record{Value: edit(t, change[0], change[1])})
+			if err != nil {
+				t.Fatalf("not taken for ours: %v", err)
+			}
+			if d.Fault == nil {
+				t.Error("no fault was found")
+			}
+			if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != 1 {
+				t.Errorf("decoded = %+v", d)
+			}
+			if diff := cmp.Diff(ledger.Request{}, d.Request); diff != "" {
+				t.Errorf("a request at fault: %s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string][]byte{
+		"nothing":            nil,
+		"text":               []byte("hello"),
+		"null":               []byte("null"),
+		"list":               []byte("[]"),
+		"empty":              []byte("{}"),
+		"cut":                edit(t, `"}`, `"`),
+		"followed":           edit(t, `"}`, `"}{}`),
+		"no comma":           edit(t, `,"id"`, `"id"`),
+		"no version":         edit(t, `"version":1,`, ``),
+		"version as text":    edit(t, `"version":1`, `"version":"1"`),
+		"version zero":       edit(t, `"version":1`, `"version":0`),
+		"version twice":      edit(t, `"version":1`, `"version":1,"version":1`),
+		"version in capital": edit(t, `"version"`, `"Version"`),
+		"id not canonical":   edit(t, `"op_`, `"OP_`),
+		"id null":            edit(t, `"id":"`, `"id":null,"x":"`),
+		"wallet not ours":    edit(t, `"wal_`, `"mer_`),
+		"wallet twice":       edit(t, `"wallet_id":`, `"wallet_id":"wal_00000000000000000000000001","wallet_id":`),
+		"merchant not ours":  edit(t, `"mer_`, `"`),
+		"merchant null":      edit(t, `"mer_01j00000000000000000000002"`, `null`),
+		"kind missing":       edit(t, `"kind":"charge",`, ``),
+		"source a number":    edit(t, `"source":"key"`, `"source":1`),
+		"value empty":        edit(t, `"key 1"`, `""`),
+		"value not UTF-8":    edit(t, `"key 1"`, "\"key\xff\""),
+		"value surrogate":    edit(t, `"key 1"`, `"\ud800"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := kafka.Decode(processor.Record{Value: value})
+			if err == nil {
+				t.Errorf("was taken as %+v", d)
+			}
+		})
+	}
+}
+
+func TestDecodeDoesNotJudgeANewerVersion(t *testing.T) {
+	t.Parallel()
+	value := edit(t, `"version":1`, `"version":2,"tip":true,"kind_of":[1,{"a":1}]`)
+	value = bytes.Replace(value, []byte(`"charge"`), []byte(`"gift"`), 1)
+	value = bytes.Replace(value, []byte(`1250`), []byte(`"a lot"`), 1)
+	d, err := kafka.Decode(processor.Record{Value: value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := processor.Decoded{Version: 2, ID: charge(t).ID, Identity: charge(t).Identity()}
+	want.Identity.Kind = "gift"
+	if diff := cmp.Diff(want, d); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join("testdata", "wire", "*.json"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var record golden
+		if err := json.Unmarshal(text, &record); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(record.Value))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		d, err := kafka.Decode(processor.Record{Value: value})
+		if err != nil || d.Fault != nil || d.Version != processor.Version {
+			return
+		}
+		if faults := d.Request.Faults(); len(faults) > 0 {
+			t.Fatalf("a request with faults: %v", faults)
+		}
+		again, _, err := kafka.Encode(d.Request)
+		if err != nil {
+			t.Fatalf("what was decoded does not encode: %v", err)
+		}
+		assertDecodes(t, again, d.Request)
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	r := charge(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := kafka.Encode(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	value, _, err := kafka.Encode(charge(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d, err := kafka.Decode(processor.Record{Value: value}); err != nil || d.Fault != nil {
+			b.Fatal(err, d.Fault)
+		}
+	}
+}
