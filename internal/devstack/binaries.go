@@ -1,16 +1,15 @@
 package devstack
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
@@ -43,27 +42,31 @@ func usualPlaces() []string {
 	}
 }
 
-// findBinaries looks in PATH, then in the usual places, newest first. It passes
-// over versions that are too old and, if want is not 0, over every other version.
-// ok is false if nothing suits.
-func findBinaries(ctx context.Context, u *unprivileged, want int) (found binaries, ok bool) {
-	var inPath []string
-	if initdb, err := exec.LookPath("initdb"); err == nil {
-		inPath = append(inPath, filepath.Dir(initdb))
-	}
-	for _, dirs := range [][]string{inPath, existing(usualPlaces())} {
-		var suitable []binaries
+// findBinaries looks into the folders of the first group, then into those of the
+// next, and takes the newest of a group. It passes over versions that are too old
+// and, if want is not 0, over every other version. ok is false if nothing suits.
+func findBinaries(ctx context.Context, u *unprivileged, want int, groups ...[]string) (found binaries, ok bool) {
+	for _, dirs := range groups {
 		for _, dir := range dirs {
 			b, err := inspectBinaries(ctx, u, dir)
-			if err == nil && b.major >= oldestPostgres && (want == 0 || b.major == want) {
-				suitable = append(suitable, b)
+			if err == nil && b.major >= oldestPostgres && (want == 0 || b.major == want) && b.major > found.major {
+				found = b
 			}
 		}
-		if len(suitable) > 0 {
-			return slices.MaxFunc(suitable, func(a, b binaries) int { return cmp.Compare(a.major, b.major) }), true
+		if found.major > 0 {
+			return found, true
 		}
 	}
 	return binaries{}, false
+}
+
+// inPath is the folder of PATH that has the programs, if any.
+func inPath() []string {
+	initdb, err := exec.LookPath("initdb")
+	if err != nil {
+		return nil
+	}
+	return []string{filepath.Dir(initdb)}
 }
 
 func existing(patterns []string) []string {
@@ -166,6 +169,7 @@ func fetchBinaries(ctx context.Context, u *unprivileged, version embedded.Postgr
 		Port(uint32(port)).
 		Logger(io.Discard))
 	startErr := db.Start()
+	http.DefaultClient.CloseIdleConnections() // it downloads with that client
 	if startErr == nil {
 		if err := db.Stop(); err != nil {
 			return binaries{}, fmt.Errorf("stop the database that came with the download: %w", err)

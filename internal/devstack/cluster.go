@@ -22,6 +22,8 @@ import (
 const (
 	// retryPause is between two attempts to start the server.
 	retryPause = 250 * time.Millisecond
+	// maxLog is the size in bytes from which a start empties Postgres's log.
+	maxLog = 10 << 20
 	// maxTail is how much of Postgres's log an error shows, in bytes.
 	maxTail = 2000
 )
@@ -53,10 +55,10 @@ func (c *cluster) chooseBinaries(ctx context.Context) (binaries, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return binaries{}, fmt.Errorf("read version of the data: %w", err)
 	}
-	if b, ok := findBinaries(ctx, c.user, want); ok {
+	if b, ok := findBinaries(ctx, c.user, want, inPath(), existing(usualPlaces())); ok {
 		return b, nil
 	}
-	c.log.Info("downloading postgres, as none is installed")
+	c.log.Info("no suitable postgres is installed, taking the download")
 	b, err := downloadBinaries(ctx, c.user, want)
 	if err != nil {
 		suitable := fmt.Sprintf("%d or newer", oldestPostgres)
@@ -111,13 +113,20 @@ func (c *cluster) serve(ctx context.Context) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	for {
+	if info, err := os.Stat(c.logFile()); err == nil && info.Size() > maxLog {
+		if err := os.Truncate(c.logFile(), 0); err != nil {
+			return nil, "", fmt.Errorf("empty log of postgres: %w", err)
+		}
+	}
+	for told := false; ; told = true {
 		p, url, err := c.attempt(ctx, password)
 		var busy *busyError
 		if !errors.As(err, &busy) {
 			return p, url, err
 		}
-		c.log.Info("postgres cannot start yet", "err", err)
+		if !told {
+			c.log.Info("postgres cannot start yet", "err", err)
+		}
 		if busy.what == dataHeld {
 			c.endOrphan(ctx, password)
 		}

@@ -192,7 +192,7 @@ func (p *Postgres) wait(ctx context.Context) error {
 	}
 }
 
-var errEnded = errors.New("it was asked to")
+var errEnded = errors.New("in order, as if asked to")
 
 func (p *Postgres) stopOwn() error {
 	var faults []error

@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,7 +193,15 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 		t.Log("not root: all tests run as an ordinary user")
 		return
 	}
-	const nobody = 65534
+	account, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err := strconv.Atoi(account.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := uint32(uid)
 	home := folder(t)
 	self, err := os.Executable()
 	if err != nil {
@@ -202,10 +212,15 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(home, "devstack.test") // the original lies where only root can go
-	if err := os.WriteFile(copied, program, 0o755); err != nil {
+	// No test may start a process meanwhile: the child would hold the file open
+	// for writing, and such a file cannot be run.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(copied, program, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(home, nobody, nobody); err != nil {
+	if err := os.Chown(home, uid, uid); err != nil {
 		t.Fatal(err)
 	}
 	tests := []string{"TestPostgresKeepsItsData", "TestPostgresInATemporaryFolder", "TestKafkaKeepsItsRecords", "TestStackSurvivesKill"}
