@@ -347,7 +347,7 @@ func TestProduceReadsBackWhatWasWritten(t *testing.T) {
 	progress := newProgress(topic)
 	work(t, broker, topic, member{progress, "a"}, progress.handle)
 	progress.awaitNext(t, 0, int64(len(want)))
-	if diff := cmp.Diff(want, progress.rows[0].settled); diff != "" {
+	if diff := cmp.Diff(want, progress.settled(0)); diff != "" {
 		t.Error(diff)
 	}
 }

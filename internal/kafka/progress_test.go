@@ -82,11 +82,21 @@ func (p *progress) awaitNext(t *testing.T, partition int, next int64) {
 	})
 }
 
-func (p *progress) values(partition int) []string {
+func (p *progress) settled(partition int) []processor.Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return slices.Clone(p.rows[partition].settled)
+}
+
+func (p *progress) covered(partition int) []span {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.rows[partition].covered)
+}
+
+func (p *progress) values(partition int) []string {
 	var values []string
-	for _, r := range p.rows[partition].settled {
+	for _, r := range p.settled(partition) {
 		values = append(values, string(r.Value))
 	}
 	return values

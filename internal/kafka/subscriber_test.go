@@ -46,7 +46,7 @@ func TestBatchesFollowOneAnother(t *testing.T) {
 		kafka.MetaTopic: topic.Name, kafka.MetaPartition: "0", kafka.MetaFrom: "0", kafka.MetaEpoch: "1",
 	}
 	first := kafkatest.Receive(t, metadata)
-	want[kafka.MetaTo] = fmt.Sprint(progress.rows[0].covered[0].To)
+	want[kafka.MetaTo] = fmt.Sprint(progress.covered(0)[0].To)
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Error(diff)
 	}
@@ -184,7 +184,7 @@ func TestGapsAreCovered(t *testing.T) {
 		t.Error(diff)
 	}
 	next := int64(0)
-	for _, s := range progress.rows[0].covered {
+	for _, s := range progress.covered(0) {
 		if s.From != next {
 			t.Errorf("%v does not follow on %d", s, next)
 		}
