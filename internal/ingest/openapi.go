@@ -31,7 +31,8 @@ func apiConfig() huma.Config {
 	}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil // they would put $schema into every answer
-	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat}
+	// Huma looks problems up under what follows the plus in their type.
+	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.RejectUnknownQueryParameters = true
 	config.Transformers = []huma.Transformer{transform}
 	return config

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -138,7 +139,12 @@ func earlier(d Decided, at Receipt) bool { return d.Place.IsZero() || d.Place.Of
 
 // withRules adds what the rules find to what the decoder found.
 func withRules(faults []Fault, r ledger.Request) []Fault {
+	// An invoice at fault was given all the same: the charge lacks no identity.
+	invoice := slices.ContainsFunc(faults, func(f Fault) bool { return f.Location == "body.invoice" })
 	for _, f := range r.Faults() {
+		if f.Field == "idempotency_key" && r.IdempotencyKey == "" && invoice {
+			continue
+		}
 		faults = addFault(faults, place(f.Field), f.Message)
 	}
 	return faults

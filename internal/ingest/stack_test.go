@@ -1,0 +1,451 @@
+package ingest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+const (
+	partitions = 4
+	topicName  = "charges.requested"
+	testSecret = "a secret of the tests of the API, long enough"
+	patience   = 30 * time.Second // for what must come
+)
+
+// TestMain also fails when a goroutine outlives the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main{M: m}) }
+
+// clock is a time that moves only when told to; started with the real one.
+type clock struct{ now atomic.Pointer[time.Time] }
+
+func newClock(at time.Time) *clock {
+	c := &clock{}
+	c.now.Store(&at)
+	return c
+}
+
+func (c *clock) Now() time.Time { return *c.now.Load() }
+
+func (c *clock) advance(d time.Duration) {
+	later := c.Now().Add(d)
+	c.now.Store(&later)
+}
+
+// database is the real store behind a door that can be shut: then it fails, or
+// hangs until its caller gives up.
+type database struct {
+	*postgres.Store
+	state   atomic.Int32
+	decided atomic.Int64 // queries for outcomes
+}
+
+const (
+	up int32 = iota
+	down
+	hanging
+)
+
+var errDown = errors.New("the test shut the database")
+
+func (d *database) door(ctx context.Context) error {
+	switch d.state.Load() {
+	case down:
+		return errDown
+	case hanging:
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (d *database) Decided(ctx context.Context, ids []ledger.OperationID) ([]ingest.Decided, error) {
+	d.decided.Add(1)
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.Decided(ctx, ids)
+}
+
+func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.List(ctx, f)
+}
+
+func (d *database) NextOffset(ctx context.Context, partition int) (int64, error) {
+	if err := d.door(ctx); err != nil {
+		return 0, err
+	}
+	return d.Store.NextOffset(ctx, partition)
+}
+
+func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
+	if err := d.door(ctx); err != nil {
+		return ledger.Wallet{}, err
+	}
+	return d.Store.Wallet(ctx, id)
+}
+
+func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error) {
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.ClientWallets(ctx, id)
+}
+
+func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Merchant{}, err
+	}
+	return d.Store.Merchant(ctx, id)
+}
+
+func (d *database) CreateClient(ctx context.Context, c ingest.Client) (ingest.Client, bool, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Client{}, false, err
+	}
+	return d.Store.CreateClient(ctx, c)
+}
+
+func (d *database) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Key{}, err
+	}
+	return d.Store.Key(ctx, id)
+}
+
+func (d *database) Used(ctx context.Context, at map[ledger.KeyID]time.Time) error {
+	if err := d.door(ctx); err != nil {
+		return err
+	}
+	return d.Store.Used(ctx, at)
+}
+
+func (d *database) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
+	if err := d.door(ctx); err != nil {
+		return ledger.Operation{}, false, err
+	}
+	return d.Store.Apply(ctx, r)
+}
+
+// queue is the real queue behind a hook that runs before each submit.
+type queue struct {
+	*kafka.Queue
+	before atomic.Pointer[func(context.Context) error]
+}
+
+func (q *queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
+	if before := q.before.Load(); before != nil {
+		if err := (*before)(ctx); err != nil {
+			return ingest.Receipt{}, err
+		}
+	}
+	return q.Queue.Submit(ctx, r)
+}
+
+// stack is the real thing: HTTP server, Kafka, Postgres, on a database and a
+// broker of its own.
+type stack struct {
+	t       *testing.T
+	url     string // of the database
+	kafka   *kafkatest.Kafka
+	topic   kafka.Topic
+	cluster *kafka.Cluster
+	db      *database
+	queue   *queue
+	minter  *ledger.Minter
+	clock   *clock
+	log     *slog.Logger
+
+	operator *api
+}
+
+func newStack(t *testing.T) *stack {
+	t.Helper()
+	return newStackAt(t, time.Now())
+}
+
+func newStackAt(t *testing.T, now time.Time) *stack {
+	t.Helper()
+	s := &stack{t: t, url: pgtest.New(t), kafka: kafkatest.Start(t), clock: newClock(now), log: slog.New(slog.DiscardHandler)}
+	if testing.Verbose() {
+		s.log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	var err error
+	if s.minter, err = ledger.NewMinter([]byte(testSecret)); err != nil {
+		t.Fatal(err)
+	}
+	s.topic = s.kafka.Create(t, topicName, partitions)
+	if err := postgres.RegisterTopic(t.Context(), s.url, postgres.Deployment{
+		Topic: s.topic.Name, Partitions: partitions, ClusterID: s.topic.ClusterID, SecretCheck: s.minter.CheckValue(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	store, err := postgres.Connect(t.Context(), s.url, postgres.Options{Now: s.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	s.db = &database{Store: store}
+	s.cluster = s.kafka.Client(t)
+	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil)), map[string]int{topicName: partitions})
+	t.Cleanup(func() { _ = publisher.Close() })
+	s.queue = &queue{Queue: kafka.NewQueue(publisher, s.cluster, s.topic, nil)}
+	_, text, err := ingest.IssueKey(t.Context(), store, ingest.Key{Role: ingest.RoleOperator, Name: "tests", CreatedAt: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.operator = &api{t: t, base: s.serve(), key: text, http: newHTTPClient(t)}
+	return s
+}
+
+// serve starts a replica of the API and returns where it is.
+func (s *stack) serve() string {
+	base, stop := s.serveUntil()
+	s.t.Cleanup(func() {
+		if err := stop(); err != nil {
+			s.t.Error("serve:", err)
+		}
+	})
+	return base
+}
+
+func (s *stack) serveUntil() (base string, stop func() error) {
+	s.t.Helper()
+	server, err := ingest.New(ingest.Options{
+		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
+		Log: s.log, Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Clock: s.clock.Now,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, l, patience) }()
+	return "http://" + l.Addr().String(), sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+}
+
+// settle runs a real processor until the test ends.
+func (s *stack) settle() {
+	s.t.Helper()
+	subscriber, err := kafka.NewSubscriber(s.cluster, kafka.SubscriberOptions{Group: "test", Claimer: s.db.Store, Batch: true, Logger: s.log})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	settler := processor.NewSettler(s.db.Store, kafka.Decode, s.minter, processor.NewMetrics(prometheus.NewRegistry()), s.log, s.clock.Now)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- processor.New(s.topic.Name, subscriber, settler, patience, s.log).Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Error("process:", err)
+		}
+	})
+}
+
+// exec changes the database behind the API's back, as its owner.
+func (s *stack) exec(sql string, args ...any) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is about something else
+	if tag, err := conn.Exec(s.t.Context(), sql, args...); err != nil || tag.RowsAffected() == 0 {
+		s.t.Fatalf("%s: %v, %v", sql, tag, err)
+	}
+}
+
+// produced is how many records the topic holds.
+func (s *stack) produced() (n int64) {
+	s.t.Helper()
+	for p := range partitions {
+		_, end, err := s.cluster.Offsets(s.t.Context(), s.topic.Name, p)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		n += end
+	}
+	return n
+}
+
+func newHTTPClient(t *testing.T) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: time.Minute}
+}
+
+// api calls the HTTP API under one key.
+type api struct {
+	t    *testing.T
+	base string
+	key  string
+	http *http.Client
+}
+
+// with is the same API under another key.
+func (a *api) with(key string) *api {
+	other := *a
+	other.key = key
+	return &other
+}
+
+// at is another replica of the API.
+func (a *api) at(base string) *api {
+	other := *a
+	other.base = base
+	return &other
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// get reads a field of the body, with dots between the names.
+func (a answer) get(path string) any {
+	var value any
+	dec := json.NewDecoder(strings.NewReader(a.body))
+	dec.UseNumber()
+	if dec.Decode(&value) != nil {
+		return nil
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		object, _ := value.(map[string]any)
+		value = object[name]
+	}
+	return value
+}
+
+func (a answer) text(path string) string {
+	if value := a.get(path); value != nil {
+		return fmt.Sprint(value)
+	}
+	return ""
+}
+
+type headers map[string]string
+
+func (a *api) do(method, path string, h headers, body string) answer {
+	a.t.Helper()
+	got, err := a.try(a.t.Context(), method, path, h, body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return got
+}
+
+func (a *api) try(ctx context.Context, method, path string, h headers, body string) (answer, error) {
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, r)
+	if err != nil {
+		return answer{}, err
+	}
+	all := headers{}
+	if a.key != "" {
+		all["Authorization"] = "Bearer " + a.key
+	}
+	if body != "" {
+		all["Content-Type"] = "application/json"
+	}
+	maps.Copy(all, h)
+	for name, value := range all {
+		req.Header.Set(name, value)
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(text)}, err
+}
+
+func (a *api) get(path string) answer {
+	a.t.Helper()
+	return a.do(http.MethodGet, path, nil, "")
+}
+
+func (a *api) post(path string, h headers, body string) answer {
+	a.t.Helper()
+	return a.do(http.MethodPost, path, h, body)
+}
+
+// want ends the test unless the answer has the status.
+func (a answer) want(t *testing.T, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+// people are a client with a wallet, and a merchant, each with a key.
+type people struct {
+	client, wallet, merchant string
+	payer, shop              *api
+}
+
+// people creates them, under keys so that their IDs are always the same.
+func (s *stack) people(name string) people {
+	s.t.Helper()
+	create := func(path, kind, body string) answer {
+		return s.operator.post(path, headers{"Idempotency-Key": name + " " + kind}, body).want(s.t, http.StatusCreated)
+	}
+	p := people{}
+	p.client = create("/v1/clients", "client", `{"name":"`+name+`"}`).text("id")
+	p.wallet = create("/v1/wallets", "wallet", `{"client_id":"`+p.client+`","currency":"EUR"}`).text("id")
+	p.merchant = create("/v1/merchants", "merchant", `{"name":"`+name+`'s shop"}`).text("id")
+	p.payer = s.operator.with(create("/v1/api-keys", "payer", `{"role":"client","client_id":"`+p.client+`","name":"payer"}`).text("secret"))
+	p.shop = s.operator.with(create("/v1/api-keys", "shop", `{"role":"merchant","merchant_id":"`+p.merchant+`","name":"shop"}`).text("secret"))
+	return p
+}
+
+// fund puts money into the wallet and waits for it.
+func (s *stack) fund(p people, amount int) {
+	s.t.Helper()
+	got := s.operator.post("/v1/wallets/"+p.wallet+"/top-ups", headers{"Idempotency-Key": "fund", "Prefer": "wait=30"},
+		fmt.Sprintf(`{"amount":%d,"currency":"EUR"}`, amount)).want(s.t, http.StatusOK)
+	if got.text("status") != "accepted" {
+		s.t.Fatal("top-up:", got.body)
+	}
+}
+
+func (p people) charges() string { return "/v1/wallets/" + p.wallet + "/charges" }
