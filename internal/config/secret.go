@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -79,6 +80,8 @@ func (u DatabaseURL) MarshalText() ([]byte, error) { return []byte(u.String()), 
 
 // LogValue is what slog writes.
 func (u DatabaseURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+var errNotDatabaseURL = errors.New("is not a URL of the form postgres://user:password@host:port/database (special characters percent-encoded)")
 
 // UnmarshalText takes a URL with the scheme postgres or postgresql. Its error does
 // not quote it.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-var errNotDatabaseURL = errors.New("is not a URL of the form postgres://user:password@host:port/database (special characters percent-encoded)")
 
 // maxBatchSize is how many records one settle takes at most.
 const maxBatchSize = 1000
