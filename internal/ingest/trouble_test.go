@@ -1,0 +1,152 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedero/monedero/internal/kafka"
+)
+
+var errShut = errors.New("the test shut the queue")
+
+const charge = `{"amount":1,"currency":"EUR","invoice":"i"}`
+
+// within ends the test if do takes longer.
+func within(t *testing.T, limit time.Duration, do func() answer) answer {
+	t.Helper()
+	start := time.Now()
+	got := do()
+	if took := time.Since(start); took > limit {
+		t.Errorf("the answer took %v, want at most %v", took, limit)
+	}
+	return got
+}
+
+func TestKafkaDown(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+	s.kafka.Stop()
+	got := within(t, 5*time.Second, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusServiceUnavailable)
+	if got.header.Get("Retry-After") == "" || got.text("retryable") != "true" || got.text("id") != "" {
+		t.Errorf("the 503: %v %s", got.header, got.body)
+	}
+	eventually(t, func() bool { return s.operator.get("/readyz").status == http.StatusServiceUnavailable })
+	within(t, time.Second, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusServiceUnavailable)
+	s.operator.get("/livez").want(t, http.StatusOK)
+	s.kafka.Restart(t)
+	eventually(t, func() bool { return s.operator.get("/readyz").status == http.StatusOK })
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+}
+
+func TestKafkaSlow(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	s.kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		s.kafka.KeepControl()
+		s.kafka.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	got := within(t, 5*time.Second, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusServiceUnavailable)
+	if got.text("code") != "queue_unavailable" {
+		t.Error(got.body)
+	}
+}
+
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	s.queue.before.Store(ptr(func(context.Context) error { return kafka.ErrQueueFull }))
+	got := p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable)
+	if got.text("code") != "queue_unavailable" || got.header.Get("Retry-After") == "" || s.produced() != 0 {
+		t.Error(got.body)
+	}
+}
+
+// TestAnotherTopic gives the topic more partitions than the database knows: the
+// wallets' places would no longer be theirs.
+func TestAnotherTopic(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+	admin := kafkago.Client{Addr: kafkago.TCP(s.kafka.Brokers...), Transport: &kafkago.Transport{}}
+	t.Cleanup(admin.Transport.(*kafkago.Transport).CloseIdleConnections)
+	if _, err := admin.CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{
+		Topics: []kafkago.TopicPartitionsConfig{{Name: topicName, Count: 2 * partitions}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return s.operator.get("/readyz").status == http.StatusServiceUnavailable })
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable)
+}
+
+// TestPostgresDown shuts the database in both ways: charges go on under keys
+// already verified, and are not delayed; reads are 503.
+func TestPostgresDown(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+	p.payer.get("/v1/wallets/"+p.wallet).want(t, http.StatusOK)
+	for _, state := range []int32{down, hanging} {
+		s.db.state.Store(state)
+		within(t, time.Second, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusAccepted)
+		// The keys are stale by now, and good all the same.
+		s.clock.advance(6 * time.Second)
+		for range 3 {
+			within(t, time.Second, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusAccepted)
+		}
+		h := headers{"Prefer": "wait=1"}
+		within(t, 3*time.Second, func() answer { return p.shop.do(http.MethodPost, p.charges(), h, charge) }).want(t, http.StatusAccepted)
+		within(t, 5*time.Second, func() answer { return p.payer.get("/v1/wallets/" + p.wallet) }).want(t, http.StatusServiceUnavailable)
+	}
+	s.db.state.Store(down)
+	id := p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted).text("id")
+	for _, path := range []string{"/v1/operations/" + id, "/v1/operations?wallet_id=" + p.wallet, "/v1/clients/" + p.client + "/wallets"} {
+		p.payer.get(path).want(t, http.StatusServiceUnavailable)
+	}
+	s.operator.post("/v1/clients", nil, `{"name":"x"}`).want(t, http.StatusServiceUnavailable)
+	s.operator.post("/v1/wallets/"+p.wallet+"/freeze", nil, "").want(t, http.StatusServiceUnavailable)
+	s.operator.get("/readyz").want(t, http.StatusOK)
+	s.clock.advance(15 * time.Minute)
+	if got := p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable); got.text("code") != "database_unavailable" {
+		t.Error(got.body)
+	}
+	s.db.state.Store(up)
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+	p.payer.get("/v1/wallets/"+p.wallet).want(t, http.StatusOK)
+}
+
+// TestUnknownKeyWhilePostgresIsDown is 503: nobody can tell whether the key is
+// good.
+func TestUnknownKeyWhilePostgresIsDown(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	s.db.state.Store(down)
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable)
+}
+
+// eventually asks again until it holds.
+func eventually(t *testing.T, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not hold within %v", patience)
+		}
+	}
+}
