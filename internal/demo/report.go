@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
 )
 
 // maxListed is how many mismatches a report lists.
@@ -23,10 +24,9 @@ type Report struct {
 	Mismatches []string // one sentence each
 	Requests   int      // charges sent
 	Took       time.Duration
-	Answered   Spread // from POST to 202
-	Visible    Spread // from POST to the outcome
-	Verified   string // what the checker verified; empty if it did not pass
-	Violations []string
+	Answered   Spread          // from POST to 202
+	Visible    Spread          // from POST to the outcome
+	Verified   postgres.Report // what the checker verified
 }
 
 // Row is one kind of outcome: how often it was to come, and how often it came.
@@ -38,11 +38,10 @@ type Row struct {
 // Err is nil if all came out as it should and the checker passed; else
 // [ErrMismatch].
 func (r Report) Err() error {
-	wrong := len(r.Mismatches) + len(r.Violations)
-	if wrong == 0 && r.Verified != "" {
+	if len(r.Mismatches) == 0 && r.Verified.OK() {
 		return nil
 	}
-	return fmt.Errorf("%w: %d faults found", ErrMismatch, wrong)
+	return fmt.Errorf("%w: %d mismatches, %d violations", ErrMismatch, len(r.Mismatches), len(r.Verified.Violations))
 }
 
 // Write prints the report for people.
@@ -65,7 +64,11 @@ func (r Report) Write(to io.Writer) error {
 	fmt.Fprintf(to, "POST to outcome: p50 %s, p99 %s (%d charges, a sample: every %dth caller waited with Prefer: wait, under the same load)\n",
 		round(r.Visible.P50), round(r.Visible.P99), r.Visible.Count, waitEvery)
 	list(to, "not what it should be", r.Mismatches)
-	list(to, "found by the checker", r.Violations)
+	var violations []string
+	for _, v := range r.Verified.Violations {
+		violations = append(violations, v.String())
+	}
+	list(to, "violations", violations)
 	return nil
 }
 

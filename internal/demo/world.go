@@ -31,21 +31,11 @@ func shopNames() []string {
 	return []string{"Panadería Luz", "Café Orto", "Librería Abajo", "Mercado Sur", "Metro de la Villa", "Cine Alameda"}
 }
 
-// wallet is a wallet as the demo knows it: its balance is the one before the
-// day.
-type wallet struct {
-	id       string
-	client   string
-	currency string
-	balance  int64
-}
+// wallet is a wallet as the demo knows it.
+type wallet struct{ id, client, currency string }
 
-// merchant is a merchant with a key to charge with; its balances are those
-// before the day, by currency.
-type merchant struct {
-	id, name, key string
-	balances      map[string]string
-}
+// merchant is a merchant with a key to charge with.
+type merchant struct{ id, name, key string }
 
 // world is who takes part in the day.
 type world struct {
@@ -66,6 +56,9 @@ func (w *world) wallets() []*wallet {
 	all = append(all, w.frozen...)
 	return append(all, w.closed...)
 }
+
+// traders is every merchant of the world.
+func (w *world) traders() []*merchant { return append([]*merchant{w.ownMerchant}, w.merchants...) }
 
 // founder makes the world over the API, by many callers at once. All it makes
 // has an idempotency key that is the same on every day, so that on data of an
@@ -152,7 +145,7 @@ func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]
 func (f *founder) merchant(ctx context.Context, as, name, owner string) (*merchant, error) {
 	body := map[string]string{"name": name}
 	if owner != "" {
-		body["owner_id"] = owner
+		body["client_id"] = owner
 	}
 	id, err := f.create(ctx, "/v1/merchants", as, body)
 	if err != nil {
@@ -167,7 +160,7 @@ type apiKey struct {
 	Role     string `json:"role"`
 	Merchant string `json:"merchant_id,omitempty"`
 	Client   string `json:"client_id,omitempty"`
-	Name     string `json:"name,omitempty"`
+	Name     string `json:"name"`
 }
 
 // key is the API key kept under the name, or a new one. A key is shown once, so
@@ -177,13 +170,13 @@ func (f *founder) key(ctx context.Context, name string, body apiKey) (string, er
 		return key, nil
 	}
 	var made struct {
-		Key string `json:"key"`
+		Secret string `json:"secret"`
 	}
 	if err := f.api.expect(ctx, call{Method: http.MethodPost, Path: "/v1/api-keys", Key: f.operator, Body: body}, &made, http.StatusCreated); err != nil {
 		return "", err
 	}
-	f.keys[name] = made.Key
-	return made.Key, nil
+	f.keys[name] = made.Secret
+	return made.Secret, nil
 }
 
 // all freezes or closes the wallets.

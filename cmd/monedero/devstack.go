@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/devstack"
+)
+
+// The ports of the devstack where they are free, so that what it prints stays
+// the same from run to run.
+const (
+	postgresPort = 15432
+	kafkaPort    = 19092
+)
+
+func newDevstack() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "devstack",
+		Short: "Start only Postgres and Kafka, and print the environment of ingest and processor",
+		Long: `Starts Postgres and an embedded Kafka for development, prints the environment
+that ingest, processor and the other commands need, and stays up until Ctrl-C.
+The database is empty at first: run "monedero migrate up" and "monedero topics
+create" next.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDevstack(cmd.Context(), dir, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&dir, "data", "", "folder that keeps data and secret (default: all is temporary)")
+	return cmd
+}
+
+func runDevstack(ctx context.Context, dir string, out, progress io.Writer) (err error) {
+	stack, err := devstack.Start(ctx, devstack.Options{
+		Dir: dir, PostgresPort: ifFree(ctx, postgresPort), KafkaPort: ifFree(ctx, kafkaPort),
+		Log: slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before it was up
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, stack.Stop()) }()
+	fmt.Fprintf(progress, "Postgres (%s) and Kafka run until Ctrl-C. In another terminal:\n\n", stack.Postgres())
+	for _, v := range [][2]string{
+		{"DATABASE_URL", stack.DatabaseURL()},
+		{"KAFKA_BROKERS", strings.Join(stack.Brokers(), ",")},
+		{"OPERATION_ID_SECRET", stack.Secret()},
+	} {
+		if _, err := fmt.Fprintf(out, "export %s='%s'\n", v[0], v[1]); err != nil {
+			return fmt.Errorf("print the environment: %w", err)
+		}
+	}
+	return stack.Wait(ctx)
+}
+
+// ifFree is the port if nobody listens on it, else 0: any.
+func ifFree(ctx context.Context, port int) int {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0
+	}
+	if l.Close() != nil {
+		return 0
+	}
+	return port
+}

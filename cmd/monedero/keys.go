@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// maxKeyName is how long the name of a key may be, in characters: as in the API.
+const maxKeyName = 200
+
+// keyFlags say whose key it is to be.
+type keyFlags struct{ role, merchant, client, name string }
+
+func newKeys(environ []string) *cobra.Command {
+	var f keyFlags
+	create := &cobra.Command{
+		Use:   "create",
+		Short: "Make an API key and print it, once",
+		Long: withEnvironment[config.Store](`Makes an API key and prints it, and nothing else, on standard output. It is
+stored nowhere: whoever loses it needs another one.`),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return createKey(cmd, environ, f) },
+	}
+	flags := create.Flags()
+	flags.StringVar(&f.role, "role", "", "what the key may do: operator, merchant or client")
+	flags.StringVar(&f.merchant, "merchant", "", "of a merchant's key: the merchant (mer_...)")
+	flags.StringVar(&f.client, "client", "", "of a client's key: the client (cli_...)")
+	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
+	return group("keys", "Make API keys", create)
+}
+
+func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
+	k, err := f.key()
+	if err != nil {
+		return misuse(err)
+	}
+	c, err := load[config.Store](environ)
+	if err != nil {
+		return err
+	}
+	store, err := connect(cmd.Context(), c, "keys")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	_, text, err := ingest.IssueKey(cmd.Context(), store, k)
+	if errors.Is(err, ingest.ErrNotFound) {
+		return fmt.Errorf("there is no %s of this ID", f.role)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
+	return err
+}
+
+// key is the key that the flags ask for; its error names every fault.
+func (f keyFlags) key() (ingest.Key, error) {
+	k := ingest.Key{Role: ingest.Role(f.role), Name: f.name, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+	var faults []error
+	switch k.Role {
+	case ingest.RoleOperator, ingest.RoleMerchant, ingest.RoleClient:
+	default:
+		faults = append(faults, errors.New("--role must be operator, merchant or client"))
+	}
+	if (k.Role == ingest.RoleMerchant) != (f.merchant != "") {
+		faults = append(faults, errors.New("--merchant belongs to a merchant's key, and to nothing else"))
+	}
+	if (k.Role == ingest.RoleClient) != (f.client != "") {
+		faults = append(faults, errors.New("--client belongs to a client's key, and to nothing else"))
+	}
+	if n := utf8.RuneCountInString(f.name); n < 1 || n > maxKeyName {
+		faults = append(faults, fmt.Errorf("--name must have 1 to %d characters", maxKeyName))
+	}
+	var err error
+	if f.merchant != "" {
+		if k.Merchant, err = ledger.ParseMerchantID(f.merchant); err != nil {
+			faults = append(faults, fmt.Errorf("--merchant: %w", err))
+		}
+	}
+	if f.client != "" {
+		if k.Client, err = ledger.ParseClientID(f.client); err != nil {
+			faults = append(faults, fmt.Errorf("--client: %w", err))
+		}
+	}
+	return k, errors.Join(faults...)
+}

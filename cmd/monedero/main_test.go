@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// server is one Postgres for all tests; each has databases of its own there.
+var server *devstack.Postgres //nolint:gochecknoglobals // set once by TestMain
+
+func TestMain(m *testing.M) {
+	var err error
+	if server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+const testSecret = "a secret of the tests, 32 bytes or more"
+
+// result is what a command came to.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// monedero runs a command line in this process.
+func monedero(t *testing.T, environ []string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, environ, &out, &errs)
+	return result{code, out.String(), errs.String()}
+}
+
+// must runs a command line that succeeds, and returns what it printed.
+func must(t *testing.T, environ []string, args ...string) string {
+	t.Helper()
+	r := monedero(t, environ, args...)
+	if r.code != 0 || r.errors != "" {
+		t.Fatalf("%v: exit code %d\n%s", args, r.code, r.errors)
+	}
+	return r.out
+}
+
+// database is an empty one.
+func database(t *testing.T) string {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())
+	execute(t, server.URL(), "create database "+name)
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func execute(t *testing.T, database, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// environment is an empty database, an empty Kafka and a secret.
+func environment(t *testing.T) []string {
+	t.Helper()
+	kafka, err := devstack.StartKafka(t.Context(), devstack.KafkaOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := kafka.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return []string{
+		"DATABASE_URL=" + database(t), "KAFKA_BROKERS=" + strings.Join(kafka.Brokers(), ","), "OPERATION_ID_SECRET=" + testSecret,
+	}
+}
+
+// ready is an environment with schema and topic.
+func ready(t *testing.T) []string {
+	t.Helper()
+	environ := environment(t)
+	must(t, environ, "migrate", "up")
+	must(t, environ, "topics", "create")
+	return environ
+}
+
+func with(environ []string, more ...string) []string {
+	return append(environ[:len(environ):len(environ)], more...)
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	environ := []string{"DATABASE_URL=" + database(t)}
+	if out := must(t, environ, "migrate", "status"); !strings.Contains(out, "not applied") {
+		t.Errorf("the status of an empty database is\n%s", out)
+	}
+	if out := must(t, environ, "migrate", "up"); !strings.Contains(out, "applied 00001") {
+		t.Errorf("up says\n%s", out)
+	}
+	if out := must(t, environ, "migrate", "up"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("up, once more, says\n%s", out)
+	}
+	if out := must(t, environ, "migrate", "status"); strings.Contains(out, "not applied") || !strings.Contains(out, "00001") {
+		t.Errorf("the status of a migrated database is\n%s", out)
+	}
+}
+
+func TestTopicsCreate(t *testing.T) {
+	t.Parallel()
+	environ := environment(t)
+	if r := monedero(t, environ, "topics", "create"); r.code != exitFailed {
+		t.Errorf("on a database without a schema: exit code %d", r.code)
+	}
+	must(t, environ, "migrate", "up")
+	for range 2 { // the same again changes nothing
+		if out := must(t, environ, "topics", "create"); !strings.Contains(out, "charges.requested has 16 partitions") {
+			t.Errorf("it says %q", out)
+		}
+	}
+	for what, r := range map[string]result{
+		"another number of partitions": monedero(t, environ, "topics", "create", "--partitions", "32"),
+		"another topic":                monedero(t, with(environ, "KAFKA_TOPIC=another"), "topics", "create"),
+		"another secret":               monedero(t, with(environ, "OPERATION_ID_SECRET=not the one of before, but as long"), "topics", "create"),
+		"another cluster":              monedero(t, with(environment(t), environ[0]), "topics", "create"),
+	} {
+		if r.code != exitFailed || r.out != "" {
+			t.Errorf("%s: exit code %d, said %q, %q", what, r.code, r.out, r.errors)
+		}
+	}
+}
+
+func TestKeysCreate(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
+	key := must(t, environ, "keys", "create", "--role", "operator")
+	if !regexp.MustCompile(`^mon_operator_key_\w{26}_\w+\n$`).MatchString(key) {
+		t.Errorf("it printed %q", key)
+	}
+	if again := must(t, environ, "keys", "create", "--role", "operator", "--name", "of the night shift"); again == key {
+		t.Error("the same key twice")
+	}
+	nobody := "mer_01h455vb4pex5vsknk084sn02q"
+	if r := monedero(t, environ, "keys", "create", "--role", "merchant", "--merchant", nobody); r.code != exitFailed || !strings.Contains(r.errors, "no merchant") {
+		t.Errorf("for a merchant that is none: %+v", r)
+	}
+	id := uuid.New()
+	execute(t, database, fmt.Sprintf("insert into clients (id, name, created_at) values ('%s', 'Ada', now())", id))
+	if out := must(t, environ, "keys", "create", "--role", "client", "--client", ledger.ClientID(id).String()); !strings.HasPrefix(out, "mon_client_") {
+		t.Errorf("it printed %q", out)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	if out := must(t, environ, "verify"); !strings.Contains(out, "16 partitions") {
+		t.Errorf("it says %q", out)
+	}
+	// Money from nowhere.
+	execute(t, strings.TrimPrefix(environ[0], "DATABASE_URL="),
+		"insert into account_balances (account_id, currency, partition, balance) values ('018f3c1e-7a1b-7c3d-8e4f-5a6b7c8d9e0f', 'EUR', 3, 5)")
+	r := monedero(t, environ, "verify")
+	if r.code != exitFailed || !strings.Contains(r.out, "partition 3") || !strings.Contains(r.out, "violations") {
+		t.Errorf("with a balance that nothing made: %+v", r)
+	}
+}
+
+// TestMisuse: what is wrong with the command line or the environment is said on
+// one or a few lines, with exit code 2, and nothing on standard output.
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	complete := []string{"DATABASE_URL=postgres://nobody@127.0.0.1:1/none", "KAFKA_BROKERS=127.0.0.1:1", "OPERATION_ID_SECRET=" + testSecret}
+	for _, c := range []struct {
+		line    string
+		environ []string
+		want    string
+	}{
+		{"dance", nil, `knows no "dance"`},
+		{"migrate", nil, "needs one of its commands"},
+		{"migrate up now", complete, `knows no "now"`},
+		{"migrate up --fast", complete, "unknown flag: --fast"},
+		{"migrate up", nil, "DATABASE_URL: is required"},
+		{"migrate status", []string{"DATABASE_URL=mysql://root:hunter2@localhost"}, "DATABASE_URL: is not"},
+		{"topics create", nil, "OPERATION_ID_SECRET: is required"},
+		{"topics create", with(complete, "OPERATION_ID_SECRET=short"), "OPERATION_ID_SECRET: has 5 bytes"},
+		{"topics create --partitions 12", complete, "--partitions must be a power of two"},
+		{"topics create --partitions x", complete, "invalid argument"},
+		{"topics create --replication 0", complete, "--replication must be at least 1"},
+		{"keys create", complete, "--role must be"},
+		{"keys create --role king", complete, "--role must be"},
+		{"keys create --role merchant", complete, "--merchant belongs to a merchant's key"},
+		{"keys create --role operator --merchant mer_x", complete, "--merchant: not a canonical ID"},
+		{"keys create --role client --client cli_x", complete, "--client: not a canonical ID"},
+		{"keys create --role operator --name=", complete, "--name must have"},
+		{"keys create --role operator", nil, "DATABASE_URL: is required"},
+		{"verify", nil, "DATABASE_URL: is required"},
+		{"verify all", complete, `knows no "all"`},
+		{"demo --charges 1 --wallets 1 --callers 0", nil, "charges must be from"},
+		{"demo --charges many", nil, "invalid argument"},
+		{"demo", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
+		{"devstack now", nil, `knows no "now"`},
+	} {
+		r := monedero(t, c.environ, strings.Fields(c.line)...)
+		if r.code != exitMisuse || r.out != "" || !strings.Contains(r.errors, c.want) {
+			t.Errorf("monedero %s: exit code %d, %q, %q; want %q", c.line, r.code, r.out, r.errors, c.want)
+		}
+		if strings.Contains(r.errors, "goroutine") || strings.Contains(r.errors, "hunter2") {
+			t.Errorf("monedero %s: shows what it should not: %s", c.line, r.errors)
+		}
+	}
+}
+
+// TestHelp: every command says what it does and which variables it reads.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for line, variables := range map[string][]string{
+		"migrate up":     {"DATABASE_URL"},
+		"migrate status": {"DATABASE_URL"},
+		"topics create":  {"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC", "OPERATION_ID_SECRET", "--partitions", "--replication"},
+		"keys create":    {"DATABASE_URL", "--role", "--merchant", "--client", "--name"},
+		"verify":         {"DATABASE_URL"},
+		"demo":           {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
+		"devstack":       {"--data"},
+	} {
+		out := must(t, nil, append(strings.Fields(line), "--help")...)
+		for _, v := range variables {
+			if !strings.Contains(out, v) {
+				t.Errorf("monedero %s --help does not name %s:\n%s", line, v, out)
+			}
+		}
+	}
+	if out := must(t, nil); !strings.Contains(out, "Available Commands") {
+		t.Errorf("monedero alone says\n%s", out)
+	}
+}
+
+// TestUnreachableDatabase: trouble that is not the caller's fault is exit code 1.
+func TestUnreachableDatabase(t *testing.T) {
+	t.Parallel()
+	r := monedero(t, []string{"DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "migrate", "up")
+	if r.code != exitFailed || r.errors == "" || strings.Contains(r.errors, "hunter2") {
+		t.Errorf("%+v", r)
+	}
+}

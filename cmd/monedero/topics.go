@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/service"
+)
+
+func newTopics(environ []string) *cobra.Command {
+	var partitions, replication int
+	create := &cobra.Command{
+		Use:   "create",
+		Short: "Make the topic and bind the database to it",
+		Long: withEnvironment[config.Admin](`Makes the topic in Kafka and binds the database to it: its name, its number of
+partitions, the cluster, and a check value of the secret. None of them changes
+later. The same command again changes nothing.`),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return createTopic(cmd, environ, partitions, replication) },
+	}
+	create.Flags().IntVar(&partitions, "partitions", 16, "how many partitions: a power of two; for ever")
+	create.Flags().IntVar(&replication, "replication", 1, "how many replicas of each partition; 3 where there are three brokers")
+	return group("topics", "Make the topic that charges go through", create)
+}
+
+func createTopic(cmd *cobra.Command, environ []string, partitions, replication int) error {
+	if !ledger.ValidPartitions(partitions) {
+		return misuse(fmt.Errorf("--partitions must be a power of two from 1 to %d", ledger.Buckets))
+	}
+	if replication < 1 {
+		return misuse(fmt.Errorf("--replication must be at least 1"))
+	}
+	c, err := load[config.Admin](environ)
+	if err != nil {
+		return err
+	}
+	minter, err := ledger.NewMinter([]byte(c.OperationIDSecret.Reveal()))
+	if err != nil {
+		return misuse(err)
+	}
+	if err := service.CreateTopic(cmd.Context(), service.Topic{
+		Name: string(c.KafkaTopic), Partitions: partitions, Replication: replication,
+		DatabaseURL: c.DatabaseURL.Reveal(), Brokers: c.KafkaBrokers, Minter: minter,
+	}); err != nil {
+		return err
+	}
+	cmd.Printf("topic %s has %d partitions, and the database belongs to it\n", c.KafkaTopic, partitions)
+	return nil
+}
