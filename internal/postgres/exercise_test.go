@@ -1,0 +1,244 @@
+package postgres_test
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// model is a store that is obviously right: the book over maps.
+type model struct {
+	known      ledger.Known
+	operations map[ledger.OperationID]ledger.Operation
+	conflicts  map[ledger.OperationID]int
+	moved      map[ledger.Movement]int64
+}
+
+func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor.Tally {
+	book := ledger.NewBook(ledger.Known{
+		Wallets: maps.Clone(m.known.Wallets), Merchants: m.known.Merchants, Decided: maps.Clone(m.known.Decided),
+		Invoices: maps.Clone(m.known.Invoices),
+	}, w.now)
+	t := processor.Tally{Outcomes: map[processor.Outcome]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
+	for _, item := range s.Items {
+		at := ledger.Place{Log: c.Log, Offset: item.Record.Offset}
+		var v ledger.Verdict
+		switch {
+		case item.Request != nil:
+			v = book.Decide(*item.Request, at)
+		case item.Refusal != nil:
+			v = book.Refuse(*item.Refusal, at)
+		default:
+			t.Dead++
+		}
+		switch v {
+		case ledger.Settled:
+			t.Settled++
+		case ledger.Duplicate:
+			t.Duplicates++
+		case ledger.Conflicting:
+			t.Conflicts++
+		}
+	}
+	for _, op := range book.Operations() {
+		m.take(op)
+		t.Outcomes[processor.Outcome{Kind: op.Kind, Reason: op.Reason}]++
+	}
+	for _, wallet := range book.Wallets() {
+		m.known.Wallets[wallet.ID] = wallet
+	}
+	for _, conflict := range book.Conflicts() {
+		m.conflicts[conflict.ID]++
+	}
+	return t
+}
+
+// take keeps an operation and what follows from it.
+func (m *model) take(op ledger.Operation) {
+	m.operations[op.ID] = op
+	m.known.Decided[op.ID] = op.Fingerprint
+	if key, has := op.InvoiceKey(); has && op.Reason == "" {
+		m.known.Invoices[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] = op.ID
+	}
+	if move := op.Movement(); move.Amount != 0 {
+		sum := move.Amount
+		move.Amount = 0
+		m.moved[move] += sum
+	}
+}
+
+// exercise is one run of random batches on one world and the model.
+type exercise struct {
+	world     *world
+	model     *model
+	wallets   []ledger.WalletID
+	merchants []ledger.MerchantID
+}
+
+const exercisePartition = 1
+
+func newExercise(w *world) *exercise {
+	e := &exercise{world: w, model: &model{
+		known: ledger.Known{
+			Wallets: map[ledger.WalletID]ledger.Wallet{}, Merchants: map[ledger.MerchantID]ledger.Merchant{},
+			Decided: map[ledger.OperationID]ledger.Fingerprint{}, Invoices: map[ledger.WalletInvoice]ledger.OperationID{},
+		},
+		operations: map[ledger.OperationID]ledger.Operation{}, conflicts: map[ledger.OperationID]int{},
+		moved: map[ledger.Movement]int64{},
+	}}
+	var owner ledger.ClientID
+	for range 4 {
+		client, id := w.client(), walletID(exercisePartition)
+		owner = client
+		e.direct(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR"})
+		e.wallets = append(e.wallets, id)
+	}
+	for _, owner := range []ledger.ClientID{{}, owner} {
+		id := w.merchant(owner)
+		e.merchants = append(e.merchants, id)
+		e.model.known.Merchants[id] = ledger.Merchant{Owner: owner}
+	}
+	e.wallets = append(e.wallets, walletID(exercisePartition)) // one that nobody opened
+	e.merchants = append(e.merchants, ledger.MerchantID(newID()))
+	return e
+}
+
+// direct applies to the store and the model.
+func (e *exercise) direct(r ledger.Request) {
+	request := e.world.minted(r)
+	got, _, err := e.world.store.Apply(e.world.t.Context(), *request)
+	if err != nil {
+		e.world.t.Fatal(err)
+	}
+	book := ledger.NewBook(ledger.Known{Wallets: maps.Clone(e.model.known.Wallets)}, e.world.now)
+	book.Decide(*request, ledger.Place{})
+	want := book.Operations()[0]
+	if diff := cmp.Diff(want, got); diff != "" {
+		e.world.t.Fatal(diff)
+	}
+	e.model.take(want)
+	e.model.known.Wallets[r.Wallet] = book.Wallets()[0]
+}
+
+func (e *exercise) item(t *rapid.T) processor.Item {
+	wallet := rapid.SampledFrom(e.wallets).Draw(t, "wallet")
+	key := fmt.Sprint("key ", rapid.IntRange(1, 40).Draw(t, "key")) // few, so that they come again
+	r := ledger.Request{Wallet: wallet, IdempotencyKey: key, Currency: "EUR", Amount: rapid.Int64Range(1, 100).Draw(t, "amount")}
+	if rapid.IntRange(0, 20).Draw(t, "other currency") == 0 {
+		r.Currency = "USD"
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "what") {
+	case 0:
+		return dead()
+	case 1:
+		r.Kind, r.Merchant = ledger.KindCharge, e.merchants[0]
+		return refusal(e.world.minter.OperationID(r.Identity()), wallet, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "value"))
+	case 2, 3:
+		r.Kind = ledger.KindTopUp
+		if rapid.IntRange(0, 9).Draw(t, "much") == 0 {
+			r.Amount = ledger.MaxAmount
+		}
+	default:
+		r.Kind, r.Merchant = ledger.KindCharge, rapid.SampledFrom(e.merchants).Draw(t, "merchant")
+		if n := rapid.IntRange(0, 8).Draw(t, "invoice"); n > 0 {
+			r.Invoice = fmt.Sprint("INV-", n)
+		}
+		if rapid.IntRange(0, 20).Draw(t, "expired") == 0 {
+			r.ApplyBefore = e.world.now
+		}
+	}
+	return request(e.world.minted(r))
+}
+
+func (e *exercise) batch(t *rapid.T) {
+	items := rapid.SliceOfN(rapid.Custom(e.item), 1, 40).Draw(t, "items")
+	c := e.world.claim(exercisePartition)
+	s := slice(c.NextOffset, items...)
+	s.To += int64(rapid.IntRange(0, 2).Draw(t, "gaps"))
+	want := e.model.settle(e.world, c, s)
+	got, err := e.world.store.Settle(e.world.t.Context(), c, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+// compare reads everything back.
+func (e *exercise) compare(t *rapid.T) {
+	ctx := e.world.t.Context()
+	found, err := e.world.store.Decided(ctx, collect(e.model.operations))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, conflicts := map[ledger.OperationID]ledger.Operation{}, map[ledger.OperationID]int{}
+	for _, d := range found {
+		got[d.ID] = d.Operation
+		if d.Conflicts > 0 {
+			conflicts[d.ID] = d.Conflicts
+		}
+	}
+	if diff := cmp.Diff(e.model.operations, got); diff != "" {
+		t.Fatal(diff)
+	}
+	if diff := cmp.Diff(e.model.conflicts, conflicts, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatal(diff)
+	}
+	for id, want := range e.model.known.Wallets {
+		if got, err := e.world.store.Wallet(ctx, id); err != nil || got != want {
+			t.Fatalf("wallet: got %+v, want %+v, %v", got, want, err)
+		}
+	}
+	for _, id := range e.merchants {
+		balances, err := e.world.store.Balances(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]string{}
+		for _, b := range balances {
+			sums[string(b.Currency)] = b.Amount
+		}
+		want := map[string]string{}
+		if sum := e.model.moved[ledger.Movement{Account: id.Account(), Currency: "EUR"}]; sum != 0 {
+			want["EUR"] = fmt.Sprint(sum)
+		}
+		if diff := cmp.Diff(want, sums); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+func collect(m map[ledger.OperationID]ledger.Operation) []ledger.OperationID {
+	var list []ledger.OperationID
+	for id := range m {
+		list = append(list, id)
+	}
+	return list
+}
+
+// Random batches go to the store and to the model; what comes back is the same,
+// and holds.
+func TestStoreAgainstModel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rapid.Check(t, func(r *rapid.T) {
+		e := newExercise(w) // new wallets each time, further on in the same log
+		r.Repeat(map[string]func(*rapid.T){
+			"batch": e.batch,
+			"direct": func(r *rapid.T) {
+				kind := rapid.SampledFrom([]ledger.Kind{ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindUnfreeze, ledger.KindClose}).Draw(r, "kind")
+				e.direct(ledger.Request{Kind: kind, Wallet: rapid.SampledFrom(e.wallets[:4]).Draw(r, "wallet")})
+			},
+		})
+		e.compare(r)
+	})
+	w.verified()
+}

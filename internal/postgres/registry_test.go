@@ -1,0 +1,142 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+func TestRegistryCreatesOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	c := ingest.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
+	m := ingest.Merchant{ID: newID(), Owner: c.ID, Name: "Bodega", CreatedAt: w.now}
+	k := ingest.Key{
+		ID: newID(), Role: ingest.RoleMerchant, Merchant: m.ID, Name: "till", SecretHash: [32]byte{1}, CreatedAt: w.now,
+		ExpiresAt: w.now.Add(time.Hour),
+	}
+	for i, made := range []bool{true, false} {
+		// A retry comes later, with another secret.
+		late := w.now.Add(time.Duration(i) * time.Minute)
+		c2, m2, k2 := c, m, k
+		c2.CreatedAt, m2.CreatedAt, k2.CreatedAt, k2.SecretHash = late, late, late, [32]byte{byte(1 + i)}
+		gotC, madeC, err := w.store.CreateClient(ctx, c2)
+		if err != nil || madeC != made || gotC != c {
+			t.Errorf("client: %+v, %v, %v", gotC, madeC, err)
+		}
+		gotM, madeM, err := w.store.CreateMerchant(ctx, m2)
+		if err != nil || madeM != made || gotM != m {
+			t.Errorf("merchant: %+v, %v, %v", gotM, madeM, err)
+		}
+		gotK, madeK, err := w.store.CreateKey(ctx, k2)
+		if diff := cmp.Diff(k, gotK); err != nil || madeK != made || diff != "" {
+			t.Errorf("key: %v, %v, %s", madeK, err, diff)
+		}
+	}
+	if got, err := w.store.Key(ctx, k.ID); err != nil || got != k {
+		t.Errorf("key: %+v, %v", got, err)
+	}
+	c.Name, m.Owner, k.Name = "Eva", ledger.ClientID{}, "other till"
+	if _, _, err := w.store.CreateClient(ctx, c); !errors.Is(err, ingest.ErrReused) {
+		t.Errorf("client: %v", err)
+	}
+	if _, _, err := w.store.CreateMerchant(ctx, m); !errors.Is(err, ingest.ErrReused) {
+		t.Errorf("merchant: %v", err)
+	}
+	if _, _, err := w.store.CreateKey(ctx, k); !errors.Is(err, ingest.ErrReused) {
+		t.Errorf("key: %v", err)
+	}
+}
+
+func TestRegistryNeedsWhatItNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	_, _, err := w.store.CreateMerchant(ctx, ingest.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now})
+	if !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("merchant: %v", err)
+	}
+	_, _, err = w.store.CreateKey(ctx, ingest.Key{ID: newID(), Role: ingest.RoleClient, Client: newID(), Name: "x", CreatedAt: w.now})
+	if !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("key: %v", err)
+	}
+	if _, err = w.store.Key(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("read key: %v", err)
+	}
+	if _, err = w.store.Merchant(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("read merchant: %v", err)
+	}
+	if _, err = w.store.Wallet(ctx, walletID(0)); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("read wallet: %v", err)
+	}
+	if _, err = w.store.ClientWallets(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("read wallets: %v", err)
+	}
+	if list, err := w.store.ClientWallets(ctx, w.client()); err != nil || len(list) != 0 {
+		t.Errorf("a client without wallets: %v, %v", list, err)
+	}
+}
+
+func TestClientWallets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	client := w.client()
+	var want []ledger.WalletID
+	for p := range partitions {
+		id := walletID(p)
+		w.apply(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR"})
+		w.now = w.now.Add(time.Second)
+		want = append(want, id)
+	}
+	list, err := w.store.ClientWallets(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ledger.WalletID
+	for _, x := range list {
+		got = append(got, x.ID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestBalancesAddUpAllPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop := w.merchant(ledger.ClientID{})
+	for p := range partitions {
+		id := w.wallet(p)
+		w.settle(p, request(w.topUp(id, ledger.MaxAmount)), request(w.charge(id, shop, ledger.MaxAmount, "")))
+	}
+	got, err := w.store.Balances(t.Context(), shop)
+	if diff := cmp.Diff([]ingest.Balance{{Currency: "EUR", Amount: "36028797018963964"}}, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	w.verified()
+}
+
+func TestKeysUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := ingest.Key{ID: newID(), Role: ingest.RoleOperator, Name: "x", CreatedAt: w.now}
+	if _, _, err := w.store.CreateKey(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	late := w.now.Add(time.Hour)
+	for _, at := range []time.Time{w.now, late, w.now} {
+		if err := w.store.Used(t.Context(), map[ledger.KeyID]time.Time{k.ID: at, newID(): at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got time.Time
+	if err := w.owner().QueryRow(t.Context(), "select last_used_at from api_keys").Scan(&got); err != nil || !got.Equal(late) {
+		t.Errorf("last used %v, %v", got, err)
+	}
+}

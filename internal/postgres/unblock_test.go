@@ -1,0 +1,145 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// hold opens a transaction as a service does, takes the lock, and has no timeout
+// that could free it.
+func (w *world) hold(application, lock string) *pgxpool.Conn {
+	w.t.Helper()
+	conn, err := w.connect(application).Pool().Acquire(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(conn.Release)
+	for _, sql := range []string{"set idle_in_transaction_session_timeout = 0", "set statement_timeout = 0", "begin", lock} {
+		if _, err := conn.Exec(w.t.Context(), sql); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return conn
+}
+
+const lockProgress = "select from partition_progress where partition = 0 for update"
+
+func TestClaimEndsASessionThatIsIdleInTransaction(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stopped := w.hold("stopped", lockProgress)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := w.store.Claim(ctx, topic, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stopped.Exec(ctx, "commit"); err == nil {
+		t.Error("the stopped session committed")
+	}
+}
+
+func TestClaimEndsASessionThatIsInsideCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stopped := w.hold("stopped", lockProgress)
+	// A process that stops while it sends its rows: the server waits for more.
+	rows, feed := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := stopped.Conn().PgConn().CopyFrom(context.Background(), rows, "copy conflicts from stdin")
+		ended <- err
+	}()
+	if _, err := feed.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := w.store.Claim(ctx, topic, 0)
+	_ = feed.Close()
+	if copyErr := <-ended; err != nil || copyErr == nil {
+		t.Fatalf("claim: %v, the stopped COPY: %v", err, copyErr)
+	}
+}
+
+func TestSettleEndsASessionThatHoldsAWallet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wallet := w.wallet(0)
+	claim := w.claim(0)
+	w.hold("stopped", "select from wallets where partition = 0 for update")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := w.store.Settle(ctx, claim, slice(0, request(w.topUp(wallet, 5)))); err != nil {
+		t.Fatal(err)
+	}
+	w.verified()
+}
+
+// One that is in the way of one that is in the way is found.
+func TestClaimFollowsTheChainOfBlockers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wallet := w.wallet(0)
+	claim := w.claim(0)
+	w.hold("stopped", "select from wallets where partition = 0 for update")
+	settled := make(chan error, 1)
+	second := w.connect("second")
+	go func() {
+		_, err := second.Settle(context.WithoutCancel(t.Context()), claim, slice(0, request(w.topUp(wallet, 5))))
+		settled <- err
+	}()
+	w.await("select count(*) = 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+	claimed := w.claim(0)
+	if err := <-settled; err != nil {
+		t.Fatal(err)
+	}
+	if claimed.NextOffset != 1 {
+		t.Errorf("the claim did not wait for the settle: %+v", claimed)
+	}
+}
+
+func TestClaimLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	person := w.owner() // somebody at psql
+	for _, sql := range []string{"begin", lockProgress} {
+		if _, err := person.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if _, err := w.store.Claim(ctx, topic, 0); !errors.Is(err, context.DeadlineExceeded) && !pgconn.Timeout(err) {
+		t.Fatalf("the claim got past a person's lock: %v", err)
+	}
+	if _, err := person.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Claim(t.Context(), topic, 0); errors.Is(err, processor.ErrNoProgress) || err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await polls until the question is answered with yes.
+func (w *world) await(question string) {
+	w.t.Helper()
+	conn := w.owner()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		var yes bool
+		if err := conn.QueryRow(w.t.Context(), question).Scan(&yes); err != nil {
+			w.t.Fatal(err)
+		}
+		if yes {
+			return
+		}
+	}
+	w.t.Fatalf("in vain: %s", question)
+}
