@@ -68,6 +68,11 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 	}, faults, parsePrefer(in.Prefer))
 }
 
+// lookupPatience is how long a request that is durable waits for the look-up
+// beside it. A broker that is faster than the database would otherwise hide from
+// every retry that it is one.
+const lookupPatience = 10 * time.Millisecond
+
 // submit is the way of everything that is queued. The request is durable when
 // it answers 202; a 503 leaves open whether it is.
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
@@ -88,8 +93,8 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 		if a.found && earlier(a.Decided, receipt) {
 			return s.settled(ctx, r, a.Decided, receipt, wait)
 		}
-	default:
-		// The database is slower than the queue: the answer does not wait for it.
+	case <-time.After(lookupPatience):
+		// The database is slow or down: the answer does not wait for it.
 	}
 	if wait > 0 {
 		if d, found := s.await(ctx, r.ID, wait); found {

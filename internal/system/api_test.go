@@ -40,6 +40,11 @@ type object struct {
 	Failure struct {
 		Reason string `json:"reason"`
 	} `json:"failure"`
+	Conflicts int   `json:"conflicting_requests"`
+	Balance   int64 `json:"balance"`
+
+	Replayed   bool   `json:"-"` // the header Idempotent-Replayed
+	RetryAfter string `json:"-"` // the header Retry-After
 }
 
 // call sends one request; body nil means none.
@@ -67,9 +72,17 @@ func (a *api) call(ctx context.Context, method, path string, headers map[string]
 	}
 	defer resp.Body.Close()
 	var o object
-	if err := json.NewDecoder(resp.Body).Decode(&o); err != nil {
+	into := any(&o)
+	if resp.StatusCode >= http.StatusBadRequest {
+		into = &struct { // a problem: its status is a number
+			Code *string `json:"code"`
+		}{&o.Code}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return resp.StatusCode, object{}, fmt.Errorf("decode the answer to %s %s (%d): %w", method, path, resp.StatusCode, err)
 	}
+	o.Replayed = resp.Header.Get("Idempotent-Replayed") == "true"
+	o.RetryAfter = resp.Header.Get("Retry-After")
 	return resp.StatusCode, o, nil
 }
 
@@ -94,13 +107,17 @@ func (a *api) topUp(wallet string, amount int64) {
 	}
 }
 
+// submit sends one charge once, whatever the answer.
+func (a *api) submit(ctx context.Context, wallet, key string, amount int64) (int, object, error) {
+	body := map[string]any{"amount": amount, "currency": "EUR", "invoice": "INV " + key}
+	return a.call(ctx, http.MethodPost, "/v1/wallets/"+wallet+"/charges", map[string]string{"Idempotency-Key": key}, body)
+}
+
 // charge submits a charge until it is taken, under the same key each time, as
 // the API asks of its clients; it returns the operation's ID.
 func (a *api) charge(ctx context.Context, wallet, key string, amount int64) (string, error) {
-	body := map[string]any{"amount": amount, "currency": "EUR", "invoice": "INV " + key}
-	headers := map[string]string{"Idempotency-Key": key}
 	for {
-		status, o, err := a.call(ctx, http.MethodPost, "/v1/wallets/"+wallet+"/charges", headers, body)
+		status, o, err := a.submit(ctx, wallet, key, amount)
 		switch {
 		case err != nil:
 			return "", err
@@ -109,15 +126,23 @@ func (a *api) charge(ctx context.Context, wallet, key string, amount int64) (str
 		case status != http.StatusServiceUnavailable:
 			return "", fmt.Errorf("charge: %d %s", status, o.Code)
 		}
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		if err := pause(ctx); err != nil {
+			return "", err
 		}
 	}
 }
 
-// outcome waits for the operation's outcome.
+// pause is what a client waits before it asks again.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
+}
+
+// outcome waits for the operation's outcome, and meanwhile for whoever knows it.
 func (a *api) outcome(ctx context.Context, id string) (object, error) {
 	for {
 		status, o, err := a.call(ctx, http.MethodGet, "/v1/operations/"+id, map[string]string{"Prefer": "wait=30"}, nil)
@@ -127,8 +152,11 @@ func (a *api) outcome(ctx context.Context, id string) (object, error) {
 		if status == http.StatusOK && o.Status != "pending" {
 			return o, nil
 		}
-		if status != http.StatusOK {
+		if status != http.StatusOK && status != http.StatusServiceUnavailable {
 			return object{}, fmt.Errorf("operation %s: %d %s", id, status, o.Code)
+		}
+		if err := pause(ctx); err != nil {
+			return object{}, err
 		}
 	}
 }

@@ -25,16 +25,15 @@ func TestChargesWhileProcessorsComeAndGo(t *testing.T) {
 		funding = 1_000_000
 		amount  = 7
 	)
-	s := newStack(t, "16")
+	s := newStack(t, 16)
 	_, operator := s.ingest()
 	first, second := s.processor(), s.processor()
 
-	client := operator.create("/v1/clients", map[string]any{"name": "Ada"})
-	merchant := operator.create("/v1/merchants", map[string]any{"name": "Bakery"})
-	key := operator.create("/v1/api-keys", map[string]any{"role": "merchant", "merchant_id": merchant.ID, "name": "till"})
+	shop := operator.open()
+	till := shop.till
 	names := make([]string, wallets)
 	for i := range names {
-		names[i] = operator.create("/v1/wallets", map[string]any{"client_id": client.ID, "currency": "EUR"}).ID
+		names[i] = shop.wallet()
 	}
 	// Every tenth wallet stays empty: its charges fail, and must be there all the same.
 	for i, w := range names {
@@ -42,8 +41,6 @@ func TestChargesWhileProcessorsComeAndGo(t *testing.T) {
 			operator.topUp(w, funding)
 		}
 	}
-	till := operator.as(key.Secret)
-
 	// What happens to the processors hangs on how many charges are in, not on time.
 	events := map[int64]func(){
 		charges / 4:     func() { s.processor() },

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -150,6 +151,16 @@ func (p *process) kill() {
 		p.t.Errorf("kill %s: %v", p.name, err)
 	}
 	<-p.ended
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	_, text, _ := net.SplitHostPort(freeAddress(t))
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 func freeAddress(t *testing.T) string {

@@ -2,6 +2,7 @@ package system
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,14 +34,36 @@ const testSecret = "a secret of the system tests, long enough"
 // stack is a database and a broker of the test's own, ready for the services.
 type stack struct {
 	t        *testing.T
-	database string
+	database string // its URL, as the owner
+	kafka    *devstack.Kafka
 	env      []string
 }
 
+const topicName = "charges.requested"
+
 // newStack makes a migrated database, an empty Kafka and the topic.
-func newStack(t *testing.T, partitions string) *stack {
+func newStack(t *testing.T, partitions int) *stack {
 	t.Helper()
-	kafka, err := devstack.StartKafka(t.Context(), devstack.KafkaOptions{Dir: t.TempDir()})
+	return newStackOn(t, pgtest.New(t), startKafka(t, devstack.KafkaOptions{Dir: t.TempDir()}), partitions)
+}
+
+func newStackOn(t *testing.T, database string, kafka *devstack.Kafka, partitions int) *stack {
+	t.Helper()
+	s := &stack{t: t, database: database, kafka: kafka}
+	s.env = append(os.Environ(),
+		"DATABASE_URL="+database,
+		"KAFKA_BROKERS="+strings.Join(kafka.Brokers(), ","),
+		"KAFKA_TOPIC="+topicName,
+		"OPERATION_ID_SECRET="+testSecret,
+	)
+	s.monedero("topics", "create", "--partitions", strconv.Itoa(partitions))
+	return s
+}
+
+// startKafka starts a broker and stops it at the end of the test, at the latest.
+func startKafka(t *testing.T, o devstack.KafkaOptions) *devstack.Kafka {
+	t.Helper()
+	kafka, err := devstack.StartKafka(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +72,7 @@ func newStack(t *testing.T, partitions string) *stack {
 			t.Errorf("stop Kafka: %v", err)
 		}
 	})
-	s := &stack{t: t, database: pgtest.New(t)}
-	s.env = append(os.Environ(),
-		"DATABASE_URL="+s.database,
-		"KAFKA_BROKERS="+strings.Join(kafka.Brokers(), ","),
-		"OPERATION_ID_SECRET="+testSecret,
-	)
-	s.monedero("topics", "create", "--partitions", partitions)
-	return s
+	return kafka
 }
 
 // monedero runs the command and returns what it printed.
@@ -75,6 +91,36 @@ func (s *stack) ingest() (*process, *api) {
 	address := freeAddress(s.t)
 	p := built.start(s.t, append(s.env, "INGEST_ADDR="+address), "ingest")
 	return p, newAPI(s.t, "http://"+address, s.monedero("keys", "create", "--role", "operator"))
+}
+
+// shop is who is charged and who charges.
+type shop struct {
+	operator *api
+	till     *api   // with a merchant's key
+	client   string // who owns the wallets
+	merchant string
+}
+
+// open makes a client, a merchant and the merchant's key.
+func (a *api) open() *shop {
+	a.t.Helper()
+	client := a.create("/v1/clients", map[string]any{"name": "Ada"})
+	merchant := a.create("/v1/merchants", map[string]any{"name": "Bakery"})
+	s := &shop{operator: a, client: client.ID, merchant: merchant.ID}
+	s.till = a.as(s.newKey())
+	return s
+}
+
+// newKey makes one more key of the merchant.
+func (s *shop) newKey() string {
+	s.operator.t.Helper()
+	return s.operator.create("/v1/api-keys", map[string]any{"role": "merchant", "merchant_id": s.merchant, "name": "till"}).Secret
+}
+
+// wallet opens an empty wallet.
+func (s *shop) wallet() string {
+	s.operator.t.Helper()
+	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR"}).ID
 }
 
 func (s *stack) processor() *process {

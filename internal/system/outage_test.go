@@ -1,0 +1,114 @@
+package system
+
+import (
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+)
+
+// answerLimit is how long a 503 may take.
+const answerLimit = 5 * time.Second
+
+func TestPostgresDown(t *testing.T) {
+	t.Parallel()
+	// Postgres does not run as root, and a test's own folder lets nobody else in.
+	folder, err := os.MkdirTemp("", "monedero-outage-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	o := devstack.PostgresOptions{Dir: folder, Port: freePort(t)}
+	postgres, err := devstack.StartPostgres(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := postgres.Stop(); err != nil {
+			t.Errorf("stop Postgres: %v", err)
+		}
+	})
+	kafka := startKafka(t, devstack.KafkaOptions{Dir: t.TempDir()})
+	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+postgres.URL()), "monedero", "migrate", "up"); err != nil {
+		t.Fatal(err)
+	}
+	s := newStackOn(t, postgres.URL(), kafka, 4)
+	_, operator := s.ingest()
+	s.processor()
+	shop := operator.open()
+	wallet := shop.wallet()
+	operator.topUp(wallet, 100)
+	unused := operator.as(shop.newKey())
+	before, err := shop.till.charge(t.Context(), wallet, "before", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shop.till.outcome(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := postgres.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	status, during, err := shop.till.submit(t.Context(), wallet, "during", 20)
+	if err != nil || status != http.StatusAccepted {
+		t.Fatalf("a charge while Postgres is down: %d %s, %v", status, during.Code, err)
+	}
+	if took := time.Since(started); took > answerLimit {
+		t.Errorf("the charge took %v", took)
+	}
+	if status, o, err := shop.till.call(t.Context(), http.MethodGet, "/v1/operations/"+before, nil, nil); err != nil || status != http.StatusServiceUnavailable || o.RetryAfter == "" {
+		t.Errorf("a read while Postgres is down: %d %s, %v", status, o.Code, err)
+	}
+	if status, o, err := unused.submit(t.Context(), wallet, "unverified", 1); err != nil || status != http.StatusServiceUnavailable {
+		t.Errorf("a key that cannot be verified: %d %s, %v", status, o.Code, err)
+	}
+
+	if postgres, err = devstack.StartPostgres(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := shop.till.outcome(t.Context(), during.ID); err != nil || o.Status != "accepted" {
+		t.Errorf("the charge taken meanwhile is %s, %v", o.Status, err)
+	}
+	s.monedero("verify")
+}
+
+func TestKafkaDown(t *testing.T) {
+	t.Parallel()
+	o := devstack.KafkaOptions{Dir: t.TempDir(), Port: freePort(t)}
+	s := newStackOn(t, pgtest.New(t), startKafka(t, o), 4)
+	_, operator := s.ingest()
+	s.processor()
+	shop := operator.open()
+	wallet := shop.wallet()
+	operator.topUp(wallet, 100)
+
+	if err := s.kafka.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	status, answer, err := shop.till.submit(t.Context(), wallet, "k", 10)
+	if took := time.Since(started); took > answerLimit {
+		t.Errorf("the answer took %v", took)
+	}
+	if err != nil || status != http.StatusServiceUnavailable || answer.RetryAfter == "" {
+		t.Fatalf("a charge while Kafka is down: %d %s, Retry-After %q, %v", status, answer.Code, answer.RetryAfter, err)
+	}
+
+	startKafka(t, o)
+	id, err := shop.till.charge(t.Context(), wallet, "k", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := shop.till.outcome(t.Context(), id); err != nil || o.Status != "accepted" {
+		t.Errorf("the charge is %s, %v", o.Status, err)
+	}
+	if _, w, err := operator.call(t.Context(), http.MethodGet, "/v1/wallets/"+wallet, nil, nil); err != nil || w.Balance != 90 {
+		t.Errorf("balance %d, %v; want 90", w.Balance, err)
+	}
+	s.monedero("verify")
+}
