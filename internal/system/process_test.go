@@ -59,8 +59,8 @@ type process struct {
 	err   error // of Wait, once ended
 }
 
-// start starts a service and waits until it is ready. It is killed at the end of
-// the test if it runs still, and its output is shown if the test failed.
+// start starts a service. It is killed at the end of the test if it runs still,
+// and its output is shown if the test failed.
 func (b binaries) start(t *testing.T, env []string, name string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, admin: freeAddress(t), ended: make(chan struct{})}
@@ -81,7 +81,6 @@ func (b binaries) start(t *testing.T, env []string, name string) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(p.cleanup)
-	p.waitReady()
 	return p
 }
 
@@ -90,12 +89,22 @@ func (p *process) cleanup() {
 	if !p.t.Failed() {
 		return
 	}
-	text, err := os.ReadFile(p.log)
+	text := p.output()
 	const most = 8 << 10
 	if len(text) > most {
 		text = text[len(text)-most:]
 	}
-	p.t.Logf("end of the output of %s (%v):\n%s", p.name, err, text)
+	p.t.Logf("end of the output of %s:\n%s", p.name, text)
+}
+
+// output is what the service has printed up to now.
+func (p *process) output() string {
+	p.t.Helper()
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
 }
 
 func (p *process) waitReady() {

@@ -85,8 +85,17 @@ func (s *stack) monedero(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// ingest starts an ingest and returns a client of it with an operator's key.
+// ingest starts an ingest, waits until it is ready and returns a client of it with
+// an operator's key.
 func (s *stack) ingest() (*process, *api) {
+	s.t.Helper()
+	p, a := s.startIngest()
+	p.waitReady()
+	return p, a
+}
+
+// startIngest is ingest without waiting.
+func (s *stack) startIngest() (*process, *api) {
 	s.t.Helper()
 	address := freeAddress(s.t)
 	p := built.start(s.t, append(s.env, "INGEST_ADDR="+address), "ingest")
@@ -125,5 +134,7 @@ func (s *shop) wallet() string {
 
 func (s *stack) processor() *process {
 	s.t.Helper()
-	return built.start(s.t, s.env, "processor")
+	p := built.start(s.t, s.env, "processor")
+	p.waitReady()
+	return p
 }
