@@ -10,7 +10,7 @@ create table deployment (
   constraint deployment_pkey primary key (one_row),
   constraint deployment_one_row_check check (one_row),
   constraint deployment_partitions_check check (
-    partitions between 1 and 65536 and (partitions & (partitions - 1)) = 0
+    partitions >= 1 and partitions <= 65536 and (partitions & (partitions - 1)) = 0
   ),
   constraint deployment_secret_check_check check (octet_length(secret_check) = 16)
 );

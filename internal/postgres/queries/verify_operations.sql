@@ -3,7 +3,7 @@
 -- the accepted charge of that invoice and its sequence.
 -- $1 partition.
 -- Locks: none.
--- Index: operations_wallet_sequence_key, operations_wallet_unsequenced_idx.
+-- Index: operations_wallet_sequence_key, operations_wallet_unsequenced_idx, operations_invoice_accepted_key.
 select
   o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,

@@ -1,7 +1,6 @@
 -- Rows whose place in the log cannot be right, each with what is wrong with it.
 -- $1 partition, $2 log, $3 next offset.
--- Locks: none.
--- Index: operations_pkey, conflicts_pkey, dead_letters_pkey.
+-- Locks: none. Reads the partition as a whole.
 select log, log_offset, 'an operation lies beyond the progress' as fault
 from operations
 where partition = $1 and (log > $2 or log = $2 and log_offset >= $3)

@@ -2,8 +2,7 @@
 -- counts of a partition cover: those of its log from an offset on. And how many
 -- dead letters and conflicts there are in all.
 -- $1 partition, $2 log, $3 first offset.
--- Locks: none.
--- Index: operations_pkey, conflicts_pkey, dead_letters_pkey.
+-- Locks: none. Reads the partition as a whole.
 select
   (select count(*) from operations where partition = $1 and log = $2 and log_offset >= $3),
   (select count(*) from conflicts where partition = $1 and log = $2 and log_offset >= $3),

@@ -1,7 +1,6 @@
 -- Tables with rows in a partition that the topic does not have, and how many.
 -- $1 number of partitions.
--- Locks: none.
--- Index: operations_pkey, wallets_pkey, account_balances_pkey, dead_letters_pkey, conflicts_pkey, partition_progress_pkey.
+-- Locks: none. Reads the ends of the indexes by partition.
 select name, rows
 from (
   select 'operations' as name, count(*) as rows from operations where partition < 0 or partition >= $1

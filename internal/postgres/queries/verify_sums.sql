@@ -1,8 +1,7 @@
 -- Currencies in which money appeared or vanished: the sum over all wallets and
 -- accounts of a partition is zero.
 -- $1 partition.
--- Locks: none.
--- Index: wallets_pkey, account_balances_pkey.
+-- Locks: none. Reads the partition as a whole.
 select currency, sum(balance)::text
 from (
   select currency, balance from wallets where partition = $1

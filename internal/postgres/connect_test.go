@@ -1,0 +1,126 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+)
+
+func TestRegisterTopic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	claim := w.claim(0)
+	if err := postgres.RegisterTopic(t.Context(), w.url, w.deployment()); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if again := w.claim(0); again.Epoch != claim.Epoch+1 {
+		t.Errorf("registering again touched the progress: %+v", again)
+	}
+	got, err := w.store.Deployment(t.Context())
+	if diff := cmp.Diff(w.deployment(), got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	for name, change := range map[string]func(*postgres.Deployment){
+		"topic":      func(d *postgres.Deployment) { d.Topic = "other" },
+		"partitions": func(d *postgres.Deployment) { d.Partitions *= 2 },
+		"cluster":    func(d *postgres.Deployment) { d.ClusterID = "other" },
+		"secret":     func(d *postgres.Deployment) { d.SecretCheck = minter(t, 'y').CheckValue() },
+		"odd number": func(d *postgres.Deployment) { d.Partitions = 3 },
+	} {
+		d := w.deployment()
+		change(&d)
+		if err := postgres.RegisterTopic(t.Context(), w.url, d); err == nil {
+			t.Errorf("another %s was registered", name)
+		}
+	}
+	if after, err := w.store.Deployment(t.Context()); err != nil || !cmp.Equal(got, after) {
+		t.Errorf("after: %+v, %v", after, err)
+	}
+	if err := got.CheckSecret(w.minter); err != nil {
+		t.Error(err)
+	}
+	if err := got.CheckSecret(minter(t, 'y')); !errors.Is(err, postgres.ErrSecret) {
+		t.Errorf("another secret: %v", err)
+	}
+}
+
+func TestConnectNeedsADeployment(t *testing.T) {
+	t.Parallel()
+	if _, err := postgres.Connect(t.Context(), pgtest.New(t), postgres.Options{}); !errors.Is(err, postgres.ErrNoDeployment) {
+		t.Errorf("migrated only: %v", err)
+	}
+	if _, err := postgres.Connect(t.Context(), pgtest.Empty(t), postgres.Options{}); err == nil {
+		t.Error("an empty database was good enough")
+	}
+}
+
+func TestConnectFailsAtOnceWhereWaitingIsInVain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := postgres.Connect(t.Context(), w.url+"_that_is_not_there", postgres.Options{})
+	if state(err) != "3D000" {
+		t.Errorf("err: %v", err)
+	}
+	_, err = postgres.Connect(t.Context(), "postgres://u:pass%zzword@h/d", postgres.Options{})
+	if err == nil || strings.Contains(err.Error(), "pass") {
+		t.Errorf("a URL that cannot be read: %v", err)
+	}
+}
+
+// A server that is not there yet is waited for, as long as the caller wants.
+func TestConnectWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := nobody.Addr().String()
+	_ = nobody.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	began := time.Now()
+	_, err = postgres.Connect(ctx, "postgres://u:secret@"+address+"/d", postgres.Options{})
+	if err == nil || time.Since(began) < 500*time.Millisecond || strings.Contains(err.Error(), "secret") {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
+
+func TestMigrateConcurrentlyAndAgain(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	var group sync.WaitGroup
+	steps := make(chan int, 3)
+	for range cap(steps) {
+		group.Go(func() {
+			done, err := postgres.Migrate(t.Context(), url)
+			if err != nil {
+				t.Error(err)
+			}
+			steps <- len(done)
+		})
+	}
+	group.Wait()
+	close(steps)
+	sum := 0
+	for n := range steps {
+		sum += n
+	}
+	status, err := postgres.MigrationStatus(t.Context(), url)
+	if err != nil || len(status) == 0 || sum != len(status) {
+		t.Fatalf("%d steps taken of %d, %v", sum, len(status), err)
+	}
+	for _, s := range status {
+		if s.AppliedAt.IsZero() {
+			t.Errorf("not applied: %+v", s)
+		}
+	}
+}

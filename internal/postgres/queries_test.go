@@ -1,0 +1,101 @@
+package postgres_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Every statement is one file that prepares against the schema, says what it
+// locks, and uses the indexes that it names. The plan is asked for as a service
+// makes it: once, for any parameters, on tables without rows or statistics.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	files, err := filepath.Glob("queries/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	service, err := w.store.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(service.Release)
+	owner := w.owner()
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, name := string(text), strings.TrimSuffix(filepath.Base(file), ".sql")
+		if !strings.HasPrefix(sql, "-- ") || !strings.Contains(sql, "\n-- Locks: ") {
+			t.Errorf("%s: the head does not say purpose and locks", name)
+		}
+		conn := service.Conn()
+		if strings.HasPrefix(name, "register_") { // the owner's
+			conn = owner
+		}
+		statement, err := conn.Prepare(t.Context(), "prepared_"+name, sql)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		wanted := indexes(sql)
+		if len(wanted) == 0 {
+			continue
+		}
+		plan := explain(t, conn, name, sql, len(statement.ParamOIDs))
+		for _, index := range wanted {
+			if !strings.Contains(plan, index) {
+				t.Errorf("%s does not use %s:\n%s", name, index, plan)
+			}
+		}
+		for _, match := range indexPattern.FindAllStringSubmatch(plan, -1) {
+			index := match[1]
+			if !slices.Contains(wanted, index) && !slices.Contains(besides, index) {
+				t.Errorf("%s uses %s, which its head does not name:\n%s", name, index, plan)
+			}
+		}
+	}
+}
+
+var indexPattern = regexp.MustCompile(`(?:using|Bitmap Index Scan on|Arbiter Indexes:) (\w+)`)
+
+// besides are indexes of the small look-ups beside a statement's own purpose.
+var besides = []string{"wallets_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}
+
+// indexes are those that the head names.
+func indexes(sql string) []string {
+	for line := range strings.Lines(sql) {
+		if list, is := strings.CutPrefix(line, "-- Index: "); is {
+			return strings.Split(strings.TrimRight(list, ".\n"), ", ")
+		}
+	}
+	return nil
+}
+
+func explain(t *testing.T, conn *pgx.Conn, name, sql string, params int) string {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), "prepare plan_"+name+" as "+sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	args := ""
+	if params > 0 {
+		args = "(" + strings.TrimSuffix(strings.Repeat("null, ", params), ", ") + ")"
+	}
+	rows, err := conn.Query(t.Context(), fmt.Sprintf("explain execute plan_%s%s", name, args), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return strings.Join(lines, "\n")
+}

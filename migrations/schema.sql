@@ -1,0 +1,288 @@
+-- What the migrations add up to. Made from them; do not edit.
+-- Roles are not part of a dump: monedero_service must exist.
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception '% is append-only: % refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+end
+$$;
+
+CREATE TABLE public.account_balances (
+    partition integer NOT NULL,
+    account_id uuid NOT NULL,
+    currency text NOT NULL,
+    balance numeric NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE public.account_balances IS 'What merchants are owed, and under the zero ID minus what came in: a part of each balance in every partition.';
+
+CREATE TABLE public.api_keys (
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    id uuid NOT NULL,
+    merchant_id uuid,
+    client_id uuid,
+    role text NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    CONSTRAINT api_keys_role_check CHECK ((((role = 'merchant'::text) AND (merchant_id IS NOT NULL) AND (client_id IS NULL)) OR ((role = 'client'::text) AND (client_id IS NOT NULL) AND (merchant_id IS NULL)) OR ((role = 'operator'::text) AND (merchant_id IS NULL) AND (client_id IS NULL)))),
+    CONSTRAINT api_keys_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+COMMENT ON TABLE public.api_keys IS 'API keys; their secrets only as SHA-256.';
+
+CREATE TABLE public.clients (
+    created_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL
+);
+
+COMMENT ON TABLE public.clients IS 'Who owns wallets.';
+
+CREATE TABLE public.conflicts (
+    log_offset bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    partition integer NOT NULL,
+    log integer NOT NULL,
+    operation_id uuid NOT NULL,
+    fingerprint bytea NOT NULL,
+    CONSTRAINT conflicts_fingerprint_check CHECK ((octet_length(fingerprint) = 32))
+);
+
+COMMENT ON TABLE public.conflicts IS 'Requests that came under the ID of another operation: they had no effect.';
+
+CREATE TABLE public.dead_letters (
+    log_offset bigint NOT NULL,
+    record_time timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    partition integer NOT NULL,
+    log integer NOT NULL,
+    operation_id uuid,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
+    reason text NOT NULL
+);
+
+COMMENT ON TABLE public.dead_letters IS 'Records that could not be decided, as they came.';
+
+COMMENT ON COLUMN public.dead_letters.record_time IS 'Null where the record''s time is none that a timestamp can hold.';
+
+COMMENT ON COLUMN public.dead_letters.operation_id IS 'The failed operation, or the conflict, recorded beside it; null: the record is no operation.';
+
+COMMENT ON COLUMN public.dead_letters.headers IS 'In order, each {"key", "value"}, both in base64.';
+
+CREATE TABLE public.deployment (
+    partitions integer NOT NULL,
+    one_row boolean DEFAULT true NOT NULL,
+    topic text NOT NULL,
+    cluster_id text NOT NULL,
+    secret_check bytea NOT NULL,
+    CONSTRAINT deployment_one_row_check CHECK (one_row),
+    CONSTRAINT deployment_partitions_check CHECK (((partitions >= 1) AND (partitions <= 65536) AND ((partitions & (partitions - 1)) = 0))),
+    CONSTRAINT deployment_secret_check_check CHECK ((octet_length(secret_check) = 16))
+);
+
+COMMENT ON TABLE public.deployment IS 'The one topic that this database belongs to, and a check value of the secret behind the IDs.';
+
+CREATE TABLE public.merchants (
+    created_at timestamp with time zone NOT NULL,
+    suspended boolean DEFAULT false NOT NULL,
+    id uuid NOT NULL,
+    owner uuid,
+    name text NOT NULL
+);
+
+COMMENT ON TABLE public.merchants IS 'Who charges wallets.';
+
+COMMENT ON COLUMN public.merchants.owner IS 'The client whose own wallets the merchant may not charge.';
+
+CREATE TABLE public.operations (
+    log_offset bigint,
+    sequence bigint,
+    amount bigint,
+    balance_after bigint,
+    received_at timestamp with time zone,
+    decided_at timestamp with time zone NOT NULL,
+    apply_before timestamp with time zone,
+    partition integer NOT NULL,
+    log integer,
+    id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    merchant_id uuid,
+    client_id uuid,
+    duplicate_of uuid,
+    kind text,
+    reason text,
+    currency text,
+    status_after text,
+    fingerprint bytea NOT NULL,
+    digest bytea NOT NULL,
+    idempotency_key text,
+    invoice text,
+    invoice_key bytea,
+    description text,
+    metadata text,
+    CONSTRAINT operations_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
+    CONSTRAINT operations_bare_check CHECK ((((kind IS NOT NULL) AND (received_at IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text)))),
+    CONSTRAINT operations_currency_check CHECK ((octet_length(currency) = 3)),
+    CONSTRAINT operations_duplicate_of_check CHECK (((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text)))),
+    CONSTRAINT operations_hash_check CHECK (((octet_length(fingerprint) = 32) AND (octet_length(digest) = 32))),
+    CONSTRAINT operations_invoice_key_check CHECK ((((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(invoice_key) = 16))),
+    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['open'::text, 'top_up'::text, 'charge'::text, 'freeze'::text, 'unfreeze'::text, 'close'::text]))),
+    CONSTRAINT operations_place_check CHECK ((((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0))),
+    CONSTRAINT operations_reason_check CHECK ((reason = ANY (ARRAY['expired'::text, 'wallet_not_found'::text, 'merchant_not_found'::text, 'merchant_suspended'::text, 'self_charge_not_allowed'::text, 'wallet_closed'::text, 'wallet_frozen'::text, 'currency_mismatch'::text, 'duplicate_invoice'::text, 'wallet_not_empty'::text, 'insufficient_funds'::text, 'amount_overflow'::text, 'processing_error'::text]))),
+    CONSTRAINT operations_sequence_check CHECK ((((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1))),
+    CONSTRAINT operations_status_after_check CHECK ((status_after = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text]))),
+    CONSTRAINT operations_text_check CHECK (((idempotency_key <> ''::text) AND (invoice <> ''::text) AND (description <> ''::text) AND (metadata <> ''::text)))
+);
+
+COMMENT ON TABLE public.operations IS 'What was asked of wallets and what came of it: append-only, sealed by digests, the source of every balance.';
+
+COMMENT ON COLUMN public.operations.sequence IS 'Place in the wallet''s history, 1, 2, 3 ...; null: the wallet does not know of it.';
+
+COMMENT ON COLUMN public.operations.partition IS 'Bucket of the wallet mod number of partitions.';
+
+COMMENT ON COLUMN public.operations.log IS 'Number of the log that the record came from; null: direct, no record.';
+
+COMMENT ON COLUMN public.operations.kind IS 'Null only where the record''s kind is not one of ours.';
+
+COMMENT ON COLUMN public.operations.reason IS 'Why it failed; null: accepted.';
+
+COMMENT ON COLUMN public.operations.invoice_key IS 'First 16 bytes of a hash of merchant and invoice.';
+
+COMMENT ON COLUMN public.operations.metadata IS 'Canonical JSON, as text: what was sealed is what is read.';
+
+CREATE TABLE public.partition_progress (
+    first_offset bigint DEFAULT 0 NOT NULL,
+    next_offset bigint DEFAULT 0 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    settled bigint DEFAULT 0 NOT NULL,
+    duplicates bigint DEFAULT 0 NOT NULL,
+    conflicts bigint DEFAULT 0 NOT NULL,
+    dead bigint DEFAULT 0 NOT NULL,
+    gaps bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    partition integer NOT NULL,
+    log integer DEFAULT 1 NOT NULL,
+    topic text NOT NULL,
+    owner text,
+    last_record bytea,
+    CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
+    CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
+    CONSTRAINT partition_progress_log_check CHECK ((log >= 1)),
+    CONSTRAINT partition_progress_offset_check CHECK (((first_offset >= 0) AND (next_offset >= first_offset)))
+)
+WITH (fillfactor='20');
+
+COMMENT ON TABLE public.partition_progress IS 'How far each partition is settled, under which claim, and what became of every offset since first_offset.';
+
+COMMENT ON COLUMN public.partition_progress.last_record IS 'Hash of the record at next_offset - 1; null: no record there, nothing to compare.';
+
+CREATE TABLE public.wallets (
+    balance bigint NOT NULL,
+    credit_limit bigint DEFAULT 0 NOT NULL,
+    last_sequence bigint NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    partition integer NOT NULL,
+    id uuid NOT NULL,
+    client_id uuid NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    last_digest bytea NOT NULL,
+    CONSTRAINT wallets_balance_check CHECK (((balance >= (- credit_limit)) AND (balance <= '9007199254740991'::bigint))),
+    CONSTRAINT wallets_credit_limit_check CHECK (((credit_limit >= 0) AND (credit_limit <= '9007199254740991'::bigint))),
+    CONSTRAINT wallets_currency_check CHECK ((octet_length(currency) = 3)),
+    CONSTRAINT wallets_last_digest_check CHECK ((octet_length(last_digest) = 32)),
+    CONSTRAINT wallets_last_sequence_check CHECK ((last_sequence >= 1)),
+    CONSTRAINT wallets_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE public.wallets IS 'Prepaid money of clients, as each wallet''s last operation left it.';
+
+ALTER TABLE ONLY public.account_balances
+    ADD CONSTRAINT account_balances_pkey PRIMARY KEY (partition, account_id, currency);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.conflicts
+    ADD CONSTRAINT conflicts_pkey PRIMARY KEY (partition, log, log_offset);
+
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (partition, log, log_offset);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_pkey PRIMARY KEY (one_row);
+
+ALTER TABLE ONLY public.merchants
+    ADD CONSTRAINT merchants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_pkey PRIMARY KEY (partition, id);
+
+ALTER TABLE ONLY public.partition_progress
+    ADD CONSTRAINT partition_progress_pkey PRIMARY KEY (partition);
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT wallets_pkey PRIMARY KEY (partition, id);
+
+CREATE INDEX conflicts_operation_id_idx ON public.conflicts USING btree (partition, operation_id);
+
+CREATE INDEX operations_decided_at_idx ON public.operations USING brin (decided_at);
+
+CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING btree (invoice_key, wallet_id, partition) WHERE ((kind = 'charge'::text) AND (reason IS NULL) AND (invoice_key IS NOT NULL));
+
+CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
+
+CREATE INDEX operations_merchant_idx ON public.operations USING btree (merchant_id, decided_at, id) WHERE (merchant_id IS NOT NULL);
+
+CREATE UNIQUE INDEX operations_wallet_sequence_key ON public.operations USING btree (partition, wallet_id, sequence) WHERE (sequence IS NOT NULL);
+
+CREATE INDEX operations_wallet_unsequenced_idx ON public.operations USING btree (partition, wallet_id, id) WHERE (sequence IS NULL);
+
+CREATE INDEX wallets_client_id_idx ON public.wallets USING btree (client_id);
+
+CREATE TRIGGER operations_refuse_change BEFORE DELETE OR UPDATE ON public.operations FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER operations_refuse_truncate BEFORE TRUNCATE ON public.operations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(id);
+
+ALTER TABLE ONLY public.merchants
+    ADD CONSTRAINT merchants_owner_fkey FOREIGN KEY (owner) REFERENCES public.clients(id);
+
+GRANT USAGE ON SCHEMA public TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account_balances TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.clients TO monedero_service;
+
+GRANT SELECT,INSERT ON TABLE public.conflicts TO monedero_service;
+
+GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
+
+GRANT SELECT ON TABLE public.deployment TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.merchants TO monedero_service;
+
+GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
+
+GRANT SELECT,UPDATE ON TABLE public.partition_progress TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO monedero_service;
