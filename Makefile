@@ -57,6 +57,14 @@ lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml
 vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities (asks vuln.go.dev)
 	$(GOVULNCHECK) ./...
 
+.PHONY: schema
+schema: ## Write migrations/schema.sql anew (needs pg_dump)
+	$(GO) test ./internal/postgres -run '^TestSchemaDump$$' -count=1 -update
+
+.PHONY: golden
+golden: ## Write the golden bodies of the HTTP API anew
+	$(GO) test ./internal/ingest -run '^(TestStory|TestProblems)$$' -count=1 -update
+
 .PHONY: demo
 demo: ## Run the demo until Ctrl-C
 	$(GO) run ./cmd/monedero demo
