@@ -25,9 +25,13 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
 	case errors.As(err, &queue):
-		s.log.WarnContext(ctx, "queue not available", "request_id", id, "err", err)
+		if skipped, ok := s.queueTrouble.next(); ok {
+			s.log.WarnContext(ctx, "queue not available", "request_id", id, "err", err, "skipped", skipped)
+		}
 		return refuse(CodeQueueUnavailable, "whether the request was taken is unknown: send it again under the same idempotency key").problem(id)
 	}
-	s.log.WarnContext(ctx, "database not available", "request_id", id, "err", err)
+	if skipped, ok := s.databaseTrouble.next(); ok {
+		s.log.WarnContext(ctx, "database not available", "request_id", id, "err", err, "skipped", skipped)
+	}
 	return refuse(CodeDatabaseUnavailable, "the database does not answer; whether a change was made is unknown: send it again under the same idempotency key").problem(id)
 }

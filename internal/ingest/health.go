@@ -42,10 +42,8 @@ func (h *health) run(ctx context.Context) error {
 		if h.check(ctx) != nil {
 			pause = recheckEvery
 		}
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, pause); ctx.Err() != nil {
 			return nil
-		case <-time.After(pause):
 		}
 	}
 }

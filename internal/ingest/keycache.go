@@ -21,8 +21,9 @@ const (
 	keyGoodFor       = 15 * time.Minute        // while it does not
 	keyLoadTimeout   = 2 * time.Second
 	keyReloadTimeout = 500 * time.Millisecond
-	troublePause     = time.Second // after a failed load: how long cached keys do without
-	maxRefreshes     = 1000        // waiting in the background
+	troublePause     = time.Second      // after a failed load: how long cached keys do without
+	refreshPause     = troublePause / 4 // after a refresh that failed
+	maxRefreshes     = 1000             // waiting in the background
 	evictionSample   = 8
 )
 
@@ -34,6 +35,7 @@ type keyCache struct {
 	metrics  *Metrics
 	log      *slog.Logger
 	loads    singleflight.Group
+	warnings throttle
 	refresh  chan ledger.KeyID
 
 	mu      sync.Mutex // held for map operations only
@@ -135,12 +137,15 @@ func (c *keyCache) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-c.refresh:
-			_, _ = c.load(ctx, id, keyReloadTimeout) // logged there; the cached key stays
+			_, err := c.load(ctx, id, keyReloadTimeout) // logged there; the cached key stays
 			c.mu.Lock()
 			if e := c.cached[id]; e != nil {
 				e.refreshing = false
 			}
 			c.mu.Unlock()
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				sleep(ctx, refreshPause)
+			}
 		}
 	}
 }
@@ -161,7 +166,9 @@ func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Durat
 	case r := <-result:
 		if r.Err != nil && !errors.Is(r.Err, ErrNotFound) {
 			c.metrics.key("unavailable")
-			c.log.WarnContext(ctx, "API key not verified", "key_id", id.String(), "err", r.Err)
+			if skipped, ok := c.warnings.next(); ok {
+				c.log.WarnContext(ctx, "API key not loaded", "key_id", id.String(), "err", r.Err, "skipped", skipped)
+			}
 		}
 		key, _ := r.Val.(Key)
 		return key, r.Err

@@ -17,6 +17,7 @@ const (
 	maxQuestions  = 20_000                // open questions of one replica
 	waitTick      = 20 * time.Millisecond // between two queries for those who wait
 	lookupTimeout = 2 * time.Second       // of one query
+	lookupPause   = 50 * time.Millisecond // after a query that failed
 )
 
 var errBusy = errors.New("too many look-ups are open")
@@ -29,6 +30,7 @@ type lookup struct {
 	metrics *Metrics
 	log     *slog.Logger
 	wake    chan struct{} // holds one token while asked is not empty
+	trouble throttle
 
 	mu      sync.Mutex
 	asked   []*question            // for the next query
@@ -122,7 +124,10 @@ func (l *lookup) run(ctx context.Context) error {
 		case <-tick.C:
 			due = true
 		}
-		l.round(ctx, l.take(due))
+		if l.round(ctx, l.take(due)) != nil {
+			// A database that is down is not to be asked as fast as it refuses.
+			sleep(ctx, lookupPause)
+		}
 	}
 }
 
@@ -145,7 +150,7 @@ func (l *lookup) take(due bool) map[ledger.OperationID][]*question {
 	return round
 }
 
-func (l *lookup) round(ctx context.Context, round map[ledger.OperationID][]*question) {
+func (l *lookup) round(ctx context.Context, round map[ledger.OperationID][]*question) error {
 	ids := make([]ledger.OperationID, 0, len(round))
 	for id := range round {
 		ids = append(ids, id)
@@ -165,8 +170,19 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID][]*ques
 					l.reply(q, answer{err: err})
 				}
 			}
-			return
+			return err
 		}
+	}
+	return nil
+}
+
+// sleep waits, but not beyond ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -193,7 +209,9 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledge
 	list, err := l.history.Decided(ctx, ids)
 	l.metrics.looked(len(ids), time.Since(start), err)
 	if err != nil {
-		l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err)
+		if skipped, ok := l.trouble.next(); ok {
+			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)
+		}
 		return nil, err
 	}
 	found := make(map[ledger.OperationID]Decided, len(list))

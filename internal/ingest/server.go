@@ -61,6 +61,9 @@ type Server struct {
 	lookup  *lookup
 	health  *health
 	running atomic.Bool
+
+	queueTrouble, databaseTrouble throttle
+
 	drain   chan struct{} // closed: who waits for an outcome waits no longer
 	api     huma.API
 	handler http.Handler

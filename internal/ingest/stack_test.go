@@ -182,6 +182,8 @@ type stack struct {
 	clock   *clock
 	log     *slog.Logger
 
+	metrics *prometheus.Registry // of the first replica
+
 	operator *api
 }
 
@@ -237,9 +239,13 @@ func (s *stack) serve() string {
 
 func (s *stack) serveUntil() (base string, stop func() error) {
 	s.t.Helper()
+	metrics := prometheus.NewRegistry()
+	if s.metrics == nil {
+		s.metrics = metrics
+	}
 	server, err := ingest.New(ingest.Options{
 		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
-		Log: s.log, Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Clock: s.clock.Now,
+		Log: s.log, Metrics: ingest.NewMetrics(metrics), Clock: s.clock.Now,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -274,6 +280,28 @@ func (s *stack) settle() {
 			s.t.Error("process:", err)
 		}
 	})
+}
+
+// metric is the value of a counter of the first replica, named as Prometheus
+// writes it.
+func (s *stack) metric(series string) float64 {
+	s.t.Helper()
+	families, err := s.metrics.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			if f.GetName()+"{"+strings.Join(labels, ",")+"}" == series {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
 }
 
 // exec changes the database behind the API's back, as its owner.
