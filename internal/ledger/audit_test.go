@@ -1,0 +1,254 @@
+package ledger_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+var (
+	auditTime   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	auditWallet = ledger.WalletID{9}
+	auditClient = ledger.ClientID{8}
+)
+
+// history decides the requests one after the other, each at its own offset.
+func history(requests ...ledger.Request) []ledger.Operation {
+	known := ledger.Known{
+		Wallets:   map[ledger.WalletID]ledger.Wallet{},
+		Merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}, {2}: {Suspended: true}, {3}: {Owner: auditClient}},
+	}
+	book := ledger.NewBook(known, auditTime)
+	for i, r := range requests {
+		r.ID, r.Wallet, r.ReceivedAt = ledger.OperationID{byte(i >> 8), byte(i), 1}, auditWallet, auditTime
+		at := ledger.Place{Log: 1, Offset: int64(i)}
+		if !r.Kind.Queued() {
+			at = ledger.Place{}
+		}
+		book.Decide(r, at)
+	}
+	return book.Operations()
+}
+
+func openRequest() ledger.Request {
+	return ledger.Request{Kind: ledger.KindOpen, Client: auditClient, Currency: "EUR"}
+}
+
+func topUpRequest(amount int64) ledger.Request {
+	return ledger.Request{Kind: ledger.KindTopUp, Amount: amount, Currency: "EUR", IdempotencyKey: "k"}
+}
+
+func chargeRequest(merchant byte, amount int64, invoice string) ledger.Request {
+	return ledger.Request{
+		Kind: ledger.KindCharge, Merchant: ledger.MerchantID{merchant}, Amount: amount, Currency: "EUR", Invoice: invoice, IdempotencyKey: "k",
+	}
+}
+
+// audited is what the audit says of a history, with the place of each flaw.
+func audited(operations []ledger.Operation) (flaws []string, audit ledger.Audit) {
+	accepted := map[ledger.InvoiceKey]ledger.OperationID{}
+	for i, o := range operations {
+		key, has := o.InvoiceKey()
+		for _, f := range audit.Check(o, accepted[key]) {
+			flaws = append(flaws, fmt.Sprintf("%d %s", i, f.Rule))
+		}
+		if _, charged := accepted[key]; has && !charged && o.Reason == "" {
+			accepted[key] = o.ID
+		}
+	}
+	return flaws, audit
+}
+
+// everyReason is a history in which each reason that leaves a sequence occurs.
+func everyReason() []ledger.Operation {
+	late := topUpRequest(5)
+	late.ApplyBefore = auditTime
+	dollars := topUpRequest(5)
+	dollars.Currency = "USD"
+	return history(openRequest(), topUpRequest(100), chargeRequest(1, 60, "INV-1"), chargeRequest(1, 10, "INV-1"),
+		chargeRequest(1, 41, "INV-2"), late, dollars, topUpRequest(ledger.MaxAmount), chargeRequest(2, 1, ""), chargeRequest(3, 1, ""),
+		chargeRequest(4, 1, ""), ledger.Request{Kind: ledger.KindClose}, ledger.Request{Kind: ledger.KindFreeze},
+		chargeRequest(1, 1, ""), ledger.Request{Kind: ledger.KindUnfreeze}, chargeRequest(1, 40, "INV-2"),
+		ledger.Request{Kind: ledger.KindClose}, topUpRequest(1))
+}
+
+func TestAuditOfATrueHistory(t *testing.T) {
+	t.Parallel()
+	operations := everyReason()
+	reasons := map[ledger.Reason]bool{}
+	for _, o := range operations {
+		reasons[o.Reason] = true
+	}
+	if len(reasons) != len(ledger.Reasons())-1 { // with accepted, without wallet_not_found and processing_error
+		t.Errorf("the history has only %d reasons", len(reasons))
+	}
+	flaws, audit := audited(operations)
+	if len(flaws) > 0 {
+		t.Error(flaws)
+	}
+	last := operations[len(operations)-1]
+	want := ledger.Wallet{
+		ID: auditWallet, Client: auditClient, Currency: "EUR", Status: ledger.WalletClosed, Sequence: int64(len(operations)), Digest: last.Digest,
+	}
+	if got, exists := audit.Wallet(); !exists || got != want {
+		t.Errorf("wallet: %s", gocmp.Diff(want, got))
+	}
+}
+
+// sealed seals the operation anew, as a forger who knows how would.
+func sealed(operations []ledger.Operation, i int) {
+	var previous ledger.Digest
+	if i > 0 {
+		previous = operations[i-1].Digest
+	}
+	operations[i].Fingerprint = operations[i].Request.Fingerprint()
+	operations[i].Digest = operations[i].Seal(previous)
+}
+
+func TestAuditFindsFlaws(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func([]ledger.Operation) []ledger.Operation
+		want   []string
+	}{
+		"a field": {func(h []ledger.Operation) []ledger.Operation {
+			h[1].IdempotencyKey = "other"
+			return h
+		}, []string{"1 digest"}},
+		"a field that the fingerprint holds": {func(h []ledger.Operation) []ledger.Operation {
+			h[1].Description = "other"
+			return h
+		}, []string{"1 fingerprint", "1 digest"}},
+		"an operation removed": {func(h []ledger.Operation) []ledger.Operation {
+			return slices.Delete(h, 4, 5)
+		}, []string{"4 sequence", "4 digest"}},
+		"two exchanged": {func(h []ledger.Operation) []ledger.Operation {
+			h[4], h[5] = h[5], h[4]
+			return h
+		}, []string{"4 sequence", "4 digest", "5 sequence", "5 order", "5 digest", "6 sequence", "6 digest"}},
+		"resealed, money from nowhere": {func(h []ledger.Operation) []ledger.Operation {
+			h[17-1].BalanceAfter = 7
+			sealed(h, 16)
+			return h
+		}, []string{"16 outcome", "17 digest", "17 outcome"}},
+		"resealed, accepted without funds": {func(h []ledger.Operation) []ledger.Operation {
+			h[4].Reason = ""
+			sealed(h, 4)
+			return h
+		}, []string{"4 outcome", "5 digest", "15 outcome"}},
+		"resealed, refused with funds": {func(h []ledger.Operation) []ledger.Operation {
+			h[15].Reason = ledger.ReasonInsufficientFunds
+			sealed(h, 15)
+			return h
+		}, []string{"15 outcome", "16 digest"}},
+		"resealed, an invoice accepted twice": {func(h []ledger.Operation) []ledger.Operation {
+			h[3].Reason, h[3].DuplicateOf = "", ledger.OperationID{}
+			sealed(h, 3)
+			return h
+		}, []string{"3 outcome", "4 digest"}},
+		"resealed, another first of the invoice": {func(h []ledger.Operation) []ledger.Operation {
+			h[3].DuplicateOf = h[1].ID
+			sealed(h, 3)
+			return h
+		}, []string{"3 outcome", "4 digest"}},
+		"resealed, no duplicate": {func(h []ledger.Operation) []ledger.Operation {
+			h[4].Reason, h[4].DuplicateOf = ledger.ReasonDuplicateInvoice, h[2].ID
+			sealed(h, 4)
+			return h
+		}, []string{"4 outcome", "5 digest"}},
+		"resealed, suspended though expired": {func(h []ledger.Operation) []ledger.Operation {
+			h[8].ApplyBefore = auditTime
+			sealed(h, 8)
+			return h
+		}, []string{"8 outcome", "9 digest"}},
+		"resealed, another status": {func(h []ledger.Operation) []ledger.Operation {
+			h[17].StatusAfter = ledger.WalletActive
+			sealed(h, 17)
+			return h
+		}, []string{"17 outcome"}},
+		"resealed, an earlier offset": {func(h []ledger.Operation) []ledger.Operation {
+			h[17].Place.Offset = 3
+			sealed(h, 17)
+			return h
+		}, []string{"17 order"}},
+		"resealed, an earlier log": {func(h []ledger.Operation) []ledger.Operation {
+			h[1].Place.Log = 2
+			sealed(h, 1)
+			return h
+		}, []string{"2 order", "2 digest"}},
+		"no open": {func(h []ledger.Operation) []ledger.Operation {
+			return h[1:2]
+		}, []string{"0 sequence", "0 digest", "0 outcome"}},
+		"a bare row with a sequence": {func(h []ledger.Operation) []ledger.Operation {
+			h[17].Reason = ledger.ReasonProcessingError
+			sealed(h, 17)
+			return h
+		}, []string{"17 outcome"}},
+	} {
+		flaws, _ := audited(c.change(everyReason()))
+		if diff := gocmp.Diff(c.want, flaws); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestAuditOfOperationsWithoutASequence(t *testing.T) {
+	t.Parallel()
+	book := ledger.NewBook(ledger.Known{}, auditTime)
+	book.Decide(ledger.Request{ID: ledger.OperationID{1}, Kind: ledger.KindTopUp, Wallet: auditWallet, Amount: 1, Currency: "EUR"}, ledger.Place{Log: 1})
+	book.Refuse(ledger.Refusal{ID: ledger.OperationID{2}, Wallet: auditWallet, Fingerprint: ledger.Fingerprint{5}}, ledger.Place{Log: 1, Offset: 1})
+	operations := book.Operations()
+	if flaws, audit := audited(operations); len(flaws) > 0 {
+		t.Error(flaws)
+	} else if _, exists := audit.Wallet(); exists {
+		t.Error("they made a wallet")
+	}
+	operations[0].Reason = ""
+	operations[1].IdempotencyKey = "x"
+	flaws, _ := audited(operations)
+	if diff := gocmp.Diff([]string{"0 digest", "0 outcome", "1 digest"}, flaws); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever the book decides, the audit agrees with; and whatever is changed in
+// one operation, it does not.
+func TestAuditAgreesWithTheBook(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		requests := []ledger.Request{openRequest()}
+		for range rapid.IntRange(1, 40).Draw(t, "requests") {
+			switch rapid.IntRange(0, 6).Draw(t, "kind") {
+			case 0:
+				requests = append(requests, topUpRequest(rapid.Int64Range(1, 50).Draw(t, "amount")))
+			case 1:
+				requests = append(requests, ledger.Request{Kind: ledger.KindFreeze}, ledger.Request{Kind: ledger.KindUnfreeze})
+			default:
+				invoice := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "invoice")
+				requests = append(requests, chargeRequest(byte(rapid.IntRange(1, 4).Draw(t, "merchant")), rapid.Int64Range(1, 50).Draw(t, "amount"), invoice))
+			}
+		}
+		operations := history(requests...)
+		if flaws, _ := audited(operations); len(flaws) > 0 {
+			t.Fatal(flaws)
+		}
+		o := &operations[rapid.IntRange(0, len(operations)-1).Draw(t, "which")]
+		for name, change := range map[string]func(){
+			"amount": func() { o.Amount++ }, "balance": func() { o.BalanceAfter++ }, "time": func() { o.DecidedAt = o.DecidedAt.Add(time.Microsecond) },
+			"merchant": func() { o.Merchant[15]++ }, "reason": func() { o.Reason += "x" }, "digest": func() { o.Digest[3]++ },
+		} {
+			kept := *o
+			change()
+			if flaws, _ := audited(operations); len(flaws) == 0 {
+				t.Fatalf("another %s is not found", name)
+			}
+			*o = kept
+		}
+	})
+}
