@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 const (
 	startTimeout = 60 * time.Second // from starting a binary to its readiness
 	stopTimeout  = 30 * time.Second // from SIGTERM to the end
+	awaitTimeout = 30 * time.Second // for a metric to say what it must
 )
 
 // binaries is the folder of the built commands.
@@ -69,7 +71,7 @@ func (b binaries) start(t *testing.T, env []string, name string) *process {
 		t.Fatal(err)
 	}
 	p.log = output.Name()
-	p.cmd = exec.Command(filepath.Join(string(b), name)) //nolint:noctx // it is stopped by signals, which is what is tested
+	p.cmd = exec.Command(filepath.Join(string(b), name))
 	p.cmd.Env = append(env, "ADMIN_ADDR="+p.admin)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	if err := p.cmd.Start(); err != nil {
@@ -180,4 +182,34 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// await waits until the service's metrics hold the line.
+func (p *process) await(line string) {
+	p.t.Helper()
+	deadline := time.Now().Add(awaitTimeout)
+	for !strings.Contains(p.metrics(), line+"\n") {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("after %v the metrics of %s do not say %s", awaitTimeout, p.name, line)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (p *process) metrics() string {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://"+p.admin+"/metrics", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
 }
