@@ -20,7 +20,8 @@ verifies the books. Then it stays up until Ctrl-C, for you to try. It exits with
 0 only if every outcome was what it should be.
 
 Environment:
-  DATABASE_URL   a Postgres that runs already; unset: one is started`,
+  DATABASE_URL   a Postgres that runs already; unset: one is started. Without
+                 --data the demo makes a database of its own there, and removes it`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.Check(); err != nil {

@@ -19,8 +19,9 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// server is one Postgres for all tests; each has databases of its own there.
-var server *devstack.Postgres //nolint:gochecknoglobals // set once by TestMain
+// server is one Postgres for all tests, started by TestMain; each test has
+// databases of its own there.
+var server *devstack.Postgres
 
 func TestMain(m *testing.M) {
 	var err error

@@ -20,6 +20,7 @@ const (
 	firstBackoff   = 50 * time.Millisecond
 	maxBackoff     = 2 * time.Second
 	maxAnswerBytes = 1 << 20
+	grace          = 2 * time.Second // for a request in hand, when its context ends
 )
 
 // client calls the HTTP API as anybody's client would: it knows the documented
@@ -97,7 +98,14 @@ func (c *client) do(ctx context.Context, r call) (answer, error) {
 	}
 }
 
+// once sends the request once. One that is in hand when ctx ends gets some grace
+// to be answered: what is broken off looks like trouble to the services.
 func (c *client) once(ctx context.Context, r call) (answer, error) {
+	if err := ctx.Err(); err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := linger(ctx)
+	defer cancel()
 	var body io.Reader
 	if r.Body != nil {
 		text, err := json.Marshal(r.Body)
@@ -133,6 +141,13 @@ func (c *client) once(ctx context.Context, r call) (answer, error) {
 		return answer{}, fmt.Errorf("read the answer to %s %s: %w", r.Method, r.Path, err)
 	}
 	return answer{Status: resp.StatusCode, Header: resp.Header, Body: text}, nil
+}
+
+// linger is a context that ends a while after ctx does.
+func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return work, func() { stop(); cancel() }
 }
 
 // expect sends the request and decodes an answer of one of the statuses into

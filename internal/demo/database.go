@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -20,7 +21,7 @@ const dropTimeout = 10 * time.Second
 func createDatabase(ctx context.Context, server string) (string, func() error, error) {
 	target, err := url.Parse(server)
 	if err != nil || target.Host == "" {
-		return "", nil, fmt.Errorf("create a database of our own: DATABASE_URL must be a URL (postgres://...)")
+		return "", nil, errors.New("create a database of our own: DATABASE_URL must be a URL (postgres://...)")
 	}
 	name := "monedero_demo_" + strings.ToLower(rand.Text())
 	if err := execOn(ctx, server, "create database "+name); err != nil {
@@ -43,9 +44,8 @@ func execOn(ctx context.Context, server, statement string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
 	_, err = conn.Exec(ctx, statement)
-	return err
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
 // deadLetters is how many records were set aside so far, in all partitions.
@@ -54,11 +54,10 @@ func (s *stage) deadLetters(ctx context.Context) (n int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("count dead letters: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
 	// In dead_letters are also the payloads of refused operations; those have an
 	// operation beside them.
 	err = conn.QueryRow(ctx, "select count(*) from dead_letters where operation_id is null").Scan(&n)
-	if err != nil {
+	if err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))); err != nil {
 		return 0, fmt.Errorf("count dead letters: %w", err)
 	}
 	return n, nil

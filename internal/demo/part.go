@@ -14,7 +14,7 @@ type part struct {
 }
 
 // startPart runs it. It goes on when ctx ends, so that parts can be ended in
-// order; when it returns by itself, fail is told why.
+// order; when it returns by itself, fail is told why, and nobody else.
 func startPart(ctx context.Context, name string, fail context.CancelCauseFunc, run func(context.Context) error) *part {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &part{stop: stop}
@@ -23,16 +23,17 @@ func startPart(ctx context.Context, name string, fail context.CancelCauseFunc, r
 		switch {
 		case ctx.Err() == nil && err == nil:
 			fail(fmt.Errorf("%s ended by itself", name))
+		case ctx.Err() == nil:
+			fail(fmt.Errorf("%s: %w", name, err))
 		case err != nil:
-			err = fmt.Errorf("%s: %w", name, err)
-			fail(err)
+			return fmt.Errorf("end %s: %w", name, err)
 		}
-		return err
+		return nil
 	})
 	return p
 }
 
-// end stops it and waits until it has returned.
+// end stops it, waits until it has returned, and says how that failed.
 func (p *part) end() error {
 	p.stop()
 	return p.done.Wait()

@@ -16,9 +16,23 @@ func TestPartThatEndsByItselfEndsTheDay(t *testing.T) {
 		if cause := context.Cause(ctx); result != nil && !errors.Is(cause, result) {
 			t.Errorf("%s: the cause is %v", name, cause)
 		}
-		if err := p.end(); !errors.Is(err, result) {
-			t.Errorf("%s: it ended with %v", name, err)
+		if err := p.end(); err != nil {
+			t.Errorf("%s: told twice: %v", name, err)
 		}
+	}
+}
+
+func TestPartThatFailsToEndSaysSo(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	day, fail := context.WithCancelCause(t.Context())
+	defer fail(nil)
+	p := startPart(day, "it", fail, func(ctx context.Context) error {
+		<-ctx.Done()
+		return broken
+	})
+	if err := p.end(); !errors.Is(err, broken) {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

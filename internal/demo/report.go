@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -46,42 +45,52 @@ func (r Report) Err() error {
 
 // Write prints the report for people.
 func (r Report) Write(to io.Writer) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.TabIndent)
-	fmt.Fprintf(w, "\noutcome\tshould be\tis\t\n")
+	w := &sticky{to: to}
+	w.printf("\n%-42s %9s %9s\n", "what came of it", "should be", "is")
 	for _, row := range r.Rows {
 		mark := ""
 		if row.Want != row.Found {
 			mark = "  <--"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", row.Name, row.Want, row.Found, mark)
+		w.printf("%-42s %9d %9d%s\n", row.Name, row.Want, row.Found, mark)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	rate := float64(r.Requests) / r.Took.Seconds()
-	fmt.Fprintf(to, "\n%d charges in %s: %.0f a second, from the first POST until the last outcome was on record\n", r.Requests, round(r.Took), rate)
-	fmt.Fprintf(to, "POST to 202:     p50 %s, p99 %s (%d charges, all that did not wait)\n", round(r.Answered.P50), round(r.Answered.P99), r.Answered.Count)
-	fmt.Fprintf(to, "POST to outcome: p50 %s, p99 %s (%d charges, a sample: every %dth caller waited with Prefer: wait, under the same load)\n",
-		round(r.Visible.P50), round(r.Visible.P99), r.Visible.Count, waitEvery)
-	list(to, "not what it should be", r.Mismatches)
+	w.printf("\n%d charges in %s: %.0f a second, from the first POST until the last outcome was on record\n",
+		r.Requests, round(r.Took), float64(r.Requests)/r.Took.Seconds())
+	w.printf("POST to 202:      p50 %s, p99 %s, of the %d charges that did not wait for their outcome\n",
+		round(r.Answered.P50), round(r.Answered.P99), r.Answered.Count)
+	w.printf("POST to outcome:  p50 %s, p99 %s, of the %d charges that did (Prefer: wait), under the same load\n",
+		round(r.Visible.P50), round(r.Visible.P99), r.Visible.Count)
+	w.list("not what it should be", r.Mismatches)
 	var violations []string
 	for _, v := range r.Verified.Violations {
 		violations = append(violations, v.String())
 	}
-	list(to, "violations", violations)
-	return nil
+	w.list("violations", violations)
+	return w.err
 }
 
-func list(to io.Writer, title string, lines []string) {
+// sticky prints until the first error, and keeps that.
+type sticky struct {
+	to  io.Writer
+	err error
+}
+
+func (s *sticky) printf(format string, args ...any) {
+	if s.err == nil {
+		_, s.err = fmt.Fprintf(s.to, format, args...)
+	}
+}
+
+func (s *sticky) list(title string, lines []string) {
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintf(to, "\n%s: %d\n", title, len(lines))
+	s.printf("\n%s: %d\n", title, len(lines))
 	for _, line := range lines[:min(len(lines), maxListed)] {
-		fmt.Fprintf(to, "  %s\n", line)
+		s.printf("  %s\n", line)
 	}
 	if more := len(lines) - maxListed; more > 0 {
-		fmt.Fprintf(to, "  and %d more\n", more)
+		s.printf("  and %d more\n", more)
 	}
 }
 

@@ -39,7 +39,6 @@ type stage struct {
 	api     *client
 
 	database string         // its URL
-	environ  []string       // of the services
 	closers  []func() error // in the order in which things were opened
 
 	world  *world
@@ -94,7 +93,7 @@ func (s *stage) openStack(ctx context.Context, fail context.CancelCauseFunc) (st
 		}
 		s.onClose(drop)
 	}
-	s.onClose(startPart(ctx, "Postgres", fail, stack.Wait).end)
+	s.onClose(startPart(ctx, "embedded parts", fail, stack.Wait).end)
 	return fmt.Sprintf("started Postgres (%s) and Kafka (embedded)", stack.Postgres()), nil
 }
 

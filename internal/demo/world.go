@@ -97,11 +97,11 @@ func (f *founder) found(ctx context.Context, wallets int, t *tally) (*world, err
 	if err := f.all(ctx, w.closed, "close"); err != nil {
 		return nil, err
 	}
-	return w, f.trade(ctx, w)
+	return w, f.openShops(ctx, w)
 }
 
-// trade makes the merchants, and the keys of all who take part.
-func (f *founder) trade(ctx context.Context, w *world) (err error) {
+// openShops makes the merchants, and the keys of all who take part.
+func (f *founder) openShops(ctx context.Context, w *world) (err error) {
 	for i, name := range shopNames() {
 		m, err := f.merchant(ctx, fmt.Sprintf("merchant-%d", i), name, "")
 		if err != nil {
