@@ -171,6 +171,7 @@ func TestBadRequestsElsewhere(t *testing.T) {
 			t.Errorf("%s: %d %s", query, got.status, got.body)
 		}
 	}
+	op.get("/v1/operations/x?offset=-1").want(t, http.StatusUnprocessableEntity)
 	op.get("/v1/operations/x").want(t, http.StatusNotFound)
 	op.get("/v1/wallets/x").want(t, http.StatusNotFound)
 	op.get("/v1/nothing").want(t, http.StatusNotFound)

@@ -12,9 +12,6 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// maxPage bounds the operations of one page.
-const maxPage = 200
-
 type listInput struct {
 	Wallet   string `query:"wallet_id" doc:"Only operations of this wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`

@@ -185,7 +185,7 @@ func TestWaitersShareQueries(t *testing.T) {
 	start := time.Now()
 	wg.Wait()
 	// One for each request at most, beside its submit, and one for each tick.
-	if most := 2*waiters + int64(time.Since(start)/(20*time.Millisecond)) + 2; s.db.decided.Load() > int64(most) {
+	if most := 2*waiters + int64(time.Since(start)/(20*time.Millisecond)) + 2; s.db.decided.Load() > most {
 		t.Errorf("%d queries, want at most %d", s.db.decided.Load(), most)
 	}
 	s.settle()

@@ -2,12 +2,8 @@ package ingest_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -53,119 +49,6 @@ func (c *clock) Now() time.Time { return *c.now.Load() }
 func (c *clock) advance(d time.Duration) {
 	later := c.Now().Add(d)
 	c.now.Store(&later)
-}
-
-// database is the real store behind a door that can be shut: then it fails, or
-// hangs until its caller gives up.
-type database struct {
-	*postgres.Store
-	state   atomic.Int32
-	decided atomic.Int64 // queries for outcomes
-}
-
-const (
-	up int32 = iota
-	down
-	hanging
-)
-
-var errDown = errors.New("the test shut the database")
-
-func (d *database) door(ctx context.Context) error {
-	switch d.state.Load() {
-	case down:
-		return errDown
-	case hanging:
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return nil
-}
-
-func (d *database) Decided(ctx context.Context, ids []ledger.OperationID) ([]ingest.Decided, error) {
-	d.decided.Add(1)
-	if err := d.door(ctx); err != nil {
-		return nil, err
-	}
-	return d.Store.Decided(ctx, ids)
-}
-
-func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
-	if err := d.door(ctx); err != nil {
-		return nil, err
-	}
-	return d.Store.List(ctx, f)
-}
-
-func (d *database) NextOffset(ctx context.Context, partition int) (int64, error) {
-	if err := d.door(ctx); err != nil {
-		return 0, err
-	}
-	return d.Store.NextOffset(ctx, partition)
-}
-
-func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
-	if err := d.door(ctx); err != nil {
-		return ledger.Wallet{}, err
-	}
-	return d.Store.Wallet(ctx, id)
-}
-
-func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error) {
-	if err := d.door(ctx); err != nil {
-		return nil, err
-	}
-	return d.Store.ClientWallets(ctx, id)
-}
-
-func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
-	if err := d.door(ctx); err != nil {
-		return ingest.Merchant{}, err
-	}
-	return d.Store.Merchant(ctx, id)
-}
-
-func (d *database) CreateClient(ctx context.Context, c ingest.Client) (ingest.Client, bool, error) {
-	if err := d.door(ctx); err != nil {
-		return ingest.Client{}, false, err
-	}
-	return d.Store.CreateClient(ctx, c)
-}
-
-func (d *database) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
-	if err := d.door(ctx); err != nil {
-		return ingest.Key{}, err
-	}
-	return d.Store.Key(ctx, id)
-}
-
-func (d *database) Used(ctx context.Context, at map[ledger.KeyID]time.Time) error {
-	if err := d.door(ctx); err != nil {
-		return err
-	}
-	return d.Store.Used(ctx, at)
-}
-
-func (d *database) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
-	if err := d.door(ctx); err != nil {
-		return ledger.Operation{}, false, err
-	}
-	return d.Store.Apply(ctx, r)
-}
-
-// queue is the real queue behind a hook that runs before each submit.
-type queue struct {
-	*kafka.Queue
-	before atomic.Pointer[func(context.Context) error]
-}
-
-func (q *queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
-	if before := q.before.Load(); before != nil {
-		if err := (*before)(ctx); err != nil {
-			return ingest.Receipt{}, err
-		}
-	}
-	return q.Queue.Submit(ctx, r)
 }
 
 // stack is the real thing: HTTP server, Kafka, Postgres, on a database and a
@@ -311,7 +194,7 @@ func (s *stack) exec(sql string, args ...any) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is about something else
+	defer conn.Close(context.Background())
 	if tag, err := conn.Exec(s.t.Context(), sql, args...); err != nil || tag.RowsAffected() == 0 {
 		s.t.Fatalf("%s: %v, %v", sql, tag, err)
 	}
@@ -328,121 +211,6 @@ func (s *stack) produced() (n int64) {
 		n += end
 	}
 	return n
-}
-
-func newHTTPClient(t *testing.T) *http.Client {
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: time.Minute}
-}
-
-// api calls the HTTP API under one key.
-type api struct {
-	t    *testing.T
-	base string
-	key  string
-	http *http.Client
-}
-
-// with is the same API under another key.
-func (a *api) with(key string) *api {
-	other := *a
-	other.key = key
-	return &other
-}
-
-// at is another replica of the API.
-func (a *api) at(base string) *api {
-	other := *a
-	other.base = base
-	return &other
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// get reads a field of the body, with dots between the names.
-func (a answer) get(path string) any {
-	var value any
-	dec := json.NewDecoder(strings.NewReader(a.body))
-	dec.UseNumber()
-	if dec.Decode(&value) != nil {
-		return nil
-	}
-	for name := range strings.SplitSeq(path, ".") {
-		object, _ := value.(map[string]any)
-		value = object[name]
-	}
-	return value
-}
-
-func (a answer) text(path string) string {
-	if value := a.get(path); value != nil {
-		return fmt.Sprint(value)
-	}
-	return ""
-}
-
-type headers map[string]string
-
-func (a *api) do(method, path string, h headers, body string) answer {
-	a.t.Helper()
-	got, err := a.try(a.t.Context(), method, path, h, body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return got
-}
-
-func (a *api) try(ctx context.Context, method, path string, h headers, body string) (answer, error) {
-	var r io.Reader
-	if body != "" {
-		r = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, r)
-	if err != nil {
-		return answer{}, err
-	}
-	all := headers{}
-	if a.key != "" {
-		all["Authorization"] = "Bearer " + a.key
-	}
-	if body != "" {
-		all["Content-Type"] = "application/json"
-	}
-	maps.Copy(all, h)
-	for name, value := range all {
-		req.Header.Set(name, value)
-	}
-	resp, err := a.http.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(text)}, err
-}
-
-func (a *api) get(path string) answer {
-	a.t.Helper()
-	return a.do(http.MethodGet, path, nil, "")
-}
-
-func (a *api) post(path string, h headers, body string) answer {
-	a.t.Helper()
-	return a.do(http.MethodPost, path, h, body)
-}
-
-// want ends the test unless the answer has the status.
-func (a answer) want(t *testing.T, status int) answer {
-	t.Helper()
-	if a.status != status {
-		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
-	}
-	return a
 }
 
 // people are a client with a wallet, and a merchant, each with a key.

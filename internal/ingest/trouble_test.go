@@ -139,14 +139,22 @@ func TestUnknownKeyWhilePostgresIsDown(t *testing.T) {
 	p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable)
 }
 
-// eventually asks again until it holds.
-func eventually(t *testing.T, holds func() bool) {
+// eventually ends the test unless the condition comes to hold.
+func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
+	if !holds(condition) {
+		t.Fatalf("it does not hold within %v", patience)
+	}
+}
+
+// holds asks again until the condition holds, or patience ends.
+func holds(condition func() bool) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
+	for deadline := time.Now().Add(patience); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not hold within %v", patience)
+			return false
 		}
 	}
+	return true
 }

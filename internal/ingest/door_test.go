@@ -1,0 +1,126 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+)
+
+// database is the real store behind a door that can be shut: then it fails, or
+// hangs until its caller gives up.
+type database struct {
+	*postgres.Store
+	state   atomic.Int32
+	decided atomic.Int64 // queries for outcomes
+}
+
+const (
+	up int32 = iota
+	down
+	hanging
+)
+
+var errDown = errors.New("the test shut the database")
+
+func (d *database) door(ctx context.Context) error {
+	switch d.state.Load() {
+	case down:
+		return errDown
+	case hanging:
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (d *database) Decided(ctx context.Context, ids []ledger.OperationID) ([]ingest.Decided, error) {
+	d.decided.Add(1)
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.Decided(ctx, ids)
+}
+
+func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.List(ctx, f)
+}
+
+func (d *database) NextOffset(ctx context.Context, partition int) (int64, error) {
+	if err := d.door(ctx); err != nil {
+		return 0, err
+	}
+	return d.Store.NextOffset(ctx, partition)
+}
+
+func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
+	if err := d.door(ctx); err != nil {
+		return ledger.Wallet{}, err
+	}
+	return d.Store.Wallet(ctx, id)
+}
+
+func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error) {
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.ClientWallets(ctx, id)
+}
+
+func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Merchant{}, err
+	}
+	return d.Store.Merchant(ctx, id)
+}
+
+func (d *database) CreateClient(ctx context.Context, c ingest.Client) (ingest.Client, bool, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Client{}, false, err
+	}
+	return d.Store.CreateClient(ctx, c)
+}
+
+func (d *database) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.Key{}, err
+	}
+	return d.Store.Key(ctx, id)
+}
+
+func (d *database) Used(ctx context.Context, at map[ledger.KeyID]time.Time) error {
+	if err := d.door(ctx); err != nil {
+		return err
+	}
+	return d.Store.Used(ctx, at)
+}
+
+func (d *database) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
+	if err := d.door(ctx); err != nil {
+		return ledger.Operation{}, false, err
+	}
+	return d.Store.Apply(ctx, r)
+}
+
+// queue is the real queue behind a hook that runs before each submit.
+type queue struct {
+	*kafka.Queue
+	before atomic.Pointer[func(context.Context) error]
+}
+
+func (q *queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
+	if before := q.before.Load(); before != nil {
+		if err := (*before)(ctx); err != nil {
+			return ingest.Receipt{}, err
+		}
+	}
+	return q.Queue.Submit(ctx, r)
+}
