@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestCloseWaitsForTheMessageInHand(t *testing.T) {
 	topic := broker.Topic(t, 1)
 	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
 	progress := newProgress(topic)
-	inHand := make(chan *message.Message)
+	inHand := make(chan *message.Message, 100)
 	finish := make(chan struct{})
 	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
 		inHand <- msg
@@ -86,8 +87,8 @@ func TestCloseWaitsForTheMessageInHand(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- w.sub.Close() }()
 	select {
-	case <-closed:
-		t.Error("closed before the message was finished")
+	case err := <-closed:
+		t.Error(err, "closed before the message was finished")
 	case <-msg.Context().Done():
 		t.Error("the message was given up")
 	case <-time.After(100 * time.Millisecond): // nothing is to happen, so there is no signal
@@ -104,13 +105,15 @@ func TestCloseGivesUpAMessageThatIsNeverFinished(t *testing.T) {
 	broker := kafkatest.Start(t)
 	topic := broker.Topic(t, 1)
 	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
-	inHand := make(chan *message.Message)
+	inHand := make(chan *message.Message, 100)
 	w := work(t, broker, topic, member{newProgress(topic), "a"}, func(msg *message.Message) { inHand <- msg })
 	msg := kafkatest.Receive(t, inHand)
 	if err := w.sub.Close(); err != nil {
 		t.Fatal(err)
 	}
-	kafkatest.Receive(t, ended(msg.Context()))
+	if err := kafkatest.Receive(t, ended(msg.Context())); !errors.Is(err, context.Canceled) {
+		t.Errorf("the context ended with %v", err)
+	}
 }
 
 func ended(ctx context.Context) <-chan error {

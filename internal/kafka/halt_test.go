@@ -2,7 +2,9 @@ package kafka_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -13,9 +15,9 @@ import (
 func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		break_ func(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, r *row) *row
-		why    string
-		from   int64 // where it goes on once it is mended
+		spoil func(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, r *row) *row
+		why   string
+		from  int64 // where it goes on once it is mended
 	}{
 		"no row": {
 			func(_ *testing.T, _ *kafkatest.Kafka, _ kafka.Topic, _ *row) *row { return nil },
@@ -23,6 +25,7 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 		},
 		"log starts later": {
 			func(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, r *row) *row {
+				t.Helper()
 				broker.DeleteRecords(t, topic.Name, 0, 3)
 				return r
 			},
@@ -58,6 +61,7 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 		},
 		"no record": {
 			func(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, r *row) *row {
+				t.Helper()
 				broker.Transaction(t, topic.Name, 0, true, kafkatest.Records("t", 1)...) // 5, marker at 6
 				r.claim.NextOffset, r.claim.LastRecord = 7, &processor.RecordHash{1}
 				return r
@@ -73,7 +77,7 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 			broker.Produce(t, topic.Name, 1, kafkatest.Records("s", 5)...)
 			progress := newProgress(topic)
 			good := *progress.rows[0]
-			if r := test.break_(t, broker, topic, progress.rows[0]); r == nil {
+			if r := test.spoil(t, broker, topic, progress.rows[0]); r == nil {
 				delete(progress.rows, 0)
 			}
 			w := work(t, broker, topic, member{progress, "a"}, progress.handle)
@@ -112,6 +116,30 @@ func TestHaltsWhenTheTopicIsMadeAnew(t *testing.T) {
 	broker.DeleteTopic(t, topic.Name)
 	broker.Create(t, topic.Name, 1)
 	broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
+	w.log.await(t, "the log holds another record at offset 4 than was settled")
+	if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHaltsWhenTheTopicIsMadeAnewBehindItsBack(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
+	progress := newProgress(topic)
+	inHand, finish := make(chan bool, 100), make(chan struct{})
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		inHand <- true
+		<-finish
+		progress.handle(msg)
+	})
+	kafkatest.Receive(t, inHand) // nothing is fetched meanwhile, so no fetch can fail
+	broker.DeleteTopic(t, topic.Name)
+	broker.Create(t, topic.Name, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
+	<-time.After(1100 * time.Millisecond) // a good fetch vouches for the log for a second
+	close(finish)
 	w.log.await(t, "the log holds another record at offset 4 than was settled")
 	if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
 		t.Error(diff)

@@ -48,6 +48,7 @@ func openLog(c *Cluster, claim processor.Claim) *log {
 		position:  claim.NextOffset,
 		before:    func() *processor.RecordHash { return claim.LastRecord },
 		limit:     fetchBytes,
+		end:       claim.NextOffset,
 	}
 }
 

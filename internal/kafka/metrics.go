@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	halted      *prometheus.GaugeVec
 	lag         *prometheus.GaugeVec
+	lastAck     *prometheus.GaugeVec
 	fetchErrors *prometheus.CounterVec
 	claims      *prometheus.CounterVec
 	fences      *prometheus.CounterVec
@@ -37,6 +38,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return &Metrics{
 		halted:      gauge("monedero_kafka_partition_halted", "1 while the partition settles nothing because its state cannot be right."),
 		lag:         gauge("monedero_kafka_partition_lag_records", "Offsets between the position and the end of the partition."),
+		lastAck:     gauge("monedero_kafka_partition_acknowledged_timestamp_seconds", "When a message was acknowledged last; 0: not since the partition was assigned."),
 		fetchErrors: counter("monedero_kafka_fetch_errors_total", "Fetches and checks of the log that failed and are tried again."),
 		claims:      counter("monedero_kafka_claims_total", "Claims of the partition."),
 		fences:      counter("monedero_kafka_fences_total", "Claims that were given up because another owner has the partition."),
@@ -67,4 +69,5 @@ func (m *Metrics) forget(partition int) {
 	label := strconv.Itoa(partition)
 	m.halted.DeleteLabelValues(label)
 	m.lag.DeleteLabelValues(label)
+	m.lastAck.DeleteLabelValues(label)
 }

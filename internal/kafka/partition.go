@@ -27,7 +27,8 @@ type partition struct {
 	copies    *commits
 	log       *slog.Logger
 
-	halted, lag                              prometheus.Gauge
+	shown                                    *lag
+	halted, lastAck                          prometheus.Gauge
 	claims, fences, fetchErrors, redelivered prometheus.Counter
 
 	retry   backoff // after errors of Kafka and the claimer
@@ -38,8 +39,8 @@ func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commit
 	label, m := strconv.Itoa(a.ID), s.options.Metrics
 	p := &partition{
 		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies,
-		log:    s.log.With("partition", a.ID),
-		halted: m.halted.WithLabelValues(label), lag: m.lag.WithLabelValues(label),
+		log:   s.log.With("partition", a.ID),
+		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
 		fetchErrors: m.fetchErrors.WithLabelValues(label), redelivered: m.redelivered.WithLabelValues(label),
 		retry: backoff{low: s.options.RetryMin, high: s.options.RetryMax},
@@ -66,21 +67,25 @@ func (p *partition) run(stop context.Context) {
 			sleep(stop, p.s.options.FenceWait)
 		case errors.As(err, &halt):
 			p.halted.Set(1)
-			p.report(slog.LevelError, "partition halted", err)
+			if p.isNew("halted", err) {
+				p.log.Error("partition halted", "err", err)
+			}
 			sleep(stop, p.s.options.HaltRetry)
 		default:
-			p.report(slog.LevelWarn, "claim the partition", err)
+			if p.isNew("claim", err) {
+				p.log.Warn("claim failed", "err", err)
+			}
 			sleep(stop, p.retry.next())
 		}
 	}
 }
 
-// report logs what holds from now on, once.
-func (p *partition) report(level slog.Level, what string, err error) {
-	if text := what + ": " + err.Error(); text != p.trouble {
-		p.trouble = text
-		p.log.Log(context.Background(), level, what, "err", err)
-	}
+// isNew reports whether the trouble is another one than before: it is logged when
+// it changes, not at each try.
+func (p *partition) isNew(where string, err error) bool {
+	trouble := where + ": " + err.Error()
+	defer func() { p.trouble = trouble }()
+	return trouble != p.trouble
 }
 
 // well says that nothing is in the way: a message was acknowledged, or there is
@@ -109,6 +114,7 @@ func (p *partition) own(stop context.Context) error {
 	from := claim.NextOffset
 	for stop.Err() == nil {
 		found, err := log.read(stop)
+		p.shown.set(from, log.end)
 		var halt *haltError
 		if errors.As(err, &halt) {
 			return err
@@ -116,7 +122,9 @@ func (p *partition) own(stop context.Context) error {
 		if err != nil {
 			if stop.Err() == nil {
 				p.fetchErrors.Inc()
-				p.report(slog.LevelWarn, "fetch", err)
+				if p.isNew("fetch", err) {
+					p.log.Warn("fetch failed", "err", err)
+				}
 				sleep(stop, p.retry.next())
 			}
 			continue
@@ -125,8 +133,7 @@ func (p *partition) own(stop context.Context) error {
 		if from == log.end {
 			p.well()
 		}
-		p.lag.Set(float64(log.end - from))
-		if from, err = p.deliver(stop, claim, from, found, log.end); err != nil {
+		if from, err = p.deliver(stop, claim, from, found); err != nil {
 			return err
 		}
 	}
@@ -135,7 +142,7 @@ func (p *partition) own(stop context.Context) error {
 
 // deliver hands out what was fetched, in batches, each after the one before was
 // acknowledged. It returns the position reached.
-func (p *partition) deliver(stop context.Context, claim processor.Claim, from int64, found fetched, end int64) (int64, error) {
+func (p *partition) deliver(stop context.Context, claim processor.Claim, from int64, found fetched) (int64, error) {
 	for from < found.to && stop.Err() == nil {
 		batch := &processor.Batch{Claim: claim, From: from, To: found.to, Records: found.records}
 		if most := p.s.options.MaxRecords; len(batch.Records) > most {
@@ -151,13 +158,14 @@ func (p *partition) deliver(stop context.Context, claim processor.Claim, from in
 		}
 		found.records, from = found.records[len(batch.Records):], batch.To
 		p.acknowledged(from)
-		p.lag.Set(float64(end - from))
 	}
 	return from, stop.Err()
 }
 
 func (p *partition) acknowledged(next int64) {
 	p.well()
+	p.lastAck.SetToCurrentTime()
+	p.shown.setPosition(next)
 	if p.committed != nil {
 		p.committed.offset = next
 	}

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -156,16 +157,17 @@ func (p *progress) settle(b *processor.Batch) (err error) {
 // handle settles a message's batch as the processor does.
 func (p *progress) handle(msg *message.Message) {
 	b := processor.BatchFrom(msg.Context())
-	switch err := p.settle(b); err {
-	case nil:
+	err := p.settle(b)
+	switch {
+	case err == nil:
 		msg.Ack()
-	case processor.ErrFenced:
+		return
+	case errors.Is(err, processor.ErrFenced):
 		b.Fenced()
-		msg.Nack()
 	default:
 		b.Halt(err)
-		msg.Nack()
 	}
+	msg.Nack()
 }
 
 // worker is a subscriber in batch mode whose positions live in a progress.

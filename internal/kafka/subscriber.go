@@ -231,13 +231,16 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 			f(both)
 		})
 	}
-	for _, a := range assigned {
+	all := make([]*partition, len(assigned))
+	for i, a := range assigned {
 		p := newPartition(s, a, copies)
+		all[i] = p
 		own.Add(1)
 		start(func(stop context.Context) {
 			defer own.Done()
 			p.run(stop)
 		})
 	}
+	start(func(stop context.Context) { s.watchLag(stop, all) })
 	start(func(stop context.Context) { copies.run(stop, &own) })
 }

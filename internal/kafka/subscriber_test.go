@@ -8,6 +8,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
@@ -253,6 +255,35 @@ func TestBrokerComesBack(t *testing.T) {
 	}
 	if n := w.log.count("halted"); n != 0 {
 		t.Errorf("it halted")
+	}
+}
+
+func TestLagGrowsWhileAMessageIsInHand(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 2)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
+	progress := newProgress(topic)
+	inHand, finish := make(chan bool, 100), make(chan struct{})
+	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		inHand <- true
+		<-finish
+		progress.handle(msg)
+	})
+	kafkatest.Receive(t, inHand)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 9)...)
+	asked := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Count: -1, Observe: true})
+	if err := asked.Wait(t.Context(), 3); err != nil { // start and end of the first partition, then the second
+		t.Fatal(err)
+	}
+	if lag := w.metric(t, "monedero_kafka_partition_lag_records", 0); lag != 10 {
+		t.Errorf("lag = %v, want 10", lag)
+	}
+	close(finish)
+	kafkatest.Receive(t, inHand)
+	progress.awaitNext(t, 0, 10)
+	if at := w.metric(t, "monedero_kafka_partition_acknowledged_timestamp_seconds", 0); at == 0 {
+		t.Error("no time of the last acknowledgement")
 	}
 }
 

@@ -113,7 +113,7 @@ func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
 func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...processor.Record) int64 {
 	t.Helper()
 	p := kafka.NewProducer(k.Client(t), kafka.NewMetrics(nil))
-	defer p.Close() //nolint:errcheck // it never fails
+	defer p.Close()
 	first := int64(-1)
 	for _, r := range records {
 		pending, err := p.Enqueue(t.Context(), topic, partition, r)

@@ -18,11 +18,11 @@ import (
 func (k *Kafka) Request(t testing.TB, version int16, request kmsg.Request) kmsg.Response {
 	t.Helper()
 	request.SetVersion(version)
-	conn, err := net.Dial("tcp", k.Brokers[0]) //nolint:noctx // the deadline bounds it
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", k.Brokers[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is written any more
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		t.Fatal(err)
 	}

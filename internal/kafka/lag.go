@@ -1,0 +1,71 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// lagEvery is how often the ends of the partitions are asked for. A partition that
+// waits for the database or is halted fetches nothing, and its lag must grow all
+// the same.
+const lagEvery = 5 * time.Second
+
+// lag is how far a partition is behind its end, and the gauge that shows it.
+type lag struct {
+	gauge prometheus.Gauge
+
+	mu            sync.Mutex
+	known         bool // the position is
+	position, end int64
+}
+
+func newLag(gauge prometheus.Gauge) *lag { return &lag{gauge: gauge} }
+
+func (l *lag) set(position, end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known, l.position, l.end = true, position, end
+	l.show()
+}
+
+func (l *lag) setPosition(position int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known, l.position = true, position
+	l.show()
+}
+
+func (l *lag) setEnd(end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = end
+	l.show()
+}
+
+func (l *lag) show() {
+	if l.known {
+		l.gauge.Set(float64(max(0, l.end-l.position)))
+	}
+}
+
+// watchLag keeps the lag of the partitions until stop ends.
+func (s *subscription) watchLag(stop context.Context, partitions []*partition) {
+	tick := time.NewTicker(lagEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop.Done():
+			return
+		case <-tick.C:
+		}
+		for _, p := range partitions {
+			// Trouble with Kafka is told by the fetches.
+			if _, end, err := s.cluster.Offsets(stop, s.topic, p.number); err == nil {
+				p.shown.setEnd(end)
+			}
+		}
+	}
+}
