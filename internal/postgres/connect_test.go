@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,12 @@ func TestConnectNeedsADeployment(t *testing.T) {
 func TestConnectFailsAtOnceWhereWaitingIsInVain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := postgres.Connect(t.Context(), w.url+"_that_is_not_there", postgres.Options{})
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path += "_that_is_not_there"
+	_, err = postgres.Connect(t.Context(), u.String(), postgres.Options{})
 	if state(err) != "3D000" {
 		t.Errorf("err: %v", err)
 	}
@@ -96,12 +102,12 @@ func TestConnectWaitsForTheServer(t *testing.T) {
 
 func TestMigrateConcurrentlyAndAgain(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Empty(t)
+	address := pgtest.Empty(t)
 	var group sync.WaitGroup
 	steps := make(chan int, 3)
 	for range cap(steps) {
 		group.Go(func() {
-			done, err := postgres.Migrate(t.Context(), url)
+			done, err := postgres.Migrate(t.Context(), address)
 			if err != nil {
 				t.Error(err)
 			}
@@ -114,7 +120,7 @@ func TestMigrateConcurrentlyAndAgain(t *testing.T) {
 	for n := range steps {
 		sum += n
 	}
-	status, err := postgres.MigrationStatus(t.Context(), url)
+	status, err := postgres.MigrationStatus(t.Context(), address)
 	if err != nil || len(status) == 0 || sum != len(status) {
 		t.Fatalf("%d steps taken of %d, %v", sum, len(status), err)
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// ErrNoDeployment: the database is not bound to a topic yet.
+// ErrNoDeployment says that the database is not bound to a topic yet.
 var ErrNoDeployment = errors.New("the database knows no topic: create it first")
 
-// ErrSecret: a service has another secret than the one the IDs on record were
-// computed under.
+// ErrSecret says that a service has another secret than the one the IDs on
+// record were computed under.
 var ErrSecret = errors.New("the secret is not the one that this database's operation IDs were computed under")
 
 // Deployment says which topic the database belongs to. It never changes.
