@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/devstack"
-	"github.com/monedero/monedero/internal/postgres/pgtest"
 )
 
 // answerLimit is how long a 503 may take.
@@ -31,11 +30,10 @@ func TestPostgresDown(t *testing.T) {
 			t.Errorf("stop Postgres: %v", err)
 		}
 	})
-	kafka := startKafka(t, devstack.KafkaOptions{Dir: t.TempDir()})
 	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+postgres.URL()), "monedero", "migrate", "up"); err != nil {
 		t.Fatal(err)
 	}
-	s := newStackOn(t, postgres.URL(), kafka, 4)
+	s := newStackOn(t, postgres.URL(), 4)
 	_, operator := s.ingest()
 	s.processor()
 	shop := operator.open()
@@ -79,17 +77,14 @@ func TestPostgresDown(t *testing.T) {
 
 func TestKafkaDown(t *testing.T) {
 	t.Parallel()
-	o := devstack.KafkaOptions{Dir: t.TempDir(), Port: freePort(t)}
-	s := newStackOn(t, pgtest.New(t), startKafka(t, o), 4)
+	s := newStack(t, 4)
 	_, operator := s.ingest()
 	s.processor()
 	shop := operator.open()
 	wallet := shop.wallet()
 	operator.topUp(wallet, 100)
 
-	if err := s.kafka.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	s.kafka.Stop()
 	started := time.Now()
 	status, answer, err := shop.till.submit(t.Context(), wallet, "k", 10)
 	if took := time.Since(started); took > answerLimit {
@@ -99,7 +94,7 @@ func TestKafkaDown(t *testing.T) {
 		t.Fatalf("a charge while Kafka is down: %d %s, Retry-After %q, %v", status, answer.Code, answer.RetryAfter, err)
 	}
 
-	startKafka(t, o)
+	s.kafka.Restart(t)
 	id, err := shop.till.charge(t.Context(), wallet, "k", 10)
 	if err != nil {
 		t.Fatal(err)

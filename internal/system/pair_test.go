@@ -1,25 +1,25 @@
 package system
 
 import (
-	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
 )
 
-// pair is a system of two partitions with a wallet in each, both charged once
-// and settled; then the processor was stopped.
+// pair is a system of two partitions with a wallet in each, both topped up once;
+// the processor that settled this was stopped.
 type pair struct {
 	*stack
-	shop    *shop
-	wallets [2]string // by partition
-	admin   *kgo.Client
+	shop     *shop
+	wallets  [2]ledger.WalletID // by partition
+	minter   *ledger.Minter
+	merchant ledger.MerchantID
 }
 
 func newPair(t *testing.T) *pair {
@@ -27,121 +27,72 @@ func newPair(t *testing.T) *pair {
 	s := newStack(t, 2)
 	_, operator := s.ingest()
 	settled := s.processor()
-	h := &pair{stack: s, shop: operator.open(), admin: connect(t, s.kafka.Brokers())}
-	for h.wallets[0] == "" || h.wallets[1] == "" {
-		w := h.shop.wallet()
-		id, err := ledger.ParseWalletID(w)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.wallets[id.Partition(2)] = w
+	p := &pair{stack: s, shop: operator.open()}
+	for p.wallets[0].IsZero() || p.wallets[1].IsZero() {
+		w, err := ledger.ParseWalletID(p.shop.wallet())
+		p.must(err)
+		p.wallets[w.Partition(2)] = w
 	}
-	for _, w := range h.wallets {
-		operator.topUp(w, 100)
+	for _, w := range p.wallets {
+		operator.topUp(w.String(), 100)
 	}
 	settled.terminate()
-	return h
+	var err error
+	p.merchant, err = ledger.ParseMerchantID(p.shop.merchant)
+	p.must(err)
+	p.minter, err = ledger.NewMinter([]byte(testSecret))
+	p.must(err)
+	return p
 }
 
-func connect(t *testing.T, brokers []string) *kgo.Client {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
+// charge is what ingest makes of a charge of 7.
+func (p *pair) charge(wallet ledger.WalletID, key string) ledger.Request {
+	r := ledger.Request{
+		Kind: ledger.KindCharge, Wallet: wallet, Merchant: p.merchant, Amount: 7, Currency: "EUR",
+		IdempotencyKey: key, ReceivedAt: time.Now(),
 	}
-	t.Cleanup(client.Close)
-	return client
+	r.ID = p.minter.OperationID(r.Identity())
+	return r
 }
 
-func (h *pair) createTopic() {
-	h.t.Helper()
-	req := kmsg.NewPtrCreateTopicsRequest()
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = topicName, 2, 1
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(h.t.Context(), h.admin)
-	h.must(err)
-	h.must(kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+func (p *pair) record(r ledger.Request) processor.Record {
+	p.t.Helper()
+	value, headers, err := kafka.Encode(r)
+	p.must(err)
+	return processor.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
 }
 
-func (h *pair) recreateTopic() {
-	h.t.Helper()
-	req := kmsg.NewPtrDeleteTopicsRequest()
-	topic := kmsg.NewDeleteTopicsRequestTopic()
-	name := topicName
-	topic.Topic = &name
-	req.Topics, req.TopicNames = append(req.Topics, topic), []string{topicName}
-	resp, err := req.RequestWith(h.t.Context(), h.admin)
-	h.must(err)
-	h.must(kerr.ErrorForCode(resp.Topics[0].ErrorCode))
-	h.createTopic()
+// produce puts the records straight into a partition.
+func (p *pair) produce(partition int, records ...processor.Record) {
+	p.t.Helper()
+	p.kafka.Produce(p.t, topicName, partition, records...)
 }
 
-func (h *pair) addPartitions(n int32) {
-	h.t.Helper()
-	req := kmsg.NewPtrCreatePartitionsRequest()
-	topic := kmsg.NewCreatePartitionsRequestTopic()
-	topic.Topic, topic.Count = topicName, n
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(h.t.Context(), h.admin)
-	h.must(err)
-	h.must(kerr.ErrorForCode(resp.Topics[0].ErrorCode))
-}
-
-// deleteRecords deletes everything below the offset, as retention would.
-func (h *pair) deleteRecords(partition int32, below int64) {
-	h.t.Helper()
-	req := kmsg.NewPtrDeleteRecordsRequest()
-	topic := kmsg.NewDeleteRecordsRequestTopic()
-	topic.Topic = topicName
-	part := kmsg.NewDeleteRecordsRequestTopicPartition()
-	part.Partition, part.Offset = partition, below
-	topic.Partitions = append(topic.Partitions, part)
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(h.t.Context(), h.admin)
-	h.must(err)
-	h.must(kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode))
-}
-
-func (h *pair) produce(r *kgo.Record) {
-	h.t.Helper()
-	r.Topic = topicName
-	h.must(h.admin.ProduceSync(h.t.Context(), r).FirstErr())
-}
-
-// lastRecord reads the newest record of a partition.
-func (h *pair) lastRecord(partition int32) *kgo.Record {
-	h.t.Helper()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(h.kafka.Brokers()...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-		topicName: {partition: kgo.NewOffset().AtEnd().Relative(-1)},
-	}))
-	h.must(err)
-	defer reader.Close()
-	ctx, cancel := context.WithTimeout(h.t.Context(), awaitTimeout)
-	defer cancel()
-	fetches := reader.PollFetches(ctx)
-	h.must(fetches.Err())
-	return fetches.Records()[0]
+// recreateTopic makes the topic anew, empty.
+func (p *pair) recreateTopic() {
+	p.t.Helper()
+	p.kafka.DeleteTopic(p.t, topicName)
+	p.kafka.Create(p.t, topicName, 2)
 }
 
 // sql runs a statement as the owner.
-func (h *pair) sql(statement string) { h.column(statement) }
+func (p *pair) sql(statement string) { p.column(statement) }
 
 // column runs a query as the owner and reads its column of text.
-func (h *pair) column(query string) []string {
-	h.t.Helper()
-	conn, err := pgx.Connect(h.t.Context(), h.database)
-	h.must(err)
-	rows, err := conn.Query(h.t.Context(), query)
-	h.must(err)
+func (p *pair) column(query string) []string {
+	p.t.Helper()
+	conn, err := pgx.Connect(p.t.Context(), p.database)
+	p.must(err)
+	rows, err := conn.Query(p.t.Context(), query)
+	p.must(err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	h.must(errors.Join(err, conn.Close(h.t.Context())))
+	p.must(errors.Join(err, conn.Close(p.t.Context())))
 	return all
 }
 
-func (h *pair) must(err error) {
-	h.t.Helper()
+func (p *pair) must(err error) {
+	p.t.Helper()
 	if err != nil {
-		h.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 }

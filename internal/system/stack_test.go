@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 )
 
@@ -35,7 +35,7 @@ const testSecret = "a secret of the system tests, long enough"
 type stack struct {
 	t        *testing.T
 	database string // its URL, as the owner
-	kafka    *devstack.Kafka
+	kafka    *kafkatest.Kafka
 	env      []string
 }
 
@@ -44,35 +44,20 @@ const topicName = "charges.requested"
 // newStack makes a migrated database, an empty Kafka and the topic.
 func newStack(t *testing.T, partitions int) *stack {
 	t.Helper()
-	return newStackOn(t, pgtest.New(t), startKafka(t, devstack.KafkaOptions{Dir: t.TempDir()}), partitions)
+	return newStackOn(t, pgtest.New(t), partitions)
 }
 
-func newStackOn(t *testing.T, database string, kafka *devstack.Kafka, partitions int) *stack {
+func newStackOn(t *testing.T, database string, partitions int) *stack {
 	t.Helper()
-	s := &stack{t: t, database: database, kafka: kafka}
+	s := &stack{t: t, database: database, kafka: kafkatest.Start(t)}
 	s.env = append(os.Environ(),
 		"DATABASE_URL="+database,
-		"KAFKA_BROKERS="+strings.Join(kafka.Brokers(), ","),
+		"KAFKA_BROKERS="+strings.Join(s.kafka.Brokers, ","),
 		"KAFKA_TOPIC="+topicName,
 		"OPERATION_ID_SECRET="+testSecret,
 	)
 	s.monedero("topics", "create", "--partitions", strconv.Itoa(partitions))
 	return s
-}
-
-// startKafka starts a broker and stops it at the end of the test, at the latest.
-func startKafka(t *testing.T, o devstack.KafkaOptions) *devstack.Kafka {
-	t.Helper()
-	kafka, err := devstack.StartKafka(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := kafka.Stop(); err != nil {
-			t.Errorf("stop Kafka: %v", err)
-		}
-	})
-	return kafka
 }
 
 // monedero runs the command and returns what it printed.

@@ -74,6 +74,18 @@ func (k *Kafka) DeleteTopic(t testing.TB, topic string) {
 	fail(t, "delete topic", answer.Topics[0].ErrorCode)
 }
 
+// AddPartitions makes the topic have n partitions.
+func (k *Kafka) AddPartitions(t testing.TB, topic string, n int) {
+	t.Helper()
+	request := kmsg.NewPtrCreatePartitionsRequest()
+	request.TimeoutMillis = int32(Patience.Milliseconds())
+	rt := kmsg.NewCreatePartitionsRequestTopic()
+	rt.Topic, rt.Count = topic, int32(n)
+	request.Topics = append(request.Topics, rt)
+	answer := k.Request(t, 1, request).(*kmsg.CreatePartitionsResponse)
+	fail(t, "add partitions", answer.Topics[0].ErrorCode)
+}
+
 // Transaction writes the records to the partition in one transaction and ends it.
 // The marker of its end takes one more offset.
 func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bool, records ...processor.Record) {
