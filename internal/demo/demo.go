@@ -128,6 +128,10 @@ func (s *stage) prepare(ctx context.Context) (plan, error) {
 		if err := s.state.write(); err != nil {
 			return "", err
 		}
+		// An earlier day may have been broken off: what it left is settled first.
+		if err := s.settled(ctx); err != nil {
+			return "", err
+		}
 		if s.before, err = s.readBooks(ctx); err != nil {
 			return "", err
 		}

@@ -240,6 +240,13 @@ func TestStoppedDemoLeavesNothingBehind(t *testing.T) {
 				t.Errorf("stopped while it said %q: %v\n%s", moment, err, out)
 			}
 			assertStopped(t, o.Dir)
+
+			// The next day is none the worse for what was broken off.
+			next := &said{}
+			o.Out = next
+			if err := Run(t.Context(), o); err != nil {
+				t.Errorf("the day after: %v\n%s", err, next)
+			}
 		})
 	}
 }

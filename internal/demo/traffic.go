@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,12 +23,6 @@ type result struct {
 	operation operation
 }
 
-// receipt is the last place in a partition that a caller was told of.
-type receipt struct {
-	operation, key string
-	offset         int64
-}
-
 // traffic sends a day's stories and keeps what was answered.
 type traffic struct {
 	api     *client
@@ -40,9 +32,6 @@ type traffic struct {
 	results [][]result // by story and step
 	answers latencies  // from POST to 202
 	visible latencies  // from POST to the outcome, where the step waited
-
-	mu   sync.Mutex
-	last map[int]receipt // by partition
 }
 
 // fund pays in what the plan wants. It waits for no outcome: a charge that comes
@@ -58,10 +47,10 @@ func (t *traffic) fund(ctx context.Context, operator string, done *tally) ([]str
 		if err != nil {
 			return err
 		}
-		if a.Status != http.StatusAccepted {
+		if !decidable(a.Status) {
 			return fmt.Errorf("top up wallet %s: %w", up.wallet.id, a.err())
 		}
-		r, err := t.read(a, operator)
+		r, err := a.result()
 		ids[i] = r.operation.ID
 		done.add(1)
 		return err
@@ -109,7 +98,7 @@ func (t *traffic) send(ctx context.Context, s step) (result, error) {
 		return result{}, err
 	}
 	took := time.Since(start)
-	r, err := t.read(a, s.key)
+	r, err := a.result()
 	switch {
 	case err != nil:
 		return result{}, err
@@ -123,58 +112,17 @@ func (t *traffic) send(ctx context.Context, s step) (result, error) {
 	return r, nil
 }
 
-// read takes the answer apart and notes how far in its partition it lies.
-func (t *traffic) read(a answer, key string) (result, error) {
+// result takes the answer apart.
+func (a answer) result() (result, error) {
 	r := result{status: a.Status}
 	if a.Status >= http.StatusBadRequest {
 		r.code = a.problem().Code
 		return r, nil
 	}
-	var at struct {
-		operation
-		Partition int   `json:"partition"`
-		Offset    int64 `json:"offset"`
-	}
-	if err := json.Unmarshal(a.Body, &at); err != nil {
+	if err := json.Unmarshal(a.Body, &r.operation); err != nil {
 		return result{}, fmt.Errorf("decode an operation: %w", err)
 	}
-	r.operation = at.operation
-	if a.Status != http.StatusAccepted {
-		return r, nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if last, known := t.last[at.Partition]; !known || at.Offset > last.offset {
-		t.last[at.Partition] = receipt{operation: r.operation.ID, key: key, offset: at.Offset}
-	}
 	return r, nil
-}
-
-// drain waits until every operation that was answered 202 is decided. It waits
-// for the last one of each partition: partitions are settled in order.
-func (t *traffic) drain(ctx context.Context) error {
-	for _, last := range t.last {
-		for {
-			op, err := t.operation(ctx, last.operation, last.key)
-			if err != nil {
-				return err
-			}
-			if op.final() {
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// operation reads an operation, and waits for its outcome as long as the API
-// lets it wait.
-func (t *traffic) operation(ctx context.Context, id, key string) (operation, error) {
-	var op operation
-	err := t.api.expect(ctx, call{
-		Method: http.MethodGet, Path: "/v1/operations/" + url.PathEscape(id), Key: key, Prefer: patience,
-	}, &op, http.StatusOK)
-	return op, err
 }
 
 func (o operation) final() bool {
