@@ -25,13 +25,19 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
 	case errors.As(err, &queue):
-		if skipped, ok := s.queueTrouble.next(); ok {
-			s.log.WarnContext(ctx, "queue not available", "request_id", id, "err", err, "skipped", skipped)
-		}
+		s.trouble(ctx, &s.queueTrouble, "queue", err)
 		return refuse(CodeQueueUnavailable, "whether the request was taken is unknown: send it again under the same idempotency key").problem(id)
 	}
-	if skipped, ok := s.databaseTrouble.next(); ok {
-		s.log.WarnContext(ctx, "database not available", "request_id", id, "err", err, "skipped", skipped)
-	}
+	s.trouble(ctx, &s.databaseTrouble, "database", err)
 	return refuse(CodeDatabaseUnavailable, "the database does not answer; whether a change was made is unknown: send it again under the same idempotency key").problem(id)
+}
+
+// trouble logs what a 503 does not show. A caller who is gone is none.
+func (s *Server) trouble(ctx context.Context, t *throttle, part string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if skipped, ok := t.next(); ok {
+		s.log.WarnContext(ctx, "part not available", "part", part, "request_id", requestID(ctx), "err", err, "skipped", skipped)
+	}
 }

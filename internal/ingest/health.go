@@ -54,8 +54,11 @@ func (h *health) check(ctx context.Context) error {
 	err := h.queue.Check(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if (err != nil) != (h.err != nil) {
-		h.log.InfoContext(ctx, "kafka checked", "usable", err == nil, "err", err)
+	switch {
+	case err != nil && h.err == nil:
+		h.log.WarnContext(ctx, "kafka is not usable", "err", err)
+	case err == nil && h.err != nil:
+		h.log.InfoContext(ctx, "kafka is usable again")
 	}
 	h.checked, h.err = true, err
 	return err

@@ -2,8 +2,12 @@ package ingest_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,19 +47,53 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestLongWaitOutlivesTheBodyDeadline waits longer than a body may take: the one
-// limit must not end the other.
-func TestLongWaitOutlivesTheBodyDeadline(t *testing.T) {
+// TestLongWaitsOutliveReadDeadlines waits longer than a request may take to
+// arrive: the one limit must not end the other.
+func TestLongWaitsOutliveReadDeadlines(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("waits for seven seconds")
+		t.Skip("waits for twelve seconds")
 	}
 	s := newStack(t)
 	p := s.people("Ada")
-	start := time.Now()
-	p.shop.post(p.charges(), headers{"Prefer": "wait=7"}, charge).want(t, http.StatusAccepted)
-	if took := time.Since(start); took < 7*time.Second {
-		t.Errorf("the wait ended after %v", took)
+	path := p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted).header.Get("Location")
+	var wg sync.WaitGroup
+	for method, path := range map[string]string{http.MethodPost: p.charges(), http.MethodGet: path} {
+		wg.Go(func() {
+			body := ""
+			if method == http.MethodPost {
+				body = charge
+			}
+			start := time.Now()
+			got, err := p.shop.try(t.Context(), method, path, headers{"Prefer": "wait=12"}, body)
+			if took := time.Since(start); err != nil || got.text("status") != "pending" || took < 12*time.Second {
+				t.Errorf("%s ended after %v: %d %s, %v", method, took, got.status, got.body, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestRefusedBodyIsNotAwaited sends a request that is refused before its body is
+// read, and never the body: the connection does not stay open for it.
+func TestRefusedBodyIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for ten seconds")
+	}
+	s := newStack(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.operator.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST /v1/clients HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+	text, err := io.ReadAll(conn) // ends when the server closes the connection
+	if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 401 ") {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 

@@ -29,6 +29,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout + bodyTimeout, // where nobody reads the body; see patient
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
