@@ -56,7 +56,7 @@ func (c *Cluster) fresh(ctx context.Context, f func(context.Context, *kafkago.Cl
 	defer cancel()
 	transport := &kafkago.Transport{}
 	defer transport.CloseIdleConnections()
-	return f(ctx, &kafkago.Client{Addr: c.addr, Transport: transport})
+	return f(ctx, &kafkago.Client{Addr: c.addr, Transport: transport, Timeout: adminTimeout})
 }
 
 // Offsets are the first offset of the partition's log and the one that its next

@@ -26,16 +26,34 @@ func (i initializer) SubscribeInitialize(topic string) error {
 	return nil
 }
 
-// keyed gives the messages of the suite that have a type the type as their key.
+// keyed gives each message its payload as key.
 type keyed struct{ *kafka.Publisher }
 
 func (k keyed) Publish(topic string, messages ...*message.Message) error {
 	for _, msg := range messages {
-		if len(msg.Payload) > 0 {
-			msg.Metadata.Set(kafka.MetaKey, string(msg.Payload))
-		}
+		msg.Metadata.Set(kafka.MetaKey, string(msg.Payload))
 	}
 	return k.Publisher.Publish(topic, messages...)
+}
+
+// pubSub makes a publisher and a subscriber as the suite wants them.
+func pubSub(t *testing.T, broker *kafkatest.Kafka, group string, partitions int) (*kafka.Publisher, initializer) {
+	t.Helper()
+	c := broker.Client(t)
+	sub, err := kafka.NewSubscriber(c, kafka.SubscriberOptions{
+		Group: group, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sub.Close() }) // the suite leaves some of them open
+	return kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil)), nil), initializer{sub, t, broker, partitions}
+}
+
+// groupOf is a group for the test, which all its subscribers are in.
+func groupOf(t *testing.T) string {
+	t.Helper()
+	return strings.ReplaceAll(t.Name(), "/", "_")
 }
 
 func TestUniversalSuite(t *testing.T) {
@@ -44,29 +62,30 @@ func TestUniversalSuite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			broker := kafkatest.Start(t)
-			group := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+			inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
 				t.Helper()
-				c := broker.Client(t)
-				sub, err := kafka.NewSubscriber(c, kafka.SubscriberOptions{
-					Group: group, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				// The suite leaves some of them open.
-				t.Cleanup(func() { _ = sub.Close() })
-				pub := kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil)), nil)
-				return keyed{pub}, initializer{sub, t, broker, partitions}
+				return pubSub(t, broker, group, partitions)
 			}
 			tests.TestPubSub(t, tests.Features{
 				ConsumerGroups:  true,
-				GuaranteedOrder: partitions == 1,
+				GuaranteedOrder: partitions == 1, // without keys; with them, see below
 				Persistent:      true,
-				ForceShort:      testing.Short(),
 			}, func(t *testing.T) (message.Publisher, message.Subscriber) {
 				t.Helper()
-				return group(t, strings.ReplaceAll(t.Name(), "/", "_"))
-			}, group)
+				return inGroup(t, groupOf(t))
+			}, inGroup)
 		})
 	}
+}
+
+func TestKeysKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	tests.TestPublishSubscribeInOrder(t, tests.TestContext{
+		TestID: tests.NewTestID(), Features: tests.Features{GuaranteedOrder: true, Persistent: true},
+	}, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		t.Helper()
+		pub, sub := pubSub(t, broker, groupOf(t), 8)
+		return keyed{pub}, sub
+	})
 }

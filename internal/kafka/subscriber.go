@@ -50,9 +50,9 @@ type SubscriberOptions struct {
 	// MaxRecords is at most [ledger.MaxBatch].
 	MaxRecords int
 	// DrainTimeout is how long the message in hand is waited for when the partition
-	// is revoked or the subscriber closed; then its context is cancelled. It stays
-	// below the group's rebalance timeout of 5 s, so that the others need not go
-	// on without this member.
+	// is revoked or the subscriber closed; then its context is cancelled. It is
+	// less than the group's rebalance timeout of 5 s, or the others would go on
+	// without this member.
 	DrainTimeout time.Duration
 	// RetryMin and RetryMax bound the wait after a Nack and after an error of
 	// Kafka or the Claimer; it doubles from the one to the other.
@@ -81,6 +81,9 @@ func (o *SubscriberOptions) complete() error {
 	}
 	if o.MaxRecords < 1 || o.MaxRecords > ledger.MaxBatch {
 		return fmt.Errorf("a batch of %d records: want 1 to %d", o.MaxRecords, ledger.MaxBatch)
+	}
+	if o.DrainTimeout >= rebalanceTimeout {
+		return fmt.Errorf("a drain timeout of %s: want less than %s", o.DrainTimeout, rebalanceTimeout)
 	}
 	if !o.Batch {
 		o.MaxRecords = 1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
@@ -297,6 +298,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{},
 		{Group: group, MaxRecords: ledger.MaxBatch + 1},
 		{Group: group, MaxRecords: -1},
+		{Group: group, DrainTimeout: 5 * time.Second},
 	} {
 		if _, err := kafka.NewSubscriber(cluster, o); err == nil {
 			t.Errorf("%+v was taken", o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
@@ -26,7 +27,7 @@ type Topic struct {
 }
 
 // CreateTopic makes the topic: kept without limit of time, never led by a replica
-// that lags. It does nothing if a topic of the name and the number of partitions
+// that lags. It returns when the brokers know of it. It does nothing if a topic of the name and the number of partitions
 // exists, and fails with ErrMismatch if its number is another one.
 func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, replication int) error {
 	settings := []kafkago.ConfigEntry{
@@ -54,7 +55,20 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 	if err != nil {
 		return fmt.Errorf("create topic %s: %w", name, err)
 	}
-	return nil
+	return c.appear(ctx, Topic{Name: name, Partitions: partitions})
+}
+
+// appear waits until the brokers know of a topic that was just made.
+func (c *Cluster) appear(ctx context.Context, topic Topic) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	wait := backoff{low: 50 * time.Millisecond, high: time.Second}
+	for {
+		err := c.Check(ctx, topic)
+		if err == nil || !sleep(ctx, wait.next()) {
+			return err
+		}
+	}
 }
 
 // Describe asks the brokers, never a cache.
