@@ -15,22 +15,24 @@ const (
 	checkTimeout = 2 * time.Second
 	checkEvery   = 2 * time.Second
 	recheckEvery = 500 * time.Millisecond // while the last check failed
+	maxFailures  = 2                      // in a row: then nothing is submitted; one may only have been slow
 )
 
 var errUnchecked = errors.New("kafka was not checked yet")
 
 // health says whether the service lives and whether it should get requests. It
-// is ready while Kafka answers and is the one that the database knows; otherwise
-// nothing is submitted either. The database itself may be down: charges are
-// accepted all the same.
+// is ready while Kafka answers and is the one that the database knows. While
+// that fails for longer, nothing is submitted either. The database itself may be
+// down: charges are accepted all the same.
 type health struct {
 	queue    Queue
 	log      *slog.Logger
 	draining atomic.Bool
 
-	mu      sync.Mutex
-	checked bool
-	err     error // of the last check
+	mu       sync.Mutex
+	checked  bool
+	err      error // of the last check
+	failures int   // in a row
 }
 
 func newHealth(q Queue, log *slog.Logger) *health { return &health{queue: q, log: log} }
@@ -61,14 +63,17 @@ func (h *health) check(ctx context.Context) error {
 		h.log.InfoContext(ctx, "kafka is usable again")
 	}
 	h.checked, h.err = true, err
+	if h.failures++; err == nil {
+		h.failures = 0
+	}
 	return err
 }
 
-// usable fails while the last check of Kafka did.
+// usable fails while the last checks of Kafka did.
 func (h *health) usable() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.err != nil {
+	if h.failures >= maxFailures {
 		return &queueError{err: h.err}
 	}
 	return nil
@@ -80,12 +85,14 @@ func (h *health) ready() error {
 		return refuse(CodeDraining, "the service is finishing its last requests")
 	}
 	h.mu.Lock()
-	checked := h.checked
-	h.mu.Unlock()
-	if !checked {
+	defer h.mu.Unlock()
+	switch {
+	case !h.checked:
 		return &queueError{err: errUnchecked}
+	case h.err != nil:
+		return &queueError{err: h.err}
 	}
-	return h.usable()
+	return nil
 }
 
 // Ready fails with the reason why the service should get no requests, as

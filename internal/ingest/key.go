@@ -17,7 +17,7 @@ type keyBody struct {
 	Name       string `json:"name" doc:"The key's name." example:"Shop, production"`
 	CreatedAt  string `json:"created_at" format:"date-time" doc:"When the key was created." example:"2026-01-02T15:04:05.000000Z"`
 	ExpiresAt  string `json:"expires_at,omitempty" format:"date-time" doc:"When the key stops being valid; absent: never." example:"2027-01-02T15:04:05.000000Z"`
-	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_8nO3kPq2bVx7Lr0TzYc5Wm9dGh1JsAf4Ue6iXQoKBtE0a1b2c"`
+	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee23a0gf"`
 }
 
 func newKey(k Key, secret string) keyBody {

@@ -17,14 +17,14 @@ type listInput struct {
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too, within a wallet or a merchant." example:"INV-1001"`
 	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AQAAAAAAAAAqAAYqvfz3gAB..."`
+	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AQAAAAAAAAACAAZHaQU6hYCMmycqZiiKmZQpNKfDwGCv"`
 }
 
 type pageBody struct {
 	Object     string          `json:"object" doc:"What this is." enum:"list" example:"list"`
 	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations, newest first."`
 	HasMore    bool            `json:"has_more" doc:"Whether there is another page." example:"true"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AQAAAAAAAAAqAAYqvfz3gAB..."`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AQAAAAAAAAACAAZHaQU6hYCMmycqZiiKmZQpNKfDwGCv"`
 }
 
 // operations lists decided operations: to a merchant its own, to a client those

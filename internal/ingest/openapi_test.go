@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,31 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 				t.Errorf("%s.%s lacks a description or an example", name, field)
 			}
 		}
+	}
+}
+
+// TestExamplesAreReal reads the examples as the API would.
+func TestExamplesAreReal(t *testing.T) {
+	t.Parallel()
+	text := fetch(t, newUnconnected(t), "/openapi.json").Body.String()
+	parsers := map[string]func(string) error{
+		"op":  func(s string) error { _, err := ledger.ParseOperationID(s); return err },
+		"wal": func(s string) error { _, err := ledger.ParseWalletID(s); return err },
+		"mer": func(s string) error { _, err := ledger.ParseMerchantID(s); return err },
+		"cli": func(s string) error { _, err := ledger.ParseClientID(s); return err },
+		"key": func(s string) error { _, err := ledger.ParseKeyID(s); return err },
+		"mon": func(s string) error { _, err := parseToken(s); return err },
+		"AQA": func(s string) error { _, err := parseCursor(s); return err },
+	}
+	found := map[string]bool{}
+	for _, example := range regexp.MustCompile(`"examples":\["((op|wal|mer|cli|key|mon|AQA)[_A]\w+)"\]`).FindAllStringSubmatch(text, -1) {
+		found[example[2]] = true
+		if err := parsers[example[2]](example[1]); err != nil {
+			t.Errorf("the example %s: %v", example[1], err)
+		}
+	}
+	if len(found) != len(parsers) {
+		t.Errorf("examples of %v only", found)
 	}
 }
 
