@@ -59,8 +59,8 @@ func TestConnectNeedsADeployment(t *testing.T) {
 	if _, err := postgres.Connect(t.Context(), pgtest.New(t), postgres.Options{}); !errors.Is(err, postgres.ErrNoDeployment) {
 		t.Errorf("migrated only: %v", err)
 	}
-	if _, err := postgres.Connect(t.Context(), pgtest.Empty(t), postgres.Options{}); err == nil {
-		t.Error("an empty database was good enough")
+	if _, err := postgres.Connect(t.Context(), pgtest.Empty(t), postgres.Options{}); !errors.Is(err, postgres.ErrNotMigrated) {
+		t.Errorf("not migrated: %v", err)
 	}
 }
 

@@ -22,7 +22,13 @@ const (
 	codeAdminShutdown      = "57P01"
 	codeCrashShutdown      = "57P02"
 	codeCannotConnectNow   = "57P03"
+	codeParameterValue     = "22023" // of connecting: there is no such role
+	codePrivilege          = "42501"
+	codeUndefinedTable     = "42P01"
 )
+
+// ErrNotMigrated says that the service's role or its tables are not there.
+var ErrNotMigrated = errors.New("the database is not migrated")
 
 // sqlState is the error's SQLSTATE; empty if it did not come from the server.
 func sqlState(err error) string {
@@ -44,6 +50,16 @@ func classified(err error) error {
 		return fmt.Errorf("%w: %w", processor.ErrIntegrity, err)
 	}
 	return err
+}
+
+// unmigrated reports whether connecting failed for want of what the migrations
+// make. The role is the whole cluster's, so it may be there without its rights.
+func unmigrated(err error) bool {
+	switch sqlState(err) {
+	case codeParameterValue, codePrivilege, codeUndefinedTable:
+		return true
+	}
+	return false
 }
 
 // unreachable reports whether to try again may help to connect.

@@ -59,9 +59,9 @@ type Options struct {
 }
 
 // Connect opens the store. It waits for the server until ctx ends, and fails at
-// once where waiting would not help: wrong credentials, no such database, a
-// database that is not migrated, or [ErrNoDeployment]. Afterwards the store
-// gets along with a server that comes and goes.
+// once where waiting would not help: wrong credentials, no such database,
+// [ErrNotMigrated] or [ErrNoDeployment]. Afterwards the store gets along with a
+// server that comes and goes.
 func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{owner: o.Owner, now: o.Now, log: o.Log}
@@ -100,7 +100,12 @@ func (s *Store) Partitions() int { return s.deployment.Partitions }
 func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
 	for {
 		d, err := s.Deployment(ctx)
-		if err == nil || !unreachable(err) || ctx.Err() != nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return d, err
+		case unmigrated(err):
+			return d, fmt.Errorf("%w: %w", ErrNotMigrated, err)
+		case !unreachable(err):
 			return d, err
 		}
 		s.log.WarnContext(ctx, "postgres does not answer yet", "err", err)
