@@ -33,7 +33,7 @@ func main() {
 // scripts asked for goes to stdout, everything else to stderr.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be os.Args to cobra
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
