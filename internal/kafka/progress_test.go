@@ -227,6 +227,18 @@ func (w *worker) metric(t *testing.T, name string, partition int) float64 {
 	return 0
 }
 
+// awaitMetric looks again and again: a metric tells nobody that it changed.
+func (w *worker) awaitMetric(t *testing.T, name string, partition int, good func(float64) bool) {
+	t.Helper()
+	deadline := time.Now().Add(kafkatest.Patience)
+	for !good(w.metric(t, name, partition)) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s = %v", name, w.metric(t, name, partition))
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
 // lines is a log that can be waited for.
 type lines struct {
 	slog.Handler
