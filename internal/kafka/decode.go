@@ -108,7 +108,7 @@ func readMembers(text []byte) (members, error) {
 		at, identity := m.field(name)
 		switch {
 		case at == nil:
-			m.fault = errors.New("the record has a field that version 1 does not know")
+			m.fault = errors.New("the record has a field that is not known")
 		case *at != nil && identity:
 			return m, fmt.Errorf("%w: %s is there twice", errNotOurs, name)
 		case *at != nil:
