@@ -165,12 +165,14 @@ func TestBadRequestsElsewhere(t *testing.T) {
 	for query, place := range map[string]string{
 		"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "cursor=x": "query.cursor",
 		"merchant_id=x": "query.merchant_id", "invoice=%00": "query.invoice", "colour=red": "query.colour",
+		"limit=1&limit=2": "query.limit",
 	} {
 		got := op.get("/v1/operations?wallet_id=" + p.wallet + "&" + query)
 		if got.status != http.StatusUnprocessableEntity || !slices.Equal(got.places(), []string{place}) {
 			t.Errorf("%s: %d %s", query, got.status, got.body)
 		}
 	}
+	op.get("/v1/operations?wallet_id="+p.wallet+"&invoice=%zz").want(t, http.StatusBadRequest)
 	op.get("/v1/operations/x?offset=-1").want(t, http.StatusUnprocessableEntity)
 	op.get("/v1/operations/x").want(t, http.StatusNotFound)
 	op.get("/v1/wallets/x").want(t, http.StatusNotFound)

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -106,7 +108,7 @@ func caller(ctx context.Context) Key {
 func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(c)
-		if err := checkHeaders(r.Header); err != nil {
+		if err := errors.Join(checkHeaders(r.Header), checkQuery(r.URL.RawQuery)); err != nil {
 			s.problem(c.Context(), err).write(w)
 			return
 		}
@@ -143,6 +145,25 @@ func checkHeaders(h http.Header) error {
 		h.Set("Prefer", strings.Join(values, ","))
 	}
 	return nil
+}
+
+// checkQuery refuses what huma would pass over: it reads the first of two values,
+// and none where the text is broken.
+func checkQuery(text string) error {
+	if text == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(text)
+	if err != nil {
+		return refuse(CodeMalformedRequest, "the query is malformed")
+	}
+	var faults []Fault
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 && len(faults) < maxFaults {
+			faults = append(faults, Fault{Location: safePlace("query." + name), Message: "must not appear twice"})
+		}
+	}
+	return invalid(faults)
 }
 
 // readBody reads the body before the handler runs, within limits of size and
