@@ -23,7 +23,13 @@ import (
 // databases of its own there.
 var server *devstack.Postgres
 
+// asCommand in the environment makes this binary the command itself.
+const asCommand = "MONEDERO_TEST_AS_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
 	var err error
 	if server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
