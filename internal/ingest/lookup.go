@@ -17,7 +17,13 @@ const (
 	maxQuestions  = 20_000                // open questions of one replica
 	waitTick      = 20 * time.Millisecond // between two queries for those who wait
 	lookupTimeout = 2 * time.Second       // of one query
-	lookupPause   = 50 * time.Millisecond // after a query that failed
+
+	// lookupPatience is how long a request that is durable waits for the look-up
+	// beside it: a broker that is faster than the database would otherwise hide
+	// from every retry that it is one. Who has met a database slower than that
+	// does not wait at all.
+	lookupPatience = 10 * time.Millisecond
+	lookupPause    = 50 * time.Millisecond // after a query that failed
 )
 
 var errBusy = errors.New("too many look-ups are open")
@@ -36,6 +42,8 @@ type lookup struct {
 	asked   []*question            // for the next query
 	waiting map[*question]struct{} // asked for again until found
 	open    int
+	since   time.Time // when the query in flight began; zero: there is none
+	slow    bool      // the last query failed or took longer than lookupPatience
 }
 
 // question is one request's wish to know an outcome. Exactly one answer comes,
@@ -109,6 +117,46 @@ func (l *lookup) find(ctx context.Context, id ledger.OperationID) (Decided, bool
 	case <-ctx.Done():
 		return Decided{}, false, ctx.Err()
 	}
+}
+
+// promptly is the answer if it is there, or comes within lookupPatience from a
+// database that is well.
+func (l *lookup) promptly(q *question) (Decided, bool) {
+	select {
+	case a := <-q.answer:
+		return a.Decided, a.found
+	default:
+	}
+	if !l.prompt() {
+		return Decided{}, false
+	}
+	timer := time.NewTimer(lookupPatience)
+	defer timer.Stop()
+	select {
+	case a := <-q.answer:
+		return a.Decided, a.found
+	case <-timer.C:
+		return Decided{}, false
+	}
+}
+
+// prompt reports whether the database answers at once, as far as is known.
+func (l *lookup) prompt() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.slow && (l.since.IsZero() || time.Since(l.since) < lookupPatience)
+}
+
+func (l *lookup) began(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = at
+}
+
+func (l *lookup) ended(took time.Duration, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since, l.slow = time.Time{}, err != nil || took > lookupPatience
 }
 
 // run asks until ctx ends.
@@ -206,8 +254,11 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledge
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	start := time.Now()
+	l.began(start)
 	list, err := l.history.Decided(ctx, ids)
-	l.metrics.looked(len(ids), time.Since(start), err)
+	took := time.Since(start)
+	l.ended(took, err)
+	l.metrics.looked(len(ids), took, err)
 	if err != nil {
 		if skipped, ok := l.trouble.next(); ok {
 			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)

@@ -68,11 +68,6 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 	}, faults, parsePrefer(in.Prefer))
 }
 
-// lookupPatience is how long a request that is durable waits for the look-up
-// beside it. A broker that is faster than the database would otherwise hide from
-// every retry that it is one.
-const lookupPatience = 10 * time.Millisecond
-
 // submit is the way of everything that is queued. The request is durable when
 // it answers 202; a 503 leaves open whether it is.
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
@@ -88,13 +83,8 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case a := <-known.answer:
-		if a.found && earlier(a.Decided, receipt) {
-			return s.settled(ctx, r, a.Decided, receipt, wait)
-		}
-	case <-time.After(lookupPatience):
-		// The database is slow or down: the answer does not wait for it.
+	if d, found := s.lookup.promptly(known); found && earlier(d, receipt) {
+		return s.settled(ctx, r, d, receipt, wait)
 	}
 	if wait > 0 {
 		if d, found := s.await(ctx, r.ID, wait); found {
