@@ -25,7 +25,9 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
 	case errors.As(err, &queue):
-		s.trouble(ctx, &s.queueTrouble, "queue", err)
+		if !errors.Is(err, errUnchecked) { // that is how every start begins
+			s.trouble(ctx, &s.queueTrouble, "queue", err)
+		}
 		return refuse(CodeQueueUnavailable, "whether the request was taken is unknown: send it again under the same idempotency key").problem(id)
 	}
 	s.trouble(ctx, &s.databaseTrouble, "database", err)

@@ -21,16 +21,17 @@ const (
 var errUnchecked = errors.New("kafka was not checked yet")
 
 // health says whether the service lives and whether it should get requests. It
-// is ready while Kafka answers and is the one that the database knows. While
-// that fails for longer, nothing is submitted either. The database itself may be
-// down: charges are accepted all the same.
+// is ready while Kafka answers and is the one that the database knows. Nothing is
+// submitted before it was seen to be that one, nor while it is another one or
+// fails for longer. The database itself may be down: charges are accepted all
+// the same.
 type health struct {
 	queue    Queue
 	log      *slog.Logger
 	draining atomic.Bool
 
 	mu       sync.Mutex
-	checked  bool
+	checked  bool  // and it was the right one, once at least
 	err      error // of the last check
 	failures int   // in a row
 }
@@ -62,19 +63,22 @@ func (h *health) check(ctx context.Context) error {
 	case err == nil && h.err != nil:
 		h.log.InfoContext(ctx, "kafka is usable again")
 	}
-	h.checked, h.err = true, err
+	h.err = err
 	if h.failures++; err == nil {
-		h.failures = 0
+		h.failures, h.checked = 0, true
 	}
 	return err
 }
 
-// usable fails while the last checks of Kafka did.
+// usable fails while nothing may be submitted.
 func (h *health) usable() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.failures >= maxFailures {
+	switch {
+	case h.failures >= maxFailures, errors.Is(h.err, ErrWrongQueue):
 		return &queueError{err: h.err}
+	case !h.checked:
+		return &queueError{err: errUnchecked}
 	}
 	return nil
 }
@@ -87,10 +91,10 @@ func (h *health) ready() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case !h.checked:
-		return &queueError{err: errUnchecked}
 	case h.err != nil:
 		return &queueError{err: h.err}
+	case !h.checked:
+		return &queueError{err: errUnchecked}
 	}
 	return nil
 }

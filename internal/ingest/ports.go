@@ -14,6 +14,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrReused: the idempotency key was used for something else before.
 	ErrReused = errors.New("the idempotency key belongs to another request")
+	// ErrWrongQueue: what answers as the queue is not the one that the database
+	// knows; what is put there would be lost.
+	ErrWrongQueue = errors.New("not the queue that the database knows")
 )
 
 // Receipt says where a request became durable.
@@ -30,8 +33,8 @@ type Queue interface {
 	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
 	// End is the offset that the partition's next record will have.
 	End(ctx context.Context, partition int) (int64, error)
-	// Check fails while Kafka does not answer or is not the cluster, or the topic
-	// not of the size, that the database knows.
+	// Check fails while Kafka does not answer; with ErrWrongQueue if it is not the
+	// cluster, or the topic not of the size, that the database knows.
 	Check(ctx context.Context) error
 }
 

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -94,7 +95,11 @@ func (q *Queue) End(ctx context.Context, partition int) (int64, error) {
 // Check is at most a second old.
 func (q *Queue) Check(ctx context.Context) error {
 	_, err := q.check.get(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, q.cluster.Check(ctx, q.topic)
+		err := q.cluster.Check(ctx, q.topic)
+		if errors.Is(err, ErrMismatch) {
+			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
+		}
+		return struct{}{}, err
 	})
 	return err
 }
