@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
 )
 
 // TestSignalsStopTheDemoInOrder runs the command as a process of its own, with
@@ -20,7 +22,7 @@ func TestSignalsStopTheDemoInOrder(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t)
+			dir := devstacktest.Folder(t)
 			cmd, out, errs := start(t, "demo", "--charges", "50", "--wallets", "60", "--callers", "8", "--data", dir)
 			said := ""
 			for !strings.Contains(said, "/v1/clients/") { // the last of the lines to try
@@ -67,22 +69,4 @@ func start(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader, *bytes.Buffe
 		}
 	})
 	return cmd, bufio.NewReader(out), errs
-}
-
-// folder is an empty one that another user can reach; t.TempDir is not.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "monedero-test-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

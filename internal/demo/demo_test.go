@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -53,27 +54,9 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-// folder is an empty one that another user can reach; t.TempDir is not.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "monedero-demo-test-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 func TestASecondDemoOnTheSameFolderGoesOn(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := devstacktest.Folder(t)
 	for day, options := range []Options{{Wallets: 100, Seed: 1}, {Wallets: 120, Seed: 1}} {
 		out := &said{}
 		o := smallDay(t, out)
@@ -235,7 +218,7 @@ func TestStoppedDemoLeavesNothingBehind(t *testing.T) {
 				}
 			}}
 			o := smallDay(t, out)
-			o.Dir = folder(t)
+			o.Dir = devstacktest.Folder(t)
 			if err := Run(ctx, o); !errors.Is(err, errStopped) {
 				t.Errorf("stopped while it said %q: %v\n%s", moment, err, out)
 			}

@@ -78,24 +78,6 @@ func startHelper(t *testing.T, dir string) (*exec.Cmd, where) {
 	return cmd, w
 }
 
-// folder is an empty one that another user can reach; t.TempDir is not.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "devstack-test-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 func start(t *testing.T, o devstack.PostgresOptions) *devstack.Postgres {
 	t.Helper()
 	p, err := devstack.StartPostgres(t.Context(), o)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
 )
 
 func TestPostgresInATemporaryFolder(t *testing.T) {
@@ -38,7 +39,7 @@ func TestPostgresInATemporaryFolder(t *testing.T) {
 
 func TestPostgresKeepsItsData(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(folder(t), "made", "by", "us")
+	dir := filepath.Join(devstacktest.Folder(t), "made", "by", "us")
 	p := start(t, devstack.PostgresOptions{Dir: dir})
 	remember(t, p.URL(), "kept")
 	pid := postmaster(t, dir)
@@ -54,7 +55,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 
 func TestPostgresRecoversFromKill(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := devstacktest.Folder(t)
 	p := start(t, devstack.PostgresOptions{Dir: dir})
 	remember(t, p.URL(), "committed")
 	pid := postmaster(t, dir)
@@ -77,7 +78,7 @@ func TestPostgresRecoversFromKill(t *testing.T) {
 // the process that started it gave it up.
 func TestPostgresEndsAnOrphan(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := devstacktest.Folder(t)
 	p := start(t, devstack.PostgresOptions{Dir: dir})
 	remember(t, p.URL(), "kept")
 	pid := postmaster(t, dir)
@@ -119,22 +120,22 @@ func TestPostgresFaults(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = taken.Close() })
 
-	broken := folder(t)
+	broken := devstacktest.Folder(t)
 	stop(t, start(t, devstack.PostgresOptions{Dir: broken}))
 	if err := os.Remove(filepath.Join(broken, "data", "global", "pg_control")); err != nil {
 		t.Fatal(err)
 	}
-	stranger := folder(t)
+	stranger := devstacktest.Folder(t)
 	stop(t, start(t, devstack.PostgresOptions{Dir: stranger}))
 	if err := os.WriteFile(filepath.Join(stranger, "password"), []byte(strings.Repeat("x", 64)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	nameless := folder(t)
+	nameless := devstacktest.Folder(t)
 	stop(t, start(t, devstack.PostgresOptions{Dir: nameless}))
 	if err := os.Remove(filepath.Join(nameless, "password")); err != nil {
 		t.Fatal(err)
 	}
-	used := folder(t)
+	used := devstacktest.Folder(t)
 	start(t, devstack.PostgresOptions{Dir: used})
 
 	for _, tt := range []struct {
@@ -172,7 +173,7 @@ func TestPostgresAsRoot(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "cannot reach") {
 		t.Errorf("error is %v", err)
 	}
-	dir := folder(t)
+	dir := devstacktest.Folder(t)
 	p := start(t, devstack.PostgresOptions{Dir: dir})
 	for _, path := range []string{dir, filepath.Join(dir, "data"), filepath.Join(dir, "password")} {
 		info, err := os.Stat(path)
@@ -202,7 +203,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody := uint32(uid)
-	home := folder(t)
+	home := devstacktest.Folder(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
 )
 
 const topic = "memory"
@@ -98,7 +99,7 @@ func clusterID(t *testing.T, brokers []string) string {
 
 func TestKafkaKeepsItsRecords(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(folder(t), "made", "by", "us")
+	dir := filepath.Join(devstacktest.Folder(t), "made", "by", "us")
 	k, err := devstack.StartKafka(t.Context(), devstack.KafkaOptions{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +147,7 @@ func TestKafkasInTemporaryFoldersDiffer(t *testing.T) {
 // acknowledged, and starts again on what it left.
 func TestStackSurvivesKill(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(folder(t), "stack")
+	dir := filepath.Join(devstacktest.Folder(t), "stack")
 	cmd, first := startHelper(t, dir)
 	remember(t, first.DatabaseURL, "committed")
 	createTopic(t, first.Brokers)
@@ -189,7 +190,7 @@ func TestServerEndsWithItsProcess(t *testing.T) {
 		t.Log("only Linux ends children; elsewhere the next start does, which TestPostgresEndsAnOrphan shows")
 		return
 	}
-	dir := filepath.Join(folder(t), "stack")
+	dir := filepath.Join(devstacktest.Folder(t), "stack")
 	cmd, _ := startHelper(t, dir)
 	pid := postmaster(t, filepath.Join(dir, "postgres"))
 	if err := cmd.Process.Kill(); err != nil {
@@ -226,7 +227,7 @@ func TestStackOfGivenParts(t *testing.T) {
 
 func TestSecretIsPrivate(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(folder(t), "stack")
+	dir := filepath.Join(devstacktest.Folder(t), "stack")
 	s, err := devstack.Start(t.Context(), devstack.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func TestSecretIsPrivate(t *testing.T) {
 
 func TestWaitSaysThatPostgresEnded(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(folder(t), "stack")
+	dir := filepath.Join(devstacktest.Folder(t), "stack")
 	s, err := devstack.Start(t.Context(), devstack.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -160,6 +160,17 @@ func TestNewerVersionHaltsBehindWhatCameBefore(t *testing.T) {
 	}
 }
 
+// refusing is the store, but with the error for every slice that is to decide the
+// operation.
+func (f *fixture) refusing(id ledger.OperationID, why error) *faulty {
+	return &faulty{Store: f.store, before: func(s processor.Slice) error {
+		if asRequest(s, id) {
+			return fmt.Errorf("record operations: %w", why)
+		}
+		return nil
+	}}
+}
+
 func TestRefusedDataAreFoundAndTheirNeighboursSettled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -167,12 +178,7 @@ func TestRefusedDataAreFoundAndTheirNeighboursSettled(t *testing.T) {
 		f.append(f.encoded(f.charge(key, 10)))
 	}
 	bad := f.charge("key 7", 10)
-	store := &faulty{Store: f.store, before: func(s processor.Slice) error {
-		if asRequest(s, bad.ID) {
-			return fmt.Errorf("record operations: %w", processor.ErrData)
-		}
-		return nil
-	}}
+	store := f.refusing(bad.ID, processor.ErrData)
 	if err := f.settler(store).Settle(t.Context(), f.batch(f.claim())); err != nil {
 		t.Fatal(err)
 	}
@@ -195,12 +201,7 @@ func TestBrokenRuleHaltsOnTheOffender(t *testing.T) {
 		f.append(f.encoded(f.charge(key, 10)))
 	}
 	bad := f.charge("key 7", 10)
-	store := &faulty{Store: f.store, before: func(s processor.Slice) error {
-		if asRequest(s, bad.ID) {
-			return fmt.Errorf("record operations: %w", processor.ErrIntegrity)
-		}
-		return nil
-	}}
+	store := f.refusing(bad.ID, processor.ErrIntegrity)
 	batch := f.batch(f.claim())
 	if err := f.settler(store).Settle(t.Context(), batch); !errors.Is(err, processor.ErrIntegrity) || batch.Halted() == nil {
 		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
 )
 
 // answerLimit is how long a 503 may take.
@@ -14,13 +15,7 @@ const answerLimit = 5 * time.Second
 
 func TestPostgresDown(t *testing.T) {
 	t.Parallel()
-	// Postgres does not run as root, and a test's own folder lets nobody else in.
-	folder, err := os.MkdirTemp("", "monedero-outage-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	o := devstack.PostgresOptions{Dir: folder, Port: freePort(t)}
+	o := devstack.PostgresOptions{Dir: devstacktest.Folder(t), Port: freePort(t)}
 	postgres, err := devstack.StartPostgres(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
