@@ -153,3 +153,26 @@ func TestPositionsInKafkaOutliveTheSubscriber(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestTopicThatIsMadeLater(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := kafka.Topic{Name: "later"}
+	found, err := broker.Client(t).Describe(t.Context(), topic.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic.ClusterID, topic.Partitions = found.ClusterID, 2
+	progress := newProgress(topic)
+	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+	w.log.await(t, "the topic does not exist")
+
+	broker.Create(t, topic.Name, topic.Partitions)
+	for p := range topic.Partitions {
+		broker.Produce(t, topic.Name, p, kafkatest.Records("r", 5)...)
+		progress.awaitNext(t, p, 5)
+	}
+	if n := w.log.count("partitions assigned"); n != 2 {
+		t.Errorf("%d generations, want one without the topic and one with it", n)
+	}
+}

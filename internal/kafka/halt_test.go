@@ -145,3 +145,27 @@ func TestHaltsWhenTheTopicIsMadeAnewBehindItsBack(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The partitions must go on to say that they are halted: a group that shares out
+// what is left of the topic, nothing, would be silent.
+func TestHaltsForAsLongAsTheTopicIsGone(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	progress := newProgress(topic)
+	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+	progress.awaitNext(t, 0, 5)
+
+	broker.DeleteTopic(t, topic.Name)
+	w.log.await(t, "has 0 partitions instead of 1")
+	w.log.await(t, "the topic does not exist")
+	claims := w.metric(t, "monedero_kafka_claims_total", 0)
+	w.awaitMetric(t, "monedero_kafka_claims_total", 0, func(v float64) bool { return v > claims+10 })
+	if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 1 {
+		t.Errorf("halted = %v", halted)
+	}
+	if n := w.log.count("partitions assigned"); n != 1 {
+		t.Errorf("%d generations", n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -22,6 +23,10 @@ const (
 	rebalanceTimeout  = 5 * time.Second
 	groupTimeout      = 20 * time.Second
 	joinBackoff       = 500 * time.Millisecond
+
+	// watchEvery is how often a member looks whether the topic is still as large as
+	// it was.
+	watchEvery = 5 * time.Second
 )
 
 // The defaults of [SubscriberOptions].
@@ -137,16 +142,15 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, errors.New("subscribe: the subscriber is closed")
 	}
 	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
-		ID:                    s.options.Group,
-		Brokers:               s.cluster.brokers,
-		Topics:                []string{topic},
-		HeartbeatInterval:     heartbeatInterval,
-		SessionTimeout:        sessionTimeout,
-		RebalanceTimeout:      rebalanceTimeout,
-		Timeout:               groupTimeout,
-		JoinGroupBackoff:      joinBackoff,
-		StartOffset:           kafkago.FirstOffset,
-		WatchPartitionChanges: true,
+		ID:                s.options.Group,
+		Brokers:           s.cluster.brokers,
+		Topics:            []string{topic},
+		HeartbeatInterval: heartbeatInterval,
+		SessionTimeout:    sessionTimeout,
+		RebalanceTimeout:  rebalanceTimeout,
+		Timeout:           groupTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		StartOffset:       kafkago.FirstOffset,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", s.options.Group, err)
@@ -188,6 +192,7 @@ type subscription struct {
 	log     *slog.Logger
 	work    context.Context // of the messages: it outlives stop
 	out     chan *message.Message
+	size    atomic.Int64 // how many partitions the topic had when it was last looked at
 }
 
 // run serves generation after generation until stop ends, and leaves.
@@ -218,7 +223,8 @@ func (s *subscription) run(stop context.Context) {
 }
 
 // serve starts the partitions of a generation. A function that returns ends the
-// generation for the whole group, so they return when revoked or stopped only.
+// generation for the whole group, so they return when revoked or stopped only; and
+// the watch of the topic where the group has to share it out anew.
 func (s *subscription) serve(stop context.Context, generation *kafkago.Generation, partitions *sync.WaitGroup) {
 	assigned := generation.Assignments[s.topic]
 	s.log.Info("partitions assigned", "group", s.options.Group, "generation", generation.ID, "partitions", len(assigned))
@@ -244,6 +250,36 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 			p.run(stop)
 		})
 	}
+	start(func(stop context.Context) { s.watchTopic(stop, len(assigned) > 0) })
 	start(func(stop context.Context) { s.watchLag(stop, all) })
 	start(func(stop context.Context) { copies.run(stop, &own) })
+}
+
+// watchTopic returns when the topic has come, or has another number of partitions
+// than before. While there is none it stays, and so do the partitions that this
+// halted: kafka-go's own watcher ends the generation then, and each one after it
+// at once. Whoever was assigned nothing cannot tell whether there was no topic to
+// share out or too many members, and asks once for another generation.
+func (s *subscription) watchTopic(stop context.Context, assigned bool) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for first := true; ; {
+		// Trouble with Kafka is told by the fetches.
+		if found, err := s.cluster.Describe(stop, s.topic); err == nil {
+			now := int64(found.Partitions)
+			before := s.size.Swap(now)
+			switch {
+			case now == 0 && (first || before != 0):
+				s.log.Error("the topic does not exist")
+			case now != 0 && now != before && !(first && assigned):
+				return
+			}
+			first = false
+		}
+		select {
+		case <-stop.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
