@@ -44,4 +44,6 @@ create table api_keys (
 );
 comment on table api_keys is 'API keys; their secrets only as SHA-256.';
 
-grant select, insert, update on clients, merchants, api_keys to monedero_service;
+-- Services make all three and change only keys, whose last use they note.
+grant select, insert on clients, merchants to monedero_service;
+grant select, insert, update on api_keys to monedero_service;

@@ -271,7 +271,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.account_balances TO monedero_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO monedero_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.clients TO monedero_service;
+GRANT SELECT,INSERT ON TABLE public.clients TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.conflicts TO monedero_service;
 
@@ -279,7 +279,7 @@ GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
 
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.merchants TO monedero_service;
+GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
 
