@@ -52,6 +52,9 @@ func TestRegisterTopic(t *testing.T) {
 	if err := got.CheckSecret(minter(t, 'y')); !errors.Is(err, postgres.ErrSecret) {
 		t.Errorf("another secret: %v", err)
 	}
+	if err := postgres.RegisterTopic(t.Context(), pgtest.Empty(t), w.deployment()); !errors.Is(err, postgres.ErrNotMigrated) {
+		t.Errorf("not migrated: %v", err)
+	}
 }
 
 func TestConnectNeedsADeployment(t *testing.T) {

@@ -53,8 +53,8 @@ func (s *Store) Deployment(ctx context.Context) (Deployment, error) {
 
 // RegisterTopic binds the database to the topic and makes the progress of every
 // partition, at offset 0, in one transaction. Again with the same values it
-// changes nothing; with others it fails and changes nothing. It is run by the
-// owner of the schema.
+// changes nothing; with others it fails and changes nothing, as it does with
+// [ErrNotMigrated] where there is no schema. It is run by the schema's owner.
 func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	if !ledger.ValidPartitions(d.Partitions) {
 		return fmt.Errorf("register topic: %d partitions: want a power of two up to %d", d.Partitions, ledger.Buckets)
@@ -66,6 +66,9 @@ func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	defer func() { _ = conn.Close(ctx) }()
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck); err != nil {
+			if sqlState(err) == codeUndefinedTable {
+				err = fmt.Errorf("%w: %w", ErrNotMigrated, err)
+			}
 			return fmt.Errorf("register topic: %w", err)
 		}
 		stored, err := scanDeployment(tx.QueryRow(ctx, deploymentSQL))
