@@ -10,6 +10,11 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
+// settleTimeout bounds one transaction from this side. It is longer than the
+// database lets a statement run; a database that is gone without a word would
+// else be waited for as long as TCP tries, a quarter of an hour.
+const settleTimeout = 40 * time.Second
+
 // Settler settles batches, one at a time for each partition. It keeps nothing
 // about a wallet from one batch to the next.
 type Settler struct {
@@ -94,7 +99,7 @@ func (s *Settler) settle(ctx context.Context, b *Batch) error {
 // halving: everything else in the slice is settled.
 func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 	started := s.now()
-	tally, err := s.store.Settle(ctx, c, slice)
+	tally, err := s.record(ctx, c, slice)
 	var moved *MovedError
 	switch {
 	case err == nil:
@@ -115,6 +120,13 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 		return s.settleSlice(ctx, c, right)
 	}
 	return s.settleOffender(ctx, c, slice, err)
+}
+
+// record is one attempt at one transaction.
+func (s *Settler) record(ctx context.Context, c Claim, slice Slice) (Tally, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	return s.store.Settle(ctx, c, slice)
 }
 
 // settleOffender records the slice's only item as refused if its data were at

@@ -2,14 +2,19 @@ package processor_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -308,4 +313,34 @@ func TestReplayOfOldRefusalsIsNoFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.verify()
+}
+
+// silent is a database that takes what it is sent and never answers.
+type silent struct{}
+
+func (silent) Settle(ctx context.Context, _ processor.Claim, _ processor.Slice) (processor.Tally, error) {
+	<-ctx.Done()
+	return processor.Tally{}, ctx.Err()
+}
+
+func TestDatabaseThatNeverAnswersIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		minter, err := ledger.NewMinter([]byte(testSecret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settler := processor.NewSettler(silent{}, kafka.Decode, minter,
+			processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		batch := &processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]processor.Record, 1)}
+		err = settler.Settle(ctx, batch)
+		if !errors.Is(err, context.DeadlineExceeded) || batch.IsFenced() || batch.Halted() != nil {
+			t.Errorf("got %v, fenced %v, halted %v; want only the deadline", err, batch.IsFenced(), batch.Halted())
+		}
+		if ctx.Err() != nil {
+			t.Error("the attempt has no end of its own")
+		}
+	})
 }
