@@ -102,7 +102,7 @@ func (p *partition) well() {
 // own claims the partition and delivers it until the claim ends: with errFenced,
 // a haltError, or stop.
 func (p *partition) own(stop context.Context) error {
-	claim, err := p.claimer.Claim(stop, p.s.topic, p.number)
+	claim, err := p.claim(stop)
 	if errors.Is(err, processor.ErrNoProgress) {
 		return &haltError{err}
 	}
@@ -138,6 +138,12 @@ func (p *partition) own(stop context.Context) error {
 		}
 	}
 	return stop.Err()
+}
+
+func (p *partition) claim(stop context.Context) (processor.Claim, error) {
+	ctx, cancel := context.WithTimeout(stop, p.s.options.ClaimTimeout)
+	defer cancel()
+	return p.claimer.Claim(ctx, p.s.topic, p.number)
 }
 
 // deliver hands out what was fetched, in batches, each after the one before was

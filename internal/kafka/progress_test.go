@@ -188,7 +188,8 @@ func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer proc
 		Group: group, Claimer: claimer, Batch: true,
 		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond,
 		HaltRetry: 20 * time.Millisecond, FenceWait: 20 * time.Millisecond, DrainTimeout: time.Second,
-		Logger: slog.New(w.log), Metrics: kafka.NewMetrics(w.metrics),
+		ClaimTimeout: time.Second,
+		Logger:       slog.New(w.log), Metrics: kafka.NewMetrics(w.metrics),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,9 @@ const (
 	DefaultRetryMin     = 50 * time.Millisecond
 	DefaultRetryMax     = 5 * time.Second
 	DefaultHaltRetry    = 5 * time.Second
+	// DefaultClaimTimeout is longer than a database lets a statement wait for a lock
+	// or run.
+	DefaultClaimTimeout = 40 * time.Second
 	// DefaultFenceWait is longer than a heartbeat, so that a member that lost its
 	// generation learns of it before it claims anew.
 	DefaultFenceWait = time.Second
@@ -62,6 +65,9 @@ type SubscriberOptions struct {
 	// RetryMin and RetryMax bound the wait after a Nack and after an error of
 	// Kafka or the Claimer; it doubles from the one to the other.
 	RetryMin, RetryMax time.Duration
+	// ClaimTimeout bounds one claim: a database that is gone without a word would
+	// else be waited for as long as TCP tries.
+	ClaimTimeout time.Duration
 	// HaltRetry is how long a halted partition waits before it claims anew.
 	HaltRetry time.Duration
 	// FenceWait is how long a fenced partition waits before it claims anew.
@@ -79,6 +85,7 @@ func (o *SubscriberOptions) complete() error {
 	def(&o.DrainTimeout, DefaultDrainTimeout)
 	def(&o.RetryMin, DefaultRetryMin)
 	def(&o.RetryMax, DefaultRetryMax)
+	def(&o.ClaimTimeout, DefaultClaimTimeout)
 	def(&o.HaltRetry, DefaultHaltRetry)
 	def(&o.FenceWait, DefaultFenceWait)
 	if o.MaxRecords == 0 {

@@ -2,8 +2,10 @@ package kafka_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,6 +113,31 @@ func TestFencedClaimIsGivenUpAndMadeAnew(t *testing.T) {
 	if diff := cmp.Diff(texts("r", 5), progress.values(0)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// silent is a claimer whose first claim is never answered.
+type silent struct {
+	member
+	asked *atomic.Bool
+}
+
+func (s silent) Claim(ctx context.Context, topic string, partition int) (processor.Claim, error) {
+	if s.asked.Swap(true) {
+		return s.member.Claim(ctx, topic, partition)
+	}
+	<-ctx.Done()
+	return processor.Claim{}, ctx.Err()
+}
+
+func TestClaimThatIsNeverAnsweredIsGivenUp(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+	progress := newProgress(topic)
+	w := work(t, broker, topic, silent{member{progress, "a"}, new(atomic.Bool)}, progress.handle)
+	progress.awaitNext(t, 0, 5)
+	w.log.await(t, "claim failed")
 }
 
 func TestHandlerHalts(t *testing.T) {
