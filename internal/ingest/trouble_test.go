@@ -1,16 +1,20 @@
 package ingest_test
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 var errShut = errors.New("the test shut the queue")
@@ -66,14 +70,53 @@ func TestKafkaSlow(t *testing.T) {
 	}
 }
 
+// TestQueueFull holds the broker back and submits large charges until no more
+// fit: those are refused at once, and all others are taken once it goes on.
 func TestQueueFull(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	p := s.people("Ada")
-	s.queue.before.Store(ptr(func(context.Context) error { return kafka.ErrQueueFull }))
-	got := p.shop.post(p.charges(), nil, charge).want(t, http.StatusServiceUnavailable)
-	if got.text("code") != "queue_unavailable" || got.header.Get("Retry-After") == "" || s.produced() != 0 {
-		t.Error(got.body)
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release)
+	s.kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		s.kafka.KeepControl()
+		s.kafka.SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	metadata := map[string]string{}
+	for i := range ledger.MaxMetadataEntries {
+		metadata[fmt.Sprint("k", i)] = strings.Repeat("💶", ledger.MaxMetadataValueLength)
+	}
+	large, err := json.Marshal(map[string]any{"amount": 1, "currency": "EUR", "metadata": metadata})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const callers = 300 // with 40 KB each: more than the 8 MiB of one partition
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			got, err := p.shop.try(t.Context(), http.MethodPost, p.charges(), headers{"Idempotency-Key": fmt.Sprint("k", i)}, string(large))
+			switch {
+			case err == nil && got.status == http.StatusAccepted:
+				taken.Add(1)
+			case err == nil && got.text("code") == "queue_unavailable" && got.header.Get("Retry-After") != "":
+				release()
+			default:
+				t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case <-held:
+	default:
+		t.Error("the queue took everything")
+	}
+	// On a slow machine some may have waited in vain: their records count as well.
+	if n := s.produced(); taken.Load() == 0 || n < taken.Load() || n == callers {
+		t.Errorf("%d charges were taken, %d records were produced", taken.Load(), n)
 	}
 }
 
