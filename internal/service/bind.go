@@ -57,3 +57,12 @@ func (b bound) close() {
 	b.cluster.Close()
 	b.store.Close()
 }
+
+// unlessAsked is the error of starting; none where it was given up because ctx
+// ended, which is an end in order.
+func unlessAsked(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

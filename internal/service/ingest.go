@@ -36,7 +36,7 @@ func serveIngest(
 	}
 	b, err := bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: "ingest", Log: log})
 	if err != nil {
-		return err
+		return unlessAsked(ctx, err)
 	}
 	defer b.close()
 	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry))

@@ -32,7 +32,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	b, err := bind(ctx, c.Database, c.Kafka, c.Identity,
 		postgres.Options{Application: "processor", MaxConns: maxSettles + 2, Log: log})
 	if err != nil {
-		return err
+		return unlessAsked(ctx, err)
 	}
 	defer b.close()
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
