@@ -45,7 +45,7 @@ func (s *Store) Verify(ctx context.Context) (Report, error) {
 	var r Report
 	for partition := range s.deployment.Partitions {
 		err := s.snapshot(ctx, func(tx pgx.Tx) error {
-			p := partitionCheck{partition: partition, partitions: s.deployment.Partitions, report: &r}
+			p := partitionCheck{topic: s.deployment.Topic, partition: partition, partitions: s.deployment.Partitions, report: &r}
 			return p.run(ctx, tx)
 		})
 		if err != nil {
@@ -77,6 +77,7 @@ func (s *Store) snapshot(ctx context.Context, look func(pgx.Tx) error) error {
 
 // partitionCheck looks at one partition.
 type partitionCheck struct {
+	topic                 string
 	partition, partitions int
 	report                *Report
 	moved                 map[ledger.Movement]*big.Int // by account and currency
@@ -112,9 +113,10 @@ func (p *partitionCheck) run(ctx context.Context, tx pgx.Tx) error {
 // A replay of the log settles nothing twice: it counts as duplicates what is
 // there already. So the rows may be more than a count, but never fewer.
 func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
+	var topic string
 	var log int32
 	var first, next, settled, duplicates, conflicts, dead, gaps int64
-	err := tx.QueryRow(ctx, verifyProgressSQL, p.partition).Scan(&log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps)
+	err := tx.QueryRow(ctx, verifyProgressSQL, p.partition).Scan(&topic, &log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps)
 	if errors.Is(err, pgx.ErrNoRows) {
 		p.violation(RuleProgress, ledger.Operation{}, "has no row")
 		return nil
@@ -123,6 +125,9 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("read progress: %w", err)
 	}
 	p.report.Offsets += next - first
+	if topic != p.topic {
+		p.violation(RuleProgress, ledger.Operation{}, "is of the topic %q, not of %q", topic, p.topic)
+	}
 	if sum := settled + duplicates + conflicts + dead + gaps; sum != next-first {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d of %d offsets", sum, next-first)
 	}

@@ -20,13 +20,14 @@ type auditRow struct {
 	currency, status              pgtype.Text
 	balance, creditLimit, lastSeq pgtype.Int8
 	lastDigest                    []byte
+	openedAt                      pgtype.Timestamptz
 	charged                       pgtype.UUID
 	chargedSequence               pgtype.Int8
 }
 
 func (r *auditRow) targets() []any {
 	return r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.balance, &r.creditLimit, &r.lastSeq,
-		&r.lastDigest, &r.charged, &r.chargedSequence)
+		&r.lastDigest, &r.openedAt, &r.charged, &r.chargedSequence)
 }
 
 // stored is the wallet's row; nil if there is none.
@@ -64,6 +65,9 @@ func (p *partitionCheck) operations(ctx context.Context, tx pgx.Tx) error {
 			audit, wallet, stored = ledger.Audit{}, o.Wallet, row.stored(o.Wallet)
 		}
 		p.operation(o, row.invoiceKey)
+		if o.Sequence == 1 && row.openedAt.Valid && !row.openedAt.Time.Equal(o.DecidedAt) {
+			p.violation(RuleWallet, o, "was not opened when its row says")
+		}
 		for _, flaw := range audit.Check(o, row.earlier(o)) {
 			p.violation(flaw.Rule, o, "%s", flaw.Detail)
 		}

@@ -31,6 +31,8 @@ var tamperings = map[string]struct {
 	"wallet":                          {"update wallets set balance = balance + 1", []ledger.Rule{postgres.RuleWallet, postgres.RuleSum}},
 	"last digest":                     {"update wallets set last_digest = decode(repeat('00', 32), 'hex')", []ledger.Rule{postgres.RuleWallet}},
 	"limit":                           {"update wallets set credit_limit = 5", []ledger.Rule{postgres.RuleWallet}},
+	"time of opening":                 {"update wallets set opened_at = opened_at - interval '1 microsecond'", []ledger.Rule{postgres.RuleWallet}},
+	"topic":                           {"update partition_progress set topic = 'another'", []ledger.Rule{postgres.RuleProgress}},
 	"wallet removed":                  {"delete from wallets", []ledger.Rule{postgres.RuleWallet, postgres.RuleSum}},
 	"wallet made up":                  {"insert into wallets select balance, credit_limit, last_sequence, opened_at, partition, gen_random_uuid(), client_id, currency, status, last_digest from wallets", []ledger.Rule{postgres.RuleWallet, postgres.RuleSum}},
 	"account":                         {"update account_balances set balance = balance + 1", []ledger.Rule{postgres.RuleAccount, postgres.RuleSum}},

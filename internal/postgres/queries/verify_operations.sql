@@ -9,7 +9,7 @@ select
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
   o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
-  a.id, a.sequence
+  w.opened_at, a.id, a.sequence
 from (
   select * from operations where partition = $1 and sequence is not null
   union all

@@ -2,6 +2,6 @@
 -- $1 partition.
 -- Locks: none.
 -- Index: partition_progress_pkey.
-select log, first_offset, next_offset, settled, duplicates, conflicts, dead, gaps
+select topic, log, first_offset, next_offset, settled, duplicates, conflicts, dead, gaps
 from partition_progress
 where partition = $1
