@@ -5,6 +5,18 @@
 -- +goose StatementBegin
 do $$
 begin
+  -- In another encoding good charges would fail for a letter that it lacks.
+  -- SQL_ASCII keeps bytes as they are.
+  if current_setting('server_encoding') not in ('UTF8', 'SQL_ASCII') then
+    raise exception 'the database is encoded in %, it must be UTF8', current_setting('server_encoding');
+  end if;
+end
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+do $$
+begin
   if not exists (select from pg_catalog.pg_roles where rolname = 'monedero_service') then
     create role monedero_service nologin;
   end if;

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
@@ -131,5 +132,32 @@ func TestMigrateConcurrentlyAndAgain(t *testing.T) {
 		if s.AppliedAt.IsZero() {
 			t.Errorf("not applied: %+v", s)
 		}
+	}
+}
+
+// A database that cannot hold every text is refused: it would fail good charges.
+func TestMigrateRefusesAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(pgtest.Empty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	name := conn.Config().Database + "_latin"
+	if _, err := conn.Exec(t.Context(), "create database "+name+" template template0 encoding 'LATIN1' locale 'C'"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := conn.Exec(context.Background(), "drop database "+name+" with (force)"); err != nil {
+			t.Error(err)
+		}
+	})
+	address.Path = "/" + name
+	if _, err := postgres.Migrate(t.Context(), address.String()); err == nil || !strings.Contains(err.Error(), "LATIN1") {
+		t.Errorf("err: %v", err)
 	}
 }
