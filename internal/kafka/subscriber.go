@@ -40,7 +40,7 @@ const (
 	// or run.
 	DefaultClaimTimeout = 40 * time.Second
 	// DefaultFenceWait is longer than a heartbeat, so that a member that lost its
-	// generation learns of it before it claims anew.
+	// generation learns of it before it claims anew, where the coordinator answers.
 	DefaultFenceWait = time.Second
 )
 

@@ -23,8 +23,9 @@ type floods struct {
 
 type flood struct {
 	recent []time.Time // at most FloodLimit + 1
-	// halted is the offset behind the one too many, or -1. It stays a flood until
-	// the progress stands elsewhere, which only a person brings about.
+	// halted is the offset behind the one too many, or -1. For this process it stays
+	// a flood until the progress stands elsewhere: a person moved it, or another
+	// processor, which counts anew, had the partition meanwhile.
 	halted int64
 }
 
