@@ -93,8 +93,8 @@ func (s *Store) Close() {
 	s.watchers.Close()
 }
 
-// Partitions is how many partitions the topic has.
-func (s *Store) Partitions() int { return s.deployment.Partitions }
+// Known is the deployment that Connect read. It asks nobody, and it never changes.
+func (s *Store) Known() Deployment { return s.deployment }
 
 // awaitDeployment reads the deployment, as soon as there is a server to ask.
 func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {

@@ -35,10 +35,7 @@ func bind(ctx context.Context, d config.Database, k config.Kafka, i config.Ident
 			store.Close()
 		}
 	}()
-	known, err := store.Deployment(ctx)
-	if err != nil {
-		return bound{}, err
-	}
+	known := store.Known()
 	if known.Topic != string(k.KafkaTopic) {
 		return bound{}, fmt.Errorf("the database belongs to the topic %s, not to %s", known.Topic, k.KafkaTopic)
 	}
