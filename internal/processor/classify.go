@@ -32,7 +32,7 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 	dead := func(format string, args ...any) (Item, error) {
 		return Item{Record: r, Fault: fmt.Sprintf(format, args...)}, nil
 	}
-	d, err := c.decode(r)
+	d, err := c.read(r)
 	if err != nil {
 		return dead("not a record of ours: %v", err)
 	}
@@ -52,6 +52,17 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 		}), nil
 	}
 	return Item{Record: r, Request: &d.Request}, nil
+}
+
+// read decodes the record. A panic is the record's fault: it must not stand in
+// the way of those behind it.
+func (c classifier) read(r Record) (d Decoded, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading it panicked: %v", p)
+		}
+	}()
+	return c.decode(r)
 }
 
 // refuseRequest turns a request that could not be decided or stored into a

@@ -144,9 +144,11 @@ func (f *fixture) batch(c processor.Claim) *processor.Batch {
 }
 
 // settler settles through the store, or through what stands before it.
-func (f *fixture) settler(s processor.Store) *processor.Settler {
+func (f *fixture) settler(s processor.Store) *processor.Settler { return f.decoding(s, kafka.Decode) }
+
+func (f *fixture) decoding(s processor.Store, decode processor.Decode) *processor.Settler {
 	metrics := processor.NewMetrics(prometheus.NewRegistry())
-	return processor.NewSettler(s, kafka.Decode, f.minter, metrics, slog.New(slog.DiscardHandler), func() time.Time { return f.clock })
+	return processor.NewSettler(s, decode, f.minter, metrics, slog.New(slog.DiscardHandler), func() time.Time { return f.clock })
 }
 
 // outcome is the reason of the operation, "accepted", or "pending".

@@ -31,13 +31,16 @@ func New(topic string, subscriber message.Subscriber, settler *Settler, drainTim
 // Run settles until ctx is cancelled: then it takes no new batch, finishes the
 // ones in hand, leaves the consumer group and returns nil.
 func (p *Processor) Run(ctx context.Context) error {
-	// The router says at info what is of interest only to its own developers.
-	logger := watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	// What the router says is of interest to its own developers; errors are logged
+	// here and by the subscriber, once.
+	logger := watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
+		slog.LevelInfo: slog.LevelDebug, slog.LevelError: slog.LevelDebug,
+	})
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: p.drainTimeout}, logger)
 	if err != nil {
 		return fmt.Errorf("make router: %w", err)
 	}
-	router.AddMiddleware(middleware.Recoverer)
+	router.AddMiddleware(p.logged, middleware.Recoverer)
 	router.AddConsumerHandler("settle", p.topic, p.subscriber, p.handle)
 	err = router.Run(ctx)
 	if err != nil {
@@ -50,6 +53,19 @@ func (p *Processor) Run(ctx context.Context) error {
 		err = errors.New("the subscription ended by itself")
 	}
 	return err
+}
+
+// logged logs why a batch is to come again. Why a partition halts, or is given
+// up, the subscriber says.
+func (p *Processor) logged(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		out, err := next(msg)
+		b := BatchFrom(msg.Context())
+		if err != nil && (b == nil || b.Halted() == nil && !b.IsFenced()) {
+			p.log.LogAttrs(msg.Context(), slog.LevelWarn, "settle failed, and is tried again", slog.Any("err", err))
+		}
+		return out, err
+	}
 }
 
 var errNoBatch = errors.New("the message carries no batch")

@@ -62,6 +62,29 @@ func TestPoisonDoesNotStopAPartition(t *testing.T) {
 	f.verify()
 }
 
+func TestRecordWhoseReadingPanicsIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	behind := f.charge("behind", 1)
+	f.append(processor.Record{Value: []byte("panic"), Time: f.clock}, f.encoded(behind))
+	settler := f.decoding(f.store, func(r processor.Record) (processor.Decoded, error) {
+		if string(r.Value) == "panic" {
+			panic("as a decoder should not")
+		}
+		return kafka.Decode(r)
+	})
+	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.outcome(behind.ID); got != "accepted" {
+		t.Errorf("the charge behind it is %s", got)
+	}
+	if diff := cmp.Diff([]string{"1"}, f.strings("select log_offset::text from dead_letters")); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+	f.verify()
+}
+
 func TestReplayOfASettledBatchChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
