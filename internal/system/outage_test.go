@@ -61,8 +61,19 @@ func TestPostgresDown(t *testing.T) {
 		t.Errorf("a key that cannot be verified: %d %s, %v", status, o.Code, err)
 	}
 
+	// Services that start now wait for it.
+	late := []*process{
+		built.start(t, append(s.env, "INGEST_ADDR="+freeAddress(t)), "ingest"), built.start(t, s.env, "processor"),
+	}
+	for _, p := range late {
+		p.awaitOutput("postgres does not answer yet")
+	}
+
 	if postgres, err = devstack.StartPostgres(t.Context(), o); err != nil {
 		t.Fatal(err)
+	}
+	for _, p := range late {
+		p.waitReady()
 	}
 	if o, err := shop.till.outcome(t.Context(), during.ID); err != nil || o.Status != "accepted" {
 		t.Errorf("the charge taken meanwhile is %s, %v", o.Status, err)

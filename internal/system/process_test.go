@@ -196,6 +196,18 @@ func (p *process) await(line string) {
 	}
 }
 
+// awaitOutput waits until the service has printed the text.
+func (p *process) awaitOutput(text string) {
+	p.t.Helper()
+	deadline := time.Now().Add(awaitTimeout)
+	for !strings.Contains(p.output(), text) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("after %v %s has not printed %q", awaitTimeout, p.name, text)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func (p *process) metrics() string {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://"+p.admin+"/metrics", nil)
