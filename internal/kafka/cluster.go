@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -16,6 +17,8 @@ const (
 	// metadataTTL is how long produce and fetch may go by an old leader. Every
 	// process asks for the metadata of its topics about this often.
 	metadataTTL = time.Second
+	// dialTimeout bounds the making of a connection.
+	dialTimeout = 3 * time.Second
 )
 
 // Cluster is a client of the brokers. One is enough for a process; it is safe
@@ -25,6 +28,8 @@ type Cluster struct {
 	addr      net.Addr
 	transport *kafkago.Transport
 	client    *kafkago.Client
+
+	connections atomic.Int64 // how many were made, fresh's not counted
 }
 
 // NewCluster makes a client. It connects when it is first used. The topics are
@@ -34,14 +39,19 @@ func NewCluster(brokers []string, topics ...string) (*Cluster, error) {
 	if len(brokers) == 0 {
 		return nil, errors.New("no Kafka brokers are given")
 	}
-	addr := kafkago.TCP(brokers...)
-	transport := &kafkago.Transport{MetadataTopics: topics, MetadataTTL: metadataTTL}
-	return &Cluster{
-		brokers:   brokers,
-		addr:      addr,
-		transport: transport,
-		client:    &kafkago.Client{Addr: addr, Transport: transport},
-	}, nil
+	c := &Cluster{brokers: brokers, addr: kafkago.TCP(brokers...)}
+	c.transport = &kafkago.Transport{Dial: c.dial, MetadataTopics: topics, MetadataTTL: metadataTTL}
+	c.client = &kafkago.Client{Addr: c.addr, Transport: c.transport}
+	return c, nil
+}
+
+// dial counts the connections that were made.
+func (c *Cluster) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if err == nil {
+		c.connections.Add(1)
+	}
+	return conn, err
 }
 
 // Close closes the connections. Publishers and subscribers are closed first.

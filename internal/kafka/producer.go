@@ -50,6 +50,33 @@ type Producer struct {
 	mu     sync.Mutex
 	closed bool
 	lanes  map[lane]*queue
+
+	guards map[string]*guard // by topic
+}
+
+// guard looks at a topic again whenever there is a new connection: what answers on
+// it may be another cluster, and what was written there is lost.
+type guard struct {
+	cluster *Cluster
+	known   Topic
+
+	mu      sync.Mutex
+	checked int64 // how many connections there were when the topic was last seen to be right
+}
+
+// check returns nil if the topic was seen to be right since the last connection.
+func (g *guard) check(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	connections := g.cluster.connections.Load()
+	if g.checked == connections {
+		return nil
+	}
+	if err := g.cluster.Check(ctx, g.known); err != nil {
+		return err
+	}
+	g.checked = connections
+	return nil
 }
 
 // lane is where records keep their order.
@@ -77,10 +104,16 @@ type entry struct {
 	err      error
 }
 
-// NewProducer makes a producer. Close ends it.
-func NewProducer(c *Cluster, m *Metrics) *Producer {
+// NewProducer makes a producer. Close ends it. No record of a known topic counts
+// as durable before Kafka was seen, over whatever connection, to be what is known.
+func NewProducer(c *Cluster, m *Metrics, known ...Topic) *Producer {
 	work, cancel := context.WithCancel(context.Background())
+	guards := make(map[string]*guard, len(known))
+	for _, t := range known {
+		guards[t.Name] = &guard{cluster: c, known: t}
+	}
 	return &Producer{
+		guards:  guards,
 		client:  &kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: produceAttempt},
 		metrics: m, work: work, cancel: cancel, lanes: map[lane]*queue{},
 	}
@@ -244,15 +277,10 @@ func (p *Producer) send(l lane, batch []*entry, deadline time.Time) (base int64,
 	defer func() { p.metrics.batchSeconds.Observe(time.Since(started).Seconds()) }()
 	wait := backoff{low: produceRetryMin, high: produceRetryMax}
 	for {
-		answer, err := p.client.Produce(ctx, &kafkago.ProduceRequest{
-			Topic: l.topic, Partition: l.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
-		})
-		if err == nil {
-			err = answer.Error
-		}
+		base, err := p.attempt(ctx, l, batch)
 		if err == nil {
 			p.metrics.produced.Add(float64(len(batch)))
-			return answer.BaseOffset, nil
+			return base, nil
 		}
 		if !retriable(err) || !sleep(ctx, wait.next()) {
 			return 0, err
@@ -261,9 +289,31 @@ func (p *Producer) send(l lane, batch []*entry, deadline time.Time) (base int64,
 	}
 }
 
+// attempt sends the batch once.
+func (p *Producer) attempt(ctx context.Context, l lane, batch []*entry) (int64, error) {
+	answer, err := p.client.Produce(ctx, &kafkago.ProduceRequest{
+		Topic: l.topic, Partition: l.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case answer.Error != nil:
+		return 0, answer.Error
+	}
+	if g := p.guards[l.topic]; g != nil {
+		if err := g.check(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return answer.BaseOffset, nil
+}
+
 // retriable reports whether the same batch may get through later. What the
 // broker did not say (a lost connection, a timeout) is always tried again.
 func retriable(err error) bool {
+	if errors.Is(err, ErrMismatch) {
+		return false
+	}
 	var code kafkago.Error
 	if errors.As(err, &code) {
 		return code != kafkago.InvalidMessage && (code.Temporary() || code.Timeout())

@@ -285,6 +285,25 @@ func TestProduceAnswersWithinItsDeadline(t *testing.T) {
 	}
 }
 
+func TestProduceNothingIsDurableInAnotherCluster(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), topic)
+	t.Cleanup(func() { _ = p.Close() })
+	if _, err := p.Produce(t.Context(), topic.Name, 0, value("here")); err != nil {
+		t.Fatal(err)
+	}
+	broker.Stop()
+	broker.Replace(t)
+	broker.Create(t, topic.Name, 1)
+	for range 3 {
+		if _, err := p.Produce(t.Context(), topic.Name, 0, value("there")); !errors.Is(err, kafka.ErrMismatch) {
+			t.Errorf("written to another cluster: %v", err)
+		}
+	}
+}
+
 func TestProduceLostAnswer(t *testing.T) {
 	t.Parallel()
 	broker := kafkatest.Start(t)

@@ -39,7 +39,7 @@ func serveIngest(
 		return unlessAsked(ctx, err)
 	}
 	defer b.close()
-	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry))
+	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry), b.topic)
 	publisher := kafka.NewPublisher(b.cluster, producer, map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
 

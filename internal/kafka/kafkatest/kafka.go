@@ -61,6 +61,14 @@ func (k *Kafka) run(t testing.TB, port int) {
 // Stop ends the broker; the log stays.
 func (k *Kafka) Stop() { k.Close() }
 
+// Replace starts another cluster, without any topic, at the address of a stopped
+// broker.
+func (k *Kafka) Replace(t testing.TB) {
+	t.Helper()
+	k.dir = t.TempDir()
+	k.Restart(t)
+}
+
 // Restart starts a stopped broker at its old address with its old log.
 func (k *Kafka) Restart(t testing.TB) {
 	t.Helper()
