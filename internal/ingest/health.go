@@ -70,15 +70,21 @@ func (h *health) check(ctx context.Context) error {
 	return err
 }
 
-// usable fails while nothing may be submitted.
-func (h *health) usable() error {
+// usable fails while nothing may be submitted. Before the first check it makes
+// that check.
+func (h *health) usable(ctx context.Context) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	checked, failures, err := h.checked, h.failures, h.err
+	h.mu.Unlock()
 	switch {
-	case h.failures >= maxFailures, errors.Is(h.err, ErrWrongQueue):
-		return &queueError{err: h.err}
-	case !h.checked:
-		return &queueError{err: errUnchecked}
+	case failures >= maxFailures, errors.Is(err, ErrWrongQueue):
+	case !checked:
+		err = h.check(ctx)
+	default:
+		return nil
+	}
+	if err != nil {
+		return &queueError{err: err}
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 }
 
 func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error) {
-	if err := s.health.usable(); err != nil {
+	if err := s.health.usable(ctx); err != nil {
 		return Receipt{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
