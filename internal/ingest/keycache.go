@@ -24,6 +24,7 @@ const (
 	troublePause     = time.Second      // after a failed load: how long cached keys do without
 	refreshPause     = troublePause / 4 // after a refresh that failed
 	maxRefreshes     = 1000             // waiting in the background
+	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
 	evictionSample   = 8
 )
 
@@ -37,6 +38,7 @@ type keyCache struct {
 	loads    singleflight.Group
 	warnings throttle
 	refresh  chan ledger.KeyID
+	misses   chan struct{} // one token for each load of a key that is not cached
 
 	mu      sync.Mutex // held for map operations only
 	cached  map[ledger.KeyID]*cachedKey
@@ -53,7 +55,7 @@ type cachedKey struct {
 func newKeyCache(r Registry, clock func() time.Time, m *Metrics, log *slog.Logger) *keyCache {
 	return &keyCache{
 		registry: r, clock: clock, metrics: m, log: log,
-		refresh: make(chan ledger.KeyID, maxRefreshes), cached: map[ledger.KeyID]*cachedKey{},
+		refresh: make(chan ledger.KeyID, maxRefreshes), misses: make(chan struct{}, maxMisses), cached: map[ledger.KeyID]*cachedKey{},
 	}
 }
 
@@ -103,7 +105,7 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 	switch {
 	case e == nil || age >= keyGoodFor:
 		c.metrics.key("miss")
-		return c.load(ctx, id, keyLoadTimeout)
+		return c.miss(ctx, id)
 	case age < keyFreshFor:
 		c.metrics.key("hit")
 		return key, nil
@@ -118,6 +120,19 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 	}
 	c.metrics.key("hit")
 	return fresh, err
+}
+
+// miss loads a key that is not cached, when it is its turn.
+func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	defer cancel()
+	select {
+	case c.misses <- struct{}{}:
+		defer func() { <-c.misses }()
+		return c.load(ctx, id, keyLoadTimeout)
+	case <-ctx.Done():
+		return Key{}, ctx.Err()
+	}
 }
 
 // enqueue reports whether there was room.

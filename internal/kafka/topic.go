@@ -26,9 +26,14 @@ type Topic struct {
 	ClusterID  string
 }
 
-// CreateTopic makes the topic: kept without limit of time, never led by a replica
-// that lags. It returns when the brokers know of it. It does nothing if a topic of the name and the number of partitions
-// exists, and fails with ErrMismatch if its number is another one.
+// ErrSettings says that a topic loses records by the way it is set up.
+var ErrSettings = errors.New("the topic would lose records")
+
+// CreateTopic makes the topic, kept without limit of time and never led by a
+// replica that lags, and returns when the brokers know it. It changes nothing if
+// a topic of the name exists: it fails with ErrMismatch if that has another
+// number of partitions, and with ErrSettings if it compacts its log or may be led
+// by a replica that lags. A finite retention is the operator's choice.
 func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, replication int) error {
 	settings := []kafkago.ConfigEntry{
 		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
@@ -50,7 +55,10 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 		return answer.Errors[name]
 	})
 	if errors.Is(err, kafkago.TopicAlreadyExists) {
-		return c.Check(ctx, Topic{Name: name, Partitions: partitions})
+		if err := c.Check(ctx, Topic{Name: name, Partitions: partitions}); err != nil {
+			return err
+		}
+		return c.checkSettings(ctx, name)
 	}
 	if err != nil {
 		return fmt.Errorf("create topic %s: %w", name, err)
@@ -69,6 +77,36 @@ func (c *Cluster) appear(ctx context.Context, topic Topic) error {
 			return err
 		}
 	}
+}
+
+// checkSettings compares the settings of a topic that somebody else made.
+func (c *Cluster) checkSettings(ctx context.Context, name string) error {
+	var found []kafkago.DescribeConfigResponseConfigEntry
+	err := c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
+		answer, err := client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
+			Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: name}},
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range answer.Resources {
+			if r.Error != nil {
+				return r.Error
+			}
+			found = append(found, r.ConfigEntries...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read settings of topic %s: %w", name, err)
+	}
+	harmless := map[string]string{"cleanup.policy": "delete", "unclean.leader.election.enable": "false"}
+	for _, e := range found {
+		if want, matters := harmless[e.ConfigName]; matters && e.ConfigValue != want {
+			return fmt.Errorf("%w: %s of topic %s is %q, and must be %q", ErrSettings, e.ConfigName, name, e.ConfigValue, want)
+		}
+	}
+	return nil
 }
 
 // Describe asks the brokers, never a cache.

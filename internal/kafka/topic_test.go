@@ -81,3 +81,26 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the broker is gone: %v", err)
 	}
 }
+
+func TestCreateTopicRefusesOneThatLosesRecords(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	transport := &kafkago.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
+	for name, value := range map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"} {
+		answer, err := client.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
+			Topic: name, NumPartitions: 2, ReplicationFactor: 1,
+			ConfigEntries: []kafkago.ConfigEntry{{ConfigName: name, ConfigValue: value}},
+		}}})
+		if err == nil {
+			err = answer.Errors[name]
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := broker.Client(t).CreateTopic(t.Context(), name, 2, 1); !errors.Is(err, kafka.ErrSettings) {
+			t.Errorf("a topic with %s=%s: %v", name, value, err)
+		}
+	}
+}

@@ -78,6 +78,12 @@ func (s *Store) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, er
 	default:
 		return nil, errFilter
 	}
+	select {
+	case s.lists <- struct{}{}:
+		defer func() { <-s.lists }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("list operations: %w", ctx.Err())
+	}
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list operations: %w", err)

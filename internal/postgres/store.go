@@ -28,6 +28,7 @@ const (
 	watchMaxConns     = 2                      // for looking after blocked statements
 	watchIdle         = 30 * time.Second
 	directLockTimeout = time.Second
+	maxLists          = 4 // at once: a list may be slow, and must leave connections to the others
 )
 
 // Store is the database as the services use it. It is safe for concurrent use.
@@ -38,6 +39,7 @@ type Store struct {
 	owner      string
 	now        func() time.Time
 	log        *slog.Logger
+	lists      chan struct{} // one token for each list that runs
 }
 
 var (
@@ -64,7 +66,7 @@ type Options struct {
 // server that comes and goes.
 func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{owner: o.Owner, now: o.Now, log: o.Log}
+	s := &Store{owner: o.Owner, now: o.Now, log: o.Log, lists: make(chan struct{}, maxLists)}
 	config, err := serviceConfig(url, o)
 	if err != nil {
 		return nil, err
