@@ -15,10 +15,12 @@ import (
 )
 
 // proxy stands between a store and the server. Armed, it cuts the connection
-// in place of passing on that a transaction was committed.
+// in place of passing on that a transaction was committed. With a quota, it cuts
+// the connection once so many bytes went to the server.
 type proxy struct {
 	server string
 	armed  atomic.Bool
+	quota  atomic.Int64 // 0: none
 	group  sync.WaitGroup
 }
 
@@ -58,7 +60,7 @@ func (p *proxy) carry(client net.Conn) {
 		return
 	}
 	p.group.Go(func() {
-		_, _ = io.Copy(server, client)
+		p.send(server, client)
 		_ = server.Close()
 	})
 	buf := make([]byte, 64<<10)
@@ -69,6 +71,30 @@ func (p *proxy) carry(client net.Conn) {
 		}
 		if _, err := client.Write(buf[:n]); err != nil {
 			return
+		}
+	}
+}
+
+// send passes on what the client says, until one of them ends or the quota is
+// used up.
+func (p *proxy) send(server io.Writer, client io.Reader) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		quota := p.quota.Load()
+		last := quota > 0 && int64(n) >= quota
+		if last {
+			n = int(quota)
+		}
+		if _, err := server.Write(buf[:n]); err != nil || last {
+			p.quota.CompareAndSwap(quota, 0)
+			return
+		}
+		if quota > 0 {
+			p.quota.CompareAndSwap(quota, quota-int64(n))
 		}
 	}
 }
