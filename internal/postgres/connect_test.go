@@ -68,6 +68,32 @@ func TestConnectNeedsADeployment(t *testing.T) {
 	}
 }
 
+// A login that was not made a member of the service's role is told so: to migrate
+// again would not help it.
+func TestConnectNeedsTheRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	owner := w.owner()
+	login := owner.Config().Database + "_stranger"
+	if _, err := owner.Exec(t.Context(), "create role "+login+" login password 'secret'"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := owner.Exec(context.Background(), "drop role "+login); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(login, "secret")
+	_, err = postgres.Connect(t.Context(), u.String(), postgres.Options{})
+	if state(err) != "42501" || errors.Is(err, postgres.ErrNotMigrated) {
+		t.Errorf("err: %v", err)
+	}
+}
+
 func TestConnectFailsAtOnceWhereWaitingIsInVain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

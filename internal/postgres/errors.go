@@ -54,10 +54,14 @@ func classified(err error) error {
 
 // unmigrated reports whether connecting failed for want of what the migrations
 // make. The role is the whole cluster's, so it may be there without its rights.
+// To be refused the role itself is another matter: the login is no member of it.
 func unmigrated(err error) bool {
 	switch sqlState(err) {
-	case codeParameterValue, codePrivilege, codeUndefinedTable:
+	case codeParameterValue, codeUndefinedTable:
 		return true
+	case codePrivilege:
+		var connecting *pgconn.ConnectError
+		return !errors.As(err, &connecting)
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,9 +93,14 @@ func (s *Store) blockers(ctx context.Context, pid uint32) ([]session, error) {
 }
 
 func (s *Store) terminate(ctx context.Context, b session) {
-	if _, err := s.watchers.Exec(ctx, terminateSQL, b.pid, b.start, b.state); err != nil {
+	var ended bool
+	err := s.watchers.QueryRow(ctx, terminateSQL, b.pid, b.start, b.state).Scan(&ended)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && !ended:
+		// It has gone on or ended by itself since it was seen.
+	case err != nil:
 		s.log.WarnContext(ctx, "end the blocking session", "err", err)
-		return
+	default:
+		s.log.WarnContext(ctx, "ended a session that held a lock and waited for its client", "pid", b.pid)
 	}
-	s.log.WarnContext(ctx, "ended a session that held a lock and waited for its client", "pid", b.pid)
 }
