@@ -61,7 +61,7 @@ func newRoot(environ []string) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse(err) })
-	root.AddCommand(newDemo(environ), newDevstack(), newMigrate(environ), newTopics(environ), newKeys(environ), newVerify(environ))
+	root.AddCommand(newDemo(environ), newDevstack(), newMigrate(environ), newTopics(environ), newKeys(environ), newVerify(environ), newRebuild(environ))
 	return root
 }
 

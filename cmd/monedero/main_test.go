@@ -204,6 +204,13 @@ func TestVerify(t *testing.T) {
 	if r.code != exitFailed || !strings.Contains(r.out, "partition 3") || !strings.Contains(r.out, "violations") {
 		t.Errorf("with a balance that nothing made: %+v", r)
 	}
+	if out := must(t, environ, "rebuild", "--partition", "2"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "partition 2: 0 wallets") {
+		t.Errorf("rebuilding another partition says %q", out)
+	}
+	if out := must(t, environ, "rebuild"); !strings.Contains(out, "partition 3: 0 wallets, 0 of them changed; 0 balances, 1 of them changed") {
+		t.Errorf("rebuilding says %q", out)
+	}
+	must(t, environ, "verify")
 }
 
 // TestMisuse: what is wrong with the command line or the environment is said on
@@ -235,6 +242,8 @@ func TestMisuse(t *testing.T) {
 		{"keys create --role operator --name=", complete, "--name must have"},
 		{"keys create --role operator", nil, "DATABASE_URL: is required"},
 		{"verify", nil, "DATABASE_URL: is required"},
+		{"rebuild", nil, "DATABASE_URL: is required"},
+		{"rebuild --partition -2", complete, "--partition must not be negative"},
 		{"verify all", complete, `knows no "all"`},
 		{"demo --charges 1 --wallets 1 --callers 0", nil, "charges must be from"},
 		{"demo --charges many", nil, "invalid argument"},
@@ -260,6 +269,7 @@ func TestHelp(t *testing.T) {
 		"topics create":  {"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC", "OPERATION_ID_SECRET", "--partitions", "--replication"},
 		"keys create":    {"DATABASE_URL", "--role", "--merchant", "--client", "--name"},
 		"verify":         {"DATABASE_URL"},
+		"rebuild":        {"DATABASE_URL", "--partition"},
 		"demo":           {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":       {"--data"},
 	} {
