@@ -164,6 +164,19 @@ func (p *process) kill() {
 	<-p.ended
 }
 
+// suspend stops the service where it stands, as a machine does that swaps or
+// migrates; resume lets it go on.
+func (p *process) suspend() { p.signal(syscall.SIGSTOP) }
+
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%v to %s: %v", s, p.name, err)
+	}
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	_, text, _ := net.SplitHostPort(freeAddress(t))
@@ -206,6 +219,23 @@ func (p *process) awaitOutput(text string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// metric is the sum of a metric over its labels.
+func (p *process) metric(name string) (sum float64) {
+	p.t.Helper()
+	for line := range strings.Lines(p.metrics()) {
+		series, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if series != name && !strings.HasPrefix(series, name+"{") {
+			continue
+		}
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			p.t.Fatalf("read the metric %s: %v", name, err)
+		}
+		sum += value
+	}
+	return sum
 }
 
 func (p *process) metrics() string {

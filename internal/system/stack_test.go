@@ -1,13 +1,16 @@
 package system
 
 import (
+	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/proxytest"
 )
 
 // built is set once by TestMain.
@@ -83,8 +86,26 @@ func (s *stack) ingest() (*process, *api) {
 func (s *stack) startIngest() (*process, *api) {
 	s.t.Helper()
 	address := freeAddress(s.t)
-	p := built.start(s.t, append(s.env, "INGEST_ADDR="+address), "ingest")
-	return p, newAPI(s.t, "http://"+address, s.monedero("keys", "create", "--role", "operator"))
+	return s.ingestAt(address), newAPI(s.t, "http://"+address, s.monedero("keys", "create", "--role", "operator"))
+}
+
+// ingestAt starts an ingest at an address, such as that of one that was killed.
+func (s *stack) ingestAt(address string, env ...string) *process {
+	s.t.Helper()
+	return built.start(s.t, slices.Concat(s.env, env, []string{"INGEST_ADDR=" + address}), "ingest")
+}
+
+// behind starts a proxy before the database, and returns it and what makes a
+// service use it.
+func (s *stack) behind() (*proxytest.Proxy, string) {
+	s.t.Helper()
+	u, err := url.Parse(s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := proxytest.Start(s.t, u.Host)
+	u.Host = p.Address()
+	return p, "DATABASE_URL=" + u.String()
 }
 
 // shop is who is charged and who charges.
@@ -117,9 +138,9 @@ func (s *shop) wallet() string {
 	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR"}).ID
 }
 
-func (s *stack) processor() *process {
+func (s *stack) processor(env ...string) *process {
 	s.t.Helper()
-	p := built.start(s.t, s.env, "processor")
+	p := built.start(s.t, slices.Concat(s.env, env), "processor")
 	p.waitReady()
 	return p
 }

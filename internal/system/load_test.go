@@ -1,0 +1,243 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	loadCallers  = 16
+	loadAmount   = 7
+	loadFunding  = 1 << 40
+	loadThink    = 10 * time.Millisecond // of a caller between two charges
+	loadPatience = 2 * time.Minute       // for every charge to be taken and decided, once the faults are over
+	repeatEvery  = 25                    // so many charges, one is submitted again
+	lookEvery    = 10                    // so many charges, the caller looks at an earlier one
+)
+
+// taken is a charge that was answered 202, as its caller remembers it.
+type taken struct {
+	id     string
+	wallet string
+	key    string
+	caller int
+	at     time.Time
+	view   string // what the caller saw last: pending, or the outcome
+}
+
+// load is many callers who charge over HTTP until they are told to stop. Each
+// submits again under the same key when it got no answer or a 503, as the API
+// asks, and looks at its charges in between: what is final stays as it is.
+type load struct {
+	t       *testing.T
+	gates   []*api // each an ingest, under the merchant's key
+	wallets []string
+
+	stop     chan struct{}
+	group    sync.WaitGroup
+	cancel   context.CancelFunc
+	repeated atomic.Int64 // submissions of a key that was taken before, and those without an answer
+
+	mu     sync.Mutex
+	all    []*taken
+	faults []string // what no caller may ever see
+}
+
+// startLoad opens so many wallets, tops them up, and lets the callers go, each to
+// any of the ingests.
+func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load {
+	t.Helper()
+	shop := operators[0].open()
+	l := &load{t: t, stop: make(chan struct{})}
+	for _, o := range operators {
+		l.gates = append(l.gates, o.as(shop.till.key))
+	}
+	for range wallets {
+		w := shop.wallet()
+		operators[0].topUp(w, loadFunding)
+		l.wallets = append(l.wallets, w)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	l.cancel = cancel
+	for i := range loadCallers {
+		own := rand.New(rand.NewPCG(r.Uint64(), uint64(i)))
+		l.group.Go(func() { l.call(ctx, i, own) })
+	}
+	t.Cleanup(func() {
+		cancel()
+		l.group.Wait()
+	})
+	return l
+}
+
+// call is one caller.
+func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
+	var own []*taken
+	for i := 0; ; i++ {
+		select {
+		case <-l.stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(loadThink):
+		}
+		// Wallet 0 is hot: a fifth of all charges.
+		wallet := l.wallets[0]
+		if r.IntN(5) > 0 {
+			wallet = l.wallets[r.IntN(len(l.wallets))]
+		}
+		c := &taken{wallet: wallet, key: fmt.Sprintf("caller %d charge %d", caller, i), caller: caller, view: "pending"}
+		id, ok := l.submit(ctx, r, c.wallet, c.key)
+		if !ok {
+			return
+		}
+		l.remember(c, id)
+		own = append(own, c)
+		if r.IntN(repeatEvery) == 0 {
+			l.repeated.Add(1)
+			if again, ok := l.submit(ctx, r, c.wallet, c.key); ok && again != id {
+				l.fault("%s has the IDs %s and %s", c.key, id, again)
+			}
+		}
+		if r.IntN(lookEvery) == 0 {
+			l.look(ctx, r, own[max(0, len(own)-1-r.IntN(50))])
+		}
+	}
+}
+
+// submit submits until the charge is taken, and returns its ID. A caller that was
+// told to stop goes on until it knows: only the end of the test stops it here.
+func (l *load) submit(ctx context.Context, r *rand.Rand, wallet, key string) (id string, ok bool) {
+	for {
+		status, o, err := l.gate(r).submit(ctx, wallet, key, loadAmount)
+		switch {
+		case ctx.Err() != nil:
+			return "", false
+		case err != nil:
+			l.repeated.Add(1) // it may have arrived
+		case status == http.StatusAccepted || status == http.StatusOK:
+			return o.ID, true
+		case status == http.StatusServiceUnavailable:
+			l.repeated.Add(1) // so may this one
+		default:
+			l.fault("%s was answered %d %s", key, status, o.Code)
+			return "", false
+		}
+		if pause(ctx) != nil {
+			return "", false
+		}
+	}
+}
+
+func (l *load) remember(c *taken, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.id, c.at = id, time.Now()
+	l.all = append(l.all, c)
+}
+
+func (l *load) gate(r *rand.Rand) *api { return l.gates[r.IntN(len(l.gates))] }
+
+// look reads a charge once: what is final stays as it is.
+func (l *load) look(ctx context.Context, r *rand.Rand, c *taken) {
+	status, o, err := l.gate(r).call(ctx, http.MethodGet, "/v1/operations/"+c.id, nil, nil)
+	switch {
+	case err != nil || status == http.StatusServiceUnavailable:
+	case status != http.StatusOK:
+		l.fault("%s was taken, and then answered %d %s", c.id, status, o.Code)
+	default:
+		l.seen(c, o)
+	}
+}
+
+// seen compares what a caller sees with what it saw before.
+func (l *load) seen(c *taken, o object) {
+	now := o.Status + o.Failure.Reason
+	if c.view != "pending" && now != c.view {
+		l.fault("%s was %s, and then %s", c.id, c.view, now)
+	}
+	if now != "pending" && now != "accepted" {
+		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
+	}
+	c.view = now
+}
+
+func (l *load) fault(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// charges is how many were taken up to now.
+func (l *load) charges() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all)
+}
+
+// await waits until so many more charges were taken.
+func (l *load) await(more int) {
+	l.t.Helper()
+	until := l.charges() + more
+	for deadline := time.Now().Add(loadPatience); l.charges() < until; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d charges were taken, %d were to be", l.charges(), until)
+		}
+	}
+}
+
+// finish ends the load: every caller gets its last charge taken, and sees the
+// outcome of all of its charges. It returns them.
+func (l *load) finish() []*taken {
+	l.t.Helper()
+	close(l.stop)
+	late := time.AfterFunc(loadPatience, l.cancel)
+	defer late.Stop()
+	l.group.Wait()
+	ctx, cancel := context.WithTimeout(l.t.Context(), loadPatience)
+	defer cancel()
+	queue := make(chan *taken, len(l.all))
+	for _, c := range l.all {
+		queue <- c
+	}
+	close(queue)
+	var readers sync.WaitGroup
+	for range loadCallers {
+		readers.Go(func() {
+			for c := range queue {
+				o, err := l.outcome(ctx, c.id)
+				if err != nil {
+					l.fault("%s has no outcome: %v", c.id, err)
+					continue
+				}
+				l.seen(c, o)
+			}
+		})
+	}
+	readers.Wait()
+	for _, f := range l.faults[:min(len(l.faults), 20)] {
+		l.t.Error(f)
+	}
+	return slices.Clone(l.all)
+}
+
+// outcome asks one gate after the other: one of them may be away.
+func (l *load) outcome(ctx context.Context, id string) (object, error) {
+	for i := 0; ; i++ {
+		o, err := l.gates[i%len(l.gates)].outcome(ctx, id)
+		if err == nil || ctx.Err() != nil {
+			return o, errors.Join(err, ctx.Err())
+		}
+		if err := pause(ctx); err != nil {
+			return o, err
+		}
+	}
+}
