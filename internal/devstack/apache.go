@@ -225,7 +225,7 @@ func (a *Apache) configure(ctx context.Context, n, port int) error {
 		for _, p := range []*int{&b.port, &b.controller} {
 			if *p == 0 {
 				var err error
-				if *p, err = lastingPort(ctx); err != nil {
+				if *p, err = LastingPort(ctx); err != nil {
 					return err
 				}
 			}
@@ -239,9 +239,9 @@ func (a *Apache) configure(ctx context.Context, n, port int) error {
 	return nil
 }
 
-// lastingPort is a free port that the system gives to nobody by itself: a server
+// LastingPort is a free port that the system gives to nobody by itself: a server
 // that was killed finds it free again.
-func lastingPort(ctx context.Context) (int, error) {
+func LastingPort(ctx context.Context) (int, error) {
 	const from, below, tries = 15000, 32000, 100
 	var err error
 	for range tries {

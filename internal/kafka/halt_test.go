@@ -106,66 +106,69 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 
 func TestHaltsWhenTheTopicIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
-	progress := newProgress(topic)
-	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, 5)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
+		progress := newProgress(topic)
+		w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, 5)
 
-	broker.DeleteTopic(t, topic.Name)
-	broker.Create(t, topic.Name, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
-	w.log.await(t, "the log holds another record at offset 4 than was settled")
-	if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
+		broker.DeleteTopic(t, topic.Name)
+		broker.Create(t, topic.Name, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
+		w.log.await(t, "the log holds another record at offset 4 than was settled")
+		if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestHaltsWhenTheTopicIsMadeAnewBehindItsBack(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
-	progress := newProgress(topic)
-	inHand, finish := make(chan bool, 100), make(chan struct{})
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		inHand <- true
-		<-finish
-		progress.handle(msg)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
+		progress := newProgress(topic)
+		inHand, finish := make(chan bool, 100), make(chan struct{})
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			inHand <- true
+			<-finish
+			progress.handle(msg)
+		})
+		kafkatest.Receive(t, inHand) // nothing is fetched meanwhile, so no fetch can fail
+		broker.DeleteTopic(t, topic.Name)
+		broker.Create(t, topic.Name, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
+		<-time.After(1100 * time.Millisecond) // a good fetch vouches for the log for a second
+		close(finish)
+		w.log.await(t, "the log holds another record at offset 4 than was settled")
+		if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
+			t.Error(diff)
+		}
 	})
-	kafkatest.Receive(t, inHand) // nothing is fetched meanwhile, so no fetch can fail
-	broker.DeleteTopic(t, topic.Name)
-	broker.Create(t, topic.Name, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("new", 20)...)
-	<-time.After(1100 * time.Millisecond) // a good fetch vouches for the log for a second
-	close(finish)
-	w.log.await(t, "the log holds another record at offset 4 than was settled")
-	if diff := cmp.Diff(texts("old", 5), progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
 }
 
 // The partitions must go on to say that they are halted: a group that shares out
 // what is left of the topic, nothing, would be silent.
 func TestHaltsForAsLongAsTheTopicIsGone(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	progress := newProgress(topic)
-	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, 5)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		progress := newProgress(topic)
+		w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, 5)
 
-	broker.DeleteTopic(t, topic.Name)
-	w.log.await(t, "has 0 partitions instead of 1")
-	w.log.await(t, "the topic does not exist")
-	claims := w.metric(t, "monedero_kafka_claims_total", 0)
-	w.awaitMetric(t, "monedero_kafka_claims_total", 0, func(v float64) bool { return v > claims+10 })
-	if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 1 {
-		t.Errorf("halted = %v", halted)
-	}
-	if n := w.log.count("partitions assigned"); n != 1 {
-		t.Errorf("%d generations", n)
-	}
+		broker.DeleteTopic(t, topic.Name)
+		w.log.await(t, "has 0 partitions instead of 1")
+		w.log.await(t, "the topic does not exist")
+		claims := w.metric(t, "monedero_kafka_claims_total", 0)
+		w.awaitMetric(t, "monedero_kafka_claims_total", 0, func(v float64) bool { return v > claims+10 })
+		if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 1 {
+			t.Errorf("halted = %v", halted)
+		}
+		if n := w.log.count("partitions assigned"); n != 1 {
+			t.Errorf("%d generations", n)
+		}
+	})
 }

@@ -48,44 +48,45 @@ func contents(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic) []string
 
 func TestProduceKeepsTheOrderOfEachCaller(t *testing.T) {
 	t.Parallel()
-	const callers, each = 32, 50
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	p := newProducer(t, broker)
-	offsets := make([]string, callers*each)
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for caller := range callers {
-		wg.Go(func() {
-			for i := range each {
-				text := fmt.Sprintf("%d/%d", caller, i)
-				offset, err := p.Produce(t.Context(), topic.Name, 0, value(text))
-				if err != nil {
-					t.Error(err)
-					return
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		const callers, each = 32, 50
+		topic := broker.Topic(t, 1)
+		p := newProducer(t, broker)
+		offsets := make([]string, callers*each)
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for caller := range callers {
+			wg.Go(func() {
+				for i := range each {
+					text := fmt.Sprintf("%d/%d", caller, i)
+					offset, err := p.Produce(t.Context(), topic.Name, 0, value(text))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					offsets[offset] = text
+					mu.Unlock()
 				}
-				mu.Lock()
-				offsets[offset] = text
-				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		got := contents(t, broker, topic)
+		if diff := cmp.Diff(offsets, got); diff != "" {
+			t.Errorf("offsets told and offsets found differ: %s", diff)
+		}
+		for caller := range callers {
+			prefix := fmt.Sprintf("%d/", caller)
+			mine := slices.DeleteFunc(slices.Clone(got), func(s string) bool { return !strings.HasPrefix(s, prefix) })
+			var want []string
+			for i := range each {
+				want = append(want, fmt.Sprintf("%s%d", prefix, i))
 			}
-		})
-	}
-	wg.Wait()
-	got := contents(t, broker, topic)
-	if diff := cmp.Diff(offsets, got); diff != "" {
-		t.Errorf("offsets told and offsets found differ: %s", diff)
-	}
-	for caller := range callers {
-		prefix := fmt.Sprintf("%d/", caller)
-		mine := slices.DeleteFunc(slices.Clone(got), func(s string) bool { return !strings.HasPrefix(s, prefix) })
-		var want []string
-		for i := range each {
-			want = append(want, fmt.Sprintf("%s%d", prefix, i))
+			if diff := cmp.Diff(want, mine); diff != "" {
+				t.Error(diff)
+			}
 		}
-		if diff := cmp.Diff(want, mine); diff != "" {
-			t.Error(diff)
-		}
-	}
+	})
 }
 
 // enqueue hands over the texts without waiting for any.
@@ -353,20 +354,21 @@ func TestProduceCallerGoesAway(t *testing.T) {
 
 func TestProduceReadsBackWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	at := time.UnixMilli(1_700_000_000_123)
-	want := []processor.Record{
-		{Offset: 0, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []processor.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte{}}}},
-		{Offset: 1, Value: []byte{}, Time: at},
-		{Offset: 2, Key: []byte{}, Time: at},
-		{Offset: 3, Key: bytes.Repeat([]byte("k"), 70_000), Value: bytes.Repeat([]byte("v"), 200_000), Time: at},
-	}
-	broker.Produce(t, topic.Name, 0, want...)
-	progress := newProgress(topic)
-	work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, int64(len(want)))
-	if diff := cmp.Diff(want, progress.settled(0)); diff != "" {
-		t.Error(diff)
-	}
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		at := time.UnixMilli(1_700_000_000_123)
+		want := []processor.Record{
+			{Offset: 0, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []processor.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte{}}}},
+			{Offset: 1, Value: []byte{}, Time: at},
+			{Offset: 2, Key: []byte{}, Time: at},
+			{Offset: 3, Key: bytes.Repeat([]byte("k"), 70_000), Value: bytes.Repeat([]byte("v"), 200_000), Time: at},
+		}
+		broker.Produce(t, topic.Name, 0, want...)
+		progress := newProgress(topic)
+		work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, int64(len(want)))
+		if diff := cmp.Diff(want, progress.settled(0)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

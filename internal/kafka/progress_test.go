@@ -177,7 +177,8 @@ type worker struct {
 	log     *lines
 }
 
-const group = "workers"
+// group and the topic are the name of a group: tests share a broker.
+const group = "workers-"
 
 // work subscribes and hands every message to handle, one at a time.
 func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer processor.Claimer, handle func(*message.Message)) *worker {
@@ -185,7 +186,7 @@ func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer proc
 	w := &worker{metrics: prometheus.NewRegistry(), log: newLines()}
 	var err error
 	w.sub, err = kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{
-		Group: group, Claimer: claimer, Batch: true,
+		Group: group + topic.Name, Claimer: claimer, Batch: true,
 		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond,
 		HaltRetry: 20 * time.Millisecond, FenceWait: 20 * time.Millisecond, DrainTimeout: time.Second,
 		ClaimTimeout: time.Second,

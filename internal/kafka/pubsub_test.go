@@ -80,12 +80,13 @@ func TestUniversalSuite(t *testing.T) {
 
 func TestKeysKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	tests.TestPublishSubscribeInOrder(t, tests.TestContext{
-		TestID: tests.NewTestID(), Features: tests.Features{GuaranteedOrder: true, Persistent: true},
-	}, func(t *testing.T) (message.Publisher, message.Subscriber) {
-		t.Helper()
-		pub, sub := pubSub(t, broker, groupOf(t), 8)
-		return keyed{pub}, sub
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		tests.TestPublishSubscribeInOrder(t, tests.TestContext{
+			TestID: tests.NewTestID(), Features: tests.Features{GuaranteedOrder: true, Persistent: true},
+		}, func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Helper()
+			pub, sub := pubSub(t, broker, groupOf(t), 8)
+			return keyed{pub}, sub
+		})
 	})
 }

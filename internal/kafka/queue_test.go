@@ -26,98 +26,101 @@ func newQueue(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic) *kafka.Q
 
 func TestSubmitWritesToTheWalletsPartition(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 16)
-	queue := newQueue(t, broker, topic)
-	progress := newProgress(topic)
-	work(t, broker, topic, member{progress, "a"}, progress.handle)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 16)
+		queue := newQueue(t, broker, topic)
+		progress := newProgress(topic)
+		work(t, broker, topic, member{progress, "a"}, progress.handle)
 
-	sent := map[int]ledger.Request{}
-	for i := range byte(100) {
-		r := charge(t)
-		r.Wallet[14] = i
-		r.ID = minter(t).OperationID(r.Identity())
-		receipt, err := queue.Submit(t.Context(), r)
-		if err != nil {
-			t.Fatal(err)
+		sent := map[int]ledger.Request{}
+		for i := range byte(100) {
+			r := charge(t)
+			r.Wallet[14] = i
+			r.ID = minter(t).OperationID(r.Identity())
+			receipt, err := queue.Submit(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if receipt.Partition != r.Wallet.Partition(topic.Partitions) {
+				t.Fatalf("wallet %s lies in %d, want %d", r.Wallet, receipt.Partition, r.Wallet.Partition(topic.Partitions))
+			}
+			if receipt.Offset == 0 {
+				sent[receipt.Partition] = r
+			}
 		}
-		if receipt.Partition != r.Wallet.Partition(topic.Partitions) {
-			t.Fatalf("wallet %s lies in %d, want %d", r.Wallet, receipt.Partition, r.Wallet.Partition(topic.Partitions))
+		if len(sent) != topic.Partitions {
+			t.Fatalf("%d of %d partitions were used", len(sent), topic.Partitions)
 		}
-		if receipt.Offset == 0 {
-			sent[receipt.Partition] = r
+		for partition, want := range sent {
+			progress.await(t, "settled", func(rows map[int]*row) bool { return len(rows[partition].settled) > 0 })
+			record := progress.settled(partition)[0]
+			if string(record.Key) != want.Wallet.String() {
+				t.Errorf("key = %s", record.Key)
+			}
+			assertDecodes(t, record.Value, want)
+			headers := map[string]string{}
+			for _, h := range record.Headers {
+				headers[h.Key] = string(h.Value)
+			}
+			if diff := cmp.Diff(map[string]string{
+				kafka.HeaderSpecVersion: "1.0", kafka.HeaderID: want.ID.String(), kafka.HeaderType: "monedero.charge.requested",
+				kafka.HeaderSource: "/monedero/ingest", kafka.HeaderTime: "2026-03-14T15:09:26.535897Z",
+				kafka.HeaderContentType: "application/json", kafka.HeaderTraceparent: parent,
+			}, headers); diff != "" {
+				t.Error(diff)
+			}
 		}
-	}
-	if len(sent) != topic.Partitions {
-		t.Fatalf("%d of %d partitions were used", len(sent), topic.Partitions)
-	}
-	for partition, want := range sent {
-		progress.await(t, "settled", func(rows map[int]*row) bool { return len(rows[partition].settled) > 0 })
-		record := progress.settled(partition)[0]
-		if string(record.Key) != want.Wallet.String() {
-			t.Errorf("key = %s", record.Key)
-		}
-		assertDecodes(t, record.Value, want)
-		headers := map[string]string{}
-		for _, h := range record.Headers {
-			headers[h.Key] = string(h.Value)
-		}
-		if diff := cmp.Diff(map[string]string{
-			kafka.HeaderSpecVersion: "1.0", kafka.HeaderID: want.ID.String(), kafka.HeaderType: "monedero.charge.requested",
-			kafka.HeaderSource: "/monedero/ingest", kafka.HeaderTime: "2026-03-14T15:09:26.535897Z",
-			kafka.HeaderContentType: "application/json", kafka.HeaderTraceparent: parent,
-		}, headers); diff != "" {
-			t.Error(diff)
-		}
-	}
+	})
 }
 
 func TestEndIsTheOffsetOfTheNextRecord(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 3)...)
-	queue := newQueue(t, broker, topic)
-	if end, err := queue.End(t.Context(), 0); err != nil || end != 3 {
-		t.Errorf("end = %d, %v", end, err)
-	}
-	for _, partition := range []int{-1, 1} {
-		if _, err := queue.End(t.Context(), partition); err == nil {
-			t.Errorf("partition %d has an end", partition)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 3)...)
+		queue := newQueue(t, broker, topic)
+		if end, err := queue.End(t.Context(), 0); err != nil || end != 3 {
+			t.Errorf("end = %d, %v", end, err)
 		}
-	}
+		for _, partition := range []int{-1, 1} {
+			if _, err := queue.End(t.Context(), partition); err == nil {
+				t.Errorf("partition %d has an end", partition)
+			}
+		}
+	})
 }
 
 func TestQueueWithoutKafka(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	known := topic
-	known.ClusterID = "another"
-	if err := newQueue(t, broker, known).Check(t.Context()); !errors.Is(err, kafka.ErrMismatch) {
-		t.Errorf("another cluster: %v", err)
-	}
-	if err := newQueue(t, broker, topic).Check(t.Context()); err != nil {
-		t.Errorf("as it should be: %v", err)
-	}
-	queue := newQueue(t, broker, topic)
-	if _, err := queue.Submit(t.Context(), charge(t)); err != nil {
-		t.Fatal(err)
-	}
-	broker.Stop()
-	if err := queue.Check(t.Context()); err == nil || errors.Is(err, kafka.ErrMismatch) {
-		t.Errorf("the broker is gone: %v", err)
-	}
-	started := time.Now()
-	if receipt, err := queue.Submit(t.Context(), charge(t)); err == nil {
-		t.Errorf("written nowhere: %+v", receipt)
-	}
-	if took := time.Since(started); took > 5*time.Second {
-		t.Errorf("answered after %s", took)
-	}
-	refused := charge(t)
-	refused.Kind = ledger.KindFreeze
-	if receipt, err := queue.Submit(t.Context(), refused); err == nil || receipt != (ingest.Receipt{}) {
-		t.Errorf("a freeze was queued: %+v", receipt)
-	}
+	kafkatest.EachOwn(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		known := topic
+		known.ClusterID = "another"
+		if err := newQueue(t, broker, known).Check(t.Context()); !errors.Is(err, kafka.ErrMismatch) {
+			t.Errorf("another cluster: %v", err)
+		}
+		if err := newQueue(t, broker, topic).Check(t.Context()); err != nil {
+			t.Errorf("as it should be: %v", err)
+		}
+		queue := newQueue(t, broker, topic)
+		if _, err := queue.Submit(t.Context(), charge(t)); err != nil {
+			t.Fatal(err)
+		}
+		broker.Stop()
+		if err := queue.Check(t.Context()); err == nil || errors.Is(err, kafka.ErrMismatch) {
+			t.Errorf("the broker is gone: %v", err)
+		}
+		started := time.Now()
+		if receipt, err := queue.Submit(t.Context(), charge(t)); err == nil {
+			t.Errorf("written nowhere: %+v", receipt)
+		}
+		if took := time.Since(started); took > 5*time.Second {
+			t.Errorf("answered after %s", took)
+		}
+		refused := charge(t)
+		refused.Kind = ledger.KindFreeze
+		if receipt, err := queue.Submit(t.Context(), refused); err == nil || receipt != (ingest.Receipt{}) {
+			t.Errorf("a freeze was queued: %+v", receipt)
+		}
+	})
 }

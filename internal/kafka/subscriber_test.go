@@ -28,91 +28,94 @@ func texts(prefix string, n int) []string {
 
 func TestBatchesFollowOneAnother(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	const records = 2*kafka.DefaultMaxRecords + 7
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", records)...)
-	progress := newProgress(topic)
-	metadata := make(chan map[string]string, records)
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		if n := len(processor.BatchFrom(msg.Context()).Records); n > kafka.DefaultMaxRecords {
-			t.Errorf("a batch of %d records", n)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		const records = 2*kafka.DefaultMaxRecords + 7
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", records)...)
+		progress := newProgress(topic)
+		metadata := make(chan map[string]string, records)
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			if n := len(processor.BatchFrom(msg.Context()).Records); n > kafka.DefaultMaxRecords {
+				t.Errorf("a batch of %d records", n)
+			}
+			metadata <- msg.Metadata
+			progress.handle(msg)
+		})
+		progress.awaitNext(t, 0, records)
+		if diff := cmp.Diff(texts("r", records), progress.values(0)); diff != "" {
+			t.Error(diff)
 		}
-		metadata <- msg.Metadata
-		progress.handle(msg)
+		want := map[string]string{
+			kafka.MetaTopic: topic.Name, kafka.MetaPartition: "0", kafka.MetaFrom: "0", kafka.MetaEpoch: "1",
+		}
+		first := kafkatest.Receive(t, metadata)
+		want[kafka.MetaTo] = fmt.Sprint(progress.covered(0)[0].To)
+		if diff := cmp.Diff(want, first); diff != "" {
+			t.Error(diff)
+		}
+		w.awaitMetric(t, "monedero_kafka_partition_lag_records", 0, func(lag float64) bool { return lag == 0 })
 	})
-	progress.awaitNext(t, 0, records)
-	if diff := cmp.Diff(texts("r", records), progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
-	want := map[string]string{
-		kafka.MetaTopic: topic.Name, kafka.MetaPartition: "0", kafka.MetaFrom: "0", kafka.MetaEpoch: "1",
-	}
-	first := kafkatest.Receive(t, metadata)
-	want[kafka.MetaTo] = fmt.Sprint(progress.covered(0)[0].To)
-	if diff := cmp.Diff(want, first); diff != "" {
-		t.Error(diff)
-	}
-	w.awaitMetric(t, "monedero_kafka_partition_lag_records", 0, func(lag float64) bool { return lag == 0 })
 }
 
 func TestNackBringsTheSameBatchAgain(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	progress := newProgress(topic)
-	var seen []span
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		b := processor.BatchFrom(msg.Context())
-		if seen = append(seen, span{b.From, b.To}); len(seen) < 4 {
-			msg.Nack()
-			return
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		progress := newProgress(topic)
+		var seen []span
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			b := processor.BatchFrom(msg.Context())
+			if seen = append(seen, span{b.From, b.To}); len(seen) < 4 {
+				msg.Nack()
+				return
+			}
+			progress.handle(msg)
+		})
+		progress.awaitNext(t, 0, 5)
+		if err := w.sub.Close(); err != nil {
+			t.Fatal(err)
 		}
-		progress.handle(msg)
+		if diff := cmp.Diff([]span{{0, 5}, {0, 5}, {0, 5}, {0, 5}}, seen); diff != "" {
+			t.Error(diff)
+		}
+		if epoch := progress.epochs(); epoch != 1 {
+			t.Errorf("claimed %d times, want once", epoch)
+		}
+		if n := w.metric(t, "monedero_kafka_redeliveries_total", 0); n != 3 {
+			t.Errorf("redeliveries = %v", n)
+		}
 	})
-	progress.awaitNext(t, 0, 5)
-	if err := w.sub.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]span{{0, 5}, {0, 5}, {0, 5}, {0, 5}}, seen); diff != "" {
-		t.Error(diff)
-	}
-	if epoch := progress.epochs(); epoch != 1 {
-		t.Errorf("claimed %d times, want once", epoch)
-	}
-	if n := w.metric(t, "monedero_kafka_redeliveries_total", 0); n != 3 {
-		t.Errorf("redeliveries = %v", n)
-	}
 }
 
 func TestFencedClaimIsGivenUpAndMadeAnew(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	progress := newProgress(topic)
-	other := member{progress, "other"}
-	stolen := false
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		if !stolen {
-			stolen = true
-			if _, err := other.Claim(t.Context(), topic.Name, 0); err != nil {
-				t.Error(err)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		progress := newProgress(topic)
+		other := member{progress, "other"}
+		stolen := false
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			if !stolen {
+				stolen = true
+				if _, err := other.Claim(t.Context(), topic.Name, 0); err != nil {
+					t.Error(err)
+				}
 			}
+			progress.handle(msg)
+		})
+		progress.awaitNext(t, 0, 5)
+		if epoch := progress.epochs(); epoch != 3 {
+			t.Errorf("epoch = %d, want 3: ours, the other's, ours again", epoch)
 		}
-		progress.handle(msg)
+		if n := w.metric(t, "monedero_kafka_fences_total", 0); n != 1 {
+			t.Errorf("fences = %v", n)
+		}
+		if diff := cmp.Diff(texts("r", 5), progress.values(0)); diff != "" {
+			t.Error(diff)
+		}
 	})
-	progress.awaitNext(t, 0, 5)
-	if epoch := progress.epochs(); epoch != 3 {
-		t.Errorf("epoch = %d, want 3: ours, the other's, ours again", epoch)
-	}
-	if n := w.metric(t, "monedero_kafka_fences_total", 0); n != 1 {
-		t.Errorf("fences = %v", n)
-	}
-	if diff := cmp.Diff(texts("r", 5), progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
 }
 
 // silent is a claimer whose first claim is never answered.
@@ -131,43 +134,45 @@ func (s silent) Claim(ctx context.Context, topic string, partition int) (process
 
 func TestClaimThatIsNeverAnsweredIsGivenUp(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	progress := newProgress(topic)
-	w := work(t, broker, topic, silent{member{progress, "a"}, new(atomic.Bool)}, progress.handle)
-	progress.awaitNext(t, 0, 5)
-	w.log.await(t, "claim failed")
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		progress := newProgress(topic)
+		w := work(t, broker, topic, silent{member{progress, "a"}, new(atomic.Bool)}, progress.handle)
+		progress.awaitNext(t, 0, 5)
+		w.log.await(t, "claim failed")
+	})
 }
 
 func TestHandlerHalts(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 2)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	broker.Produce(t, topic.Name, 1, kafkatest.Records("s", 5)...)
-	progress := newProgress(topic)
-	mended := make(chan struct{})
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		b := processor.BatchFrom(msg.Context())
-		select {
-		case <-mended:
-		default:
-			if b.Claim.Partition == 0 {
-				b.Halt(errors.New("our own rules broke"))
-				msg.Nack()
-				return
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 2)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		broker.Produce(t, topic.Name, 1, kafkatest.Records("s", 5)...)
+		progress := newProgress(topic)
+		mended := make(chan struct{})
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			b := processor.BatchFrom(msg.Context())
+			select {
+			case <-mended:
+			default:
+				if b.Claim.Partition == 0 {
+					b.Halt(errors.New("our own rules broke"))
+					msg.Nack()
+					return
+				}
 			}
+			progress.handle(msg)
+		})
+		assertHalted(t, w, progress, "our own rules broke")
+		close(mended)
+		progress.awaitNext(t, 0, 5)
+		w.log.await(t, "partition goes on")
+		if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 0 {
+			t.Errorf("halted = %v", halted)
 		}
-		progress.handle(msg)
 	})
-	assertHalted(t, w, progress, "our own rules broke")
-	close(mended)
-	progress.awaitNext(t, 0, 5)
-	w.log.await(t, "partition goes on")
-	if halted := w.metric(t, "monedero_kafka_partition_halted", 0); halted != 0 {
-		t.Errorf("halted = %v", halted)
-	}
 }
 
 // assertHalted waits until partition 0 has halted and was claimed anew several
@@ -196,111 +201,116 @@ func assertHalted(t *testing.T, w *worker, progress *progress, why string) {
 
 func TestGapsAreCovered(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Transaction(t, topic.Name, 0, true, kafkatest.Records("a", 3)...)  // 0-2, marker at 3
-	broker.Transaction(t, topic.Name, 0, false, kafkatest.Records("b", 2)...) // 4-5, marker at 6
-	progress := newProgress(topic)
-	work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, 7)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Transaction(t, topic.Name, 0, true, kafkatest.Records("a", 3)...)  // 0-2, marker at 3
+		broker.Transaction(t, topic.Name, 0, false, kafkatest.Records("b", 2)...) // 4-5, marker at 6
+		progress := newProgress(topic)
+		work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, 7)
 
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("c", 1)...) // 7
-	progress.awaitNext(t, 0, 8)
-	if diff := cmp.Diff([]string{"a 0", "a 1", "a 2", "b 0", "b 1", "c 0"}, progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
-	next := int64(0)
-	for _, s := range progress.covered(0) {
-		if s.From != next {
-			t.Errorf("%v does not follow on %d", s, next)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("c", 1)...) // 7
+		progress.awaitNext(t, 0, 8)
+		if diff := cmp.Diff([]string{"a 0", "a 1", "a 2", "b 0", "b 1", "c 0"}, progress.values(0)); diff != "" {
+			t.Error(diff)
 		}
-		next = s.To
-	}
+		next := int64(0)
+		for _, s := range progress.covered(0) {
+			if s.From != next {
+				t.Errorf("%v does not follow on %d", s, next)
+			}
+			next = s.To
+		}
+	})
 }
 
 func TestGapGoesWithTheNextRecordInRecordMode(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Transaction(t, topic.Name, 0, true) // a marker at 0
-	sub, err := kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{Group: group})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sub.Close() })
-	messages, err := sub.Subscribe(t.Context(), topic.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("a", 1)...) // 1
-	kafkatest.Receive(t, messages).Ack()
-	broker.Transaction(t, topic.Name, 0, true)                     // a marker at 2
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("b", 1)...) // 3
-	msg := kafkatest.Receive(t, messages)
-	b := processor.BatchFrom(msg.Context())
-	if got := (span{b.From, b.To}); got != (span{2, 4}) {
-		t.Errorf("the message covers %v", got)
-	}
-	if string(msg.Payload) != "b 0" || msg.Metadata.Get(kafka.MetaKey) != "b" || msg.Metadata.Get(kafka.MetaOffset) != "3" {
-		t.Errorf("message = %q %v", msg.Payload, msg.Metadata)
-	}
-	msg.Ack()
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Transaction(t, topic.Name, 0, true) // a marker at 0
+		sub, err := kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{Group: group + topic.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sub.Close() })
+		messages, err := sub.Subscribe(t.Context(), topic.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("a", 1)...) // 1
+		kafkatest.Receive(t, messages).Ack()
+		broker.Transaction(t, topic.Name, 0, true)                     // a marker at 2
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("b", 1)...) // 3
+		msg := kafkatest.Receive(t, messages)
+		b := processor.BatchFrom(msg.Context())
+		if got := (span{b.From, b.To}); got != (span{2, 4}) {
+			t.Errorf("the message covers %v", got)
+		}
+		if string(msg.Payload) != "b 0" || msg.Metadata.Get(kafka.MetaKey) != "b" || msg.Metadata.Get(kafka.MetaOffset) != "3" {
+			t.Errorf("message = %q %v", msg.Payload, msg.Metadata)
+		}
+		msg.Ack()
+	})
 }
 
 func TestRecordLargerThanAFetch(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	large := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("x"), 1_000_000)}
-	broker.Produce(t, topic.Name, 0, large, processor.Record{Value: []byte("next")})
-	progress := newProgress(topic)
-	work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, 2)
-	if got := progress.values(0); len(got[0]) != len(large.Value) || got[1] != "next" {
-		t.Errorf("got %d bytes and %q", len(got[0]), got[1])
-	}
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		large := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("x"), 1_000_000)}
+		broker.Produce(t, topic.Name, 0, large, processor.Record{Value: []byte("next")})
+		progress := newProgress(topic)
+		work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, 2)
+		if got := progress.values(0); len(got[0]) != len(large.Value) || got[1] != "next" {
+			t.Errorf("got %d bytes and %q", len(got[0]), got[1])
+		}
+	})
 }
 
 func TestBrokerComesBack(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
-	progress := newProgress(topic)
-	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-	progress.awaitNext(t, 0, 5)
-	broker.Stop()
-	w.log.await(t, "WARN")
-	broker.Restart(t)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 5)...)
-	progress.awaitNext(t, 0, 10)
-	if diff := cmp.Diff(append(texts("r", 5), texts("s", 5)...), progress.values(0)); diff != "" {
-		t.Error(diff)
-	}
-	if n := w.log.count("halted"); n != 0 {
-		t.Errorf("it halted")
-	}
+	kafkatest.EachOwn(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
+		progress := newProgress(topic)
+		w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+		progress.awaitNext(t, 0, 5)
+		broker.Stop()
+		w.log.await(t, "WARN")
+		broker.Restart(t)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 5)...)
+		progress.awaitNext(t, 0, 10)
+		if diff := cmp.Diff(append(texts("r", 5), texts("s", 5)...), progress.values(0)); diff != "" {
+			t.Error(diff)
+		}
+		if n := w.log.count("halted"); n != 0 {
+			t.Errorf("it halted")
+		}
+	})
 }
 
 func TestLagGrowsWhileAMessageIsInHand(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	topic := broker.Topic(t, 1)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
-	progress := newProgress(topic)
-	inHand, finish := make(chan bool, 100), make(chan struct{})
-	w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-		inHand <- true
-		<-finish
-		progress.handle(msg)
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		topic := broker.Topic(t, 1)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
+		progress := newProgress(topic)
+		inHand, finish := make(chan bool, 100), make(chan struct{})
+		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+			inHand <- true
+			<-finish
+			progress.handle(msg)
+		})
+		kafkatest.Receive(t, inHand)
+		broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 9)...)
+		w.awaitMetric(t, "monedero_kafka_partition_lag_records", 0, func(lag float64) bool { return lag == 10 })
+		close(finish)
+		kafkatest.Receive(t, inHand)
+		progress.awaitNext(t, 0, 10)
+		w.awaitMetric(t, "monedero_kafka_partition_acknowledged_timestamp_seconds", 0, func(at float64) bool { return at > 0 })
 	})
-	kafkatest.Receive(t, inHand)
-	broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 9)...)
-	w.awaitMetric(t, "monedero_kafka_partition_lag_records", 0, func(lag float64) bool { return lag == 10 })
-	close(finish)
-	kafkatest.Receive(t, inHand)
-	progress.awaitNext(t, 0, 10)
-	w.awaitMetric(t, "monedero_kafka_partition_acknowledged_timestamp_seconds", 0, func(at float64) bool { return at > 0 })
 }
 
 func TestOptionsAreChecked(t *testing.T) {

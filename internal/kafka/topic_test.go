@@ -13,94 +13,98 @@ import (
 
 func TestCreateTopic(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	c := broker.Client(t)
-	for range 2 { // the second time it is there
-		if err := c.CreateTopic(t.Context(), "charges", 8, 1); err != nil {
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		c, name := broker.Client(t), kafkatest.Name()
+		for range 2 { // the second time it is there
+			if err := c.CreateTopic(t.Context(), name, 8, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.CreateTopic(t.Context(), name, 16, 1); !errors.Is(err, kafka.ErrMismatch) {
+			t.Errorf("another size: %v", err)
+		}
+		topic, err := c.Describe(t.Context(), name)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := c.CreateTopic(t.Context(), "charges", 16, 1); !errors.Is(err, kafka.ErrMismatch) {
-		t.Errorf("another size: %v", err)
-	}
-	topic, err := c.Describe(t.Context(), "charges")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if topic.Partitions != 8 || topic.ClusterID == "" {
-		t.Errorf("topic = %+v", topic)
-	}
-	missing, err := c.Describe(t.Context(), "missing")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(kafka.Topic{Name: "missing", ClusterID: topic.ClusterID}, missing); diff != "" {
-		t.Error(diff)
-	}
-
-	transport := &kafkago.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
-	answer, err := client.DescribeConfigs(t.Context(), &kafkago.DescribeConfigsRequest{
-		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: "charges"}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "unclean.leader.election.enable": "false"}
-	got := map[string]string{}
-	for _, e := range answer.Resources[0].ConfigEntries {
-		if _, ok := want[e.ConfigName]; ok {
-			got[e.ConfigName] = e.ConfigValue
+		if topic.Partitions != 8 || topic.ClusterID == "" {
+			t.Errorf("topic = %+v", topic)
 		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+		missing, err := c.Describe(t.Context(), "missing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(kafka.Topic{Name: "missing", ClusterID: topic.ClusterID}, missing); diff != "" {
+			t.Error(diff)
+		}
+
+		transport := &kafkago.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
+		answer, err := client.DescribeConfigs(t.Context(), &kafkago.DescribeConfigsRequest{
+			Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: name}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "unclean.leader.election.enable": "false"}
+		got := map[string]string{}
+		for _, e := range answer.Resources[0].ConfigEntries {
+			if _, ok := want[e.ConfigName]; ok {
+				got[e.ConfigName] = e.ConfigValue
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	c := broker.Client(t)
-	topic := broker.Topic(t, 4)
-	if err := c.Check(t.Context(), topic); err != nil {
-		t.Error(err)
-	}
-	for name, known := range map[string]kafka.Topic{
-		"another size":    {Name: topic.Name, Partitions: 8, ClusterID: topic.ClusterID},
-		"another cluster": {Name: topic.Name, Partitions: 4, ClusterID: "another"},
-		"another topic":   {Name: "another", Partitions: 4, ClusterID: topic.ClusterID},
-	} {
-		if err := c.Check(t.Context(), known); !errors.Is(err, kafka.ErrMismatch) {
-			t.Errorf("%s: %v", name, err)
+	kafkatest.EachOwn(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		c := broker.Client(t)
+		topic := broker.Topic(t, 4)
+		if err := c.Check(t.Context(), topic); err != nil {
+			t.Error(err)
 		}
-	}
-	broker.Stop()
-	if err := c.Check(t.Context(), topic); err == nil || errors.Is(err, kafka.ErrMismatch) {
-		t.Errorf("the broker is gone: %v", err)
-	}
+		for name, known := range map[string]kafka.Topic{
+			"another size":    {Name: topic.Name, Partitions: 8, ClusterID: topic.ClusterID},
+			"another cluster": {Name: topic.Name, Partitions: 4, ClusterID: "another"},
+			"another topic":   {Name: "another", Partitions: 4, ClusterID: topic.ClusterID},
+		} {
+			if err := c.Check(t.Context(), known); !errors.Is(err, kafka.ErrMismatch) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		broker.Stop()
+		if err := c.Check(t.Context(), topic); err == nil || errors.Is(err, kafka.ErrMismatch) {
+			t.Errorf("the broker is gone: %v", err)
+		}
+	})
 }
 
 func TestCreateTopicRefusesOneThatLosesRecords(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t)
-	transport := &kafkago.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
-	for name, value := range map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"} {
-		answer, err := client.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
-			Topic: name, NumPartitions: 2, ReplicationFactor: 1,
-			ConfigEntries: []kafkago.ConfigEntry{{ConfigName: name, ConfigValue: value}},
-		}}})
-		if err == nil {
-			err = answer.Errors[name]
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		transport := &kafkago.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
+		for key, value := range map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"} {
+			name := kafkatest.Name()
+			answer, err := client.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
+				Topic: name, NumPartitions: 2, ReplicationFactor: 1,
+				ConfigEntries: []kafkago.ConfigEntry{{ConfigName: key, ConfigValue: value}},
+			}}})
+			if err == nil {
+				err = answer.Errors[name]
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := broker.Client(t).CreateTopic(t.Context(), name, 2, 1); !errors.Is(err, kafka.ErrSettings) {
+				t.Errorf("a topic with %s=%s: %v", key, value, err)
+			}
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := broker.Client(t).CreateTopic(t.Context(), name, 2, 1); !errors.Is(err, kafka.ErrSettings) {
-			t.Errorf("a topic with %s=%s: %v", name, value, err)
-		}
-	}
+	})
 }

@@ -1,13 +1,12 @@
-// Package kafkatest gives a test a Kafka of its own: kfake, in this process, with
-// a folder for its log.
+// Package kafkatest gives a test a Kafka and fresh topics: a real one ([Each],
+// [EachOwn], [Open]), or kfake, in this process, with a folder for its log
+// ([Start]), which can be made to fail.
 package kafkatest
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
@@ -23,19 +22,25 @@ const Patience = 30 * time.Second
 
 // Main is the TestMain of a package whose tests use Kafka: no goroutine may
 // outlive them.
-func Main(m *testing.M) { goleak.VerifyTestMain(m) }
+func Main(m *testing.M) { goleak.VerifyTestMain(Runner{M: m}) }
 
-// Kafka is a running broker. Its faults are kfake's: see [kfake.Cluster.Fault] and
-// [kfake.Cluster.ControlKey].
+// Kafka is a running Kafka.
 type Kafka struct {
+	// Cluster is kfake, for its faults: see [kfake.Cluster.Fault] and
+	// [kfake.Cluster.ControlKey]. It is nil on a real Kafka.
 	*kfake.Cluster
 	Brokers []string
 
+	real    real // nil: kfake
+	shared  bool // with other tests, which must not be disturbed
 	dir     string
 	options []kfake.Opt
 }
 
-// Start starts a broker that ends with the test. Options go to kfake.
+// Real says whether it is a real Kafka.
+func (k *Kafka) Real() bool { return k.real != nil }
+
+// Start starts a kfake that ends with the test. Options go to kfake.
 func Start(t testing.TB, options ...kfake.Opt) *Kafka {
 	t.Helper()
 	k := &Kafka{dir: t.TempDir(), options: options}
@@ -58,31 +63,6 @@ func (k *Kafka) run(t testing.TB, port int) {
 	k.Cluster, k.Brokers = cluster, cluster.ListenAddrs()
 }
 
-// Stop ends the broker; the log stays.
-func (k *Kafka) Stop() { k.Close() }
-
-// Replace starts another cluster, without any topic, at the address of a stopped
-// broker.
-func (k *Kafka) Replace(t testing.TB) {
-	t.Helper()
-	k.dir = t.TempDir()
-	k.Restart(t)
-}
-
-// Restart starts a stopped broker at its old address with its old log.
-func (k *Kafka) Restart(t testing.TB) {
-	t.Helper()
-	_, port, err := net.SplitHostPort(k.Brokers[0])
-	if err != nil {
-		t.Fatalf("read port: %v", err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatalf("read port: %v", err)
-	}
-	k.run(t, n)
-}
-
 // Client is a client of the broker that is closed with the test.
 func (k *Kafka) Client(t testing.TB) *kafka.Cluster {
 	t.Helper()
@@ -97,8 +77,11 @@ func (k *Kafka) Client(t testing.TB) *kafka.Cluster {
 // Topic makes a topic of a name that no other test has.
 func (k *Kafka) Topic(t testing.TB, partitions int) kafka.Topic {
 	t.Helper()
-	return k.Create(t, "test-"+rand.Text(), partitions)
+	return k.Create(t, Name(), partitions)
 }
+
+// Name is a topic's that no other test has.
+func Name() string { return "test-" + rand.Text() }
 
 // Create makes a topic.
 func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
@@ -106,14 +89,48 @@ func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	c := k.Client(t)
-	if err := c.CreateTopic(ctx, name, partitions, 1); err != nil {
+	if err := c.CreateTopic(ctx, name, partitions, k.replicas()); err != nil {
 		t.Fatal(err)
 	}
-	topic, err := c.Describe(ctx, name)
-	if err != nil {
-		t.Fatal(err)
+	for {
+		topic, err := c.Describe(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if topic.Partitions == partitions && k.leads(ctx, c, topic) {
+			return topic
+		}
+		pause(ctx, t)
 	}
-	return topic
+}
+
+// leads says whether every partition answers: on a real Kafka the brokers learn of
+// a topic after it was made.
+func (k *Kafka) leads(ctx context.Context, c *kafka.Cluster, topic kafka.Topic) bool {
+	for p := range topic.Partitions {
+		if _, _, err := c.Offsets(ctx, topic.Name, p); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// replicas is how many a topic has: as many as there are brokers, three at most.
+func (k *Kafka) replicas() int {
+	if k.real == nil {
+		return 1
+	}
+	return min(len(k.Brokers), 3)
+}
+
+// pause is between two looks at what sends no signal.
+func pause(ctx context.Context, t testing.TB) {
+	t.Helper()
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-ctx.Done():
+		t.Fatal("waited in vain: ", ctx.Err())
+	}
 }
 
 // Produce writes the records to the partition, in order, and returns the offset of

@@ -1,6 +1,8 @@
 package kafkatest
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedero/monedero/internal/processor"
@@ -87,15 +90,14 @@ func (k *Kafka) AddPartitions(t testing.TB, topic string, n int) {
 }
 
 // Transaction writes the records to the partition in one transaction and ends it.
-// The marker of its end takes one more offset.
+// The marker of its end takes one more offset; it is there when Transaction
+// returns.
 func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bool, records ...processor.Record) {
 	t.Helper()
-	const id = "kafkatest"
-	txn := id
-	begin := kmsg.NewPtrInitProducerIDRequest()
-	begin.TransactionalID, begin.TransactionTimeoutMillis = &txn, int32(Patience.Milliseconds())
-	producer := k.Request(t, 1, begin).(*kmsg.InitProducerIDResponse)
-	fail(t, "init producer", producer.ErrorCode)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	id := "kafkatest-" + rand.Text()
+	producer := k.beginTransaction(ctx, t, id)
 
 	add := kmsg.NewPtrAddPartitionsToTxnRequest()
 	add.TransactionalID, add.ProducerID, add.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
@@ -109,10 +111,48 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 		k.produceInTransaction(t, topic, partition, id, producer, records)
 	}
 
+	c := k.Client(t)
+	_, before, err := c.Offsets(ctx, topic, partition)
+	if err != nil {
+		t.Fatal(err)
+	}
 	end := kmsg.NewPtrEndTxnRequest()
 	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
 	end.Commit = commit
 	fail(t, "end transaction", k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode)
+	for {
+		_, after, err := c.Offsets(ctx, topic, partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after > before {
+			return
+		}
+		pause(ctx, t)
+	}
+}
+
+// beginTransaction asks for the coordinator first, which makes the topic of the
+// transactions where there is none, and again until it is there.
+func (k *Kafka) beginTransaction(ctx context.Context, t testing.TB, id string) *kmsg.InitProducerIDResponse {
+	t.Helper()
+	for {
+		find := kmsg.NewPtrFindCoordinatorRequest()
+		find.CoordinatorKey, find.CoordinatorType = id, 1
+		found := k.Request(t, 2, find).(*kmsg.FindCoordinatorResponse)
+		begin := kmsg.NewPtrInitProducerIDRequest()
+		begin.TransactionalID, begin.TransactionTimeoutMillis = &id, int32(Patience.Milliseconds())
+		producer := k.Request(t, 1, begin).(*kmsg.InitProducerIDResponse)
+		if found.ErrorCode == 0 && producer.ErrorCode == 0 {
+			return producer
+		}
+		for _, code := range []int16{found.ErrorCode, producer.ErrorCode} {
+			if err := kerr.ErrorForCode(code); code != 0 && !kerr.IsRetriable(err) {
+				t.Fatal("begin a transaction: ", err)
+			}
+		}
+		pause(ctx, t)
+	}
 }
 
 func (k *Kafka) produceInTransaction(
