@@ -52,7 +52,12 @@ func newStack(t *testing.T, partitions int) *stack {
 
 func newStackOn(t *testing.T, database string, partitions int) *stack {
 	t.Helper()
-	s := &stack{t: t, database: database, kafka: kafkatest.Start(t)}
+	return newStackWith(t, database, kafkatest.Start(t), partitions)
+}
+
+func newStackWith(t *testing.T, database string, broker *kafkatest.Kafka, partitions int) *stack {
+	t.Helper()
+	s := &stack{t: t, database: database, kafka: broker}
 	s.env = append(os.Environ(),
 		"DATABASE_URL="+database,
 		"KAFKA_BROKERS="+strings.Join(s.kafka.Brokers, ","),
