@@ -12,10 +12,13 @@ import (
 
 // A process that is stopped inside a transaction keeps its locks, and no timeout
 // of the server frees them while it is inside COPY or between the statements of
-// a pipeline. So whoever waits longer than this for a lock looks for the session
-// that is in the way, and ends it if it has waited for its client for as long.
+// a pipeline. So whoever waits longer than lockPatience for a lock looks for the
+// session that is in the way, and ends it once it has waited for its client for
+// idlePatience. Both together are less than the 2 s in which a partition is to
+// move on.
 const (
-	lockPatience  = time.Second
+	lockPatience  = 500 * time.Millisecond
+	idlePatience  = time.Second
 	blockersEvery = 100 * time.Millisecond
 )
 
@@ -69,7 +72,7 @@ func (s *Store) unblock(ctx context.Context, pid uint32) {
 				since = time.Now()
 			}
 			still[b] = since
-			if time.Since(since) >= lockPatience {
+			if time.Since(since) >= idlePatience {
 				s.terminate(ctx, b)
 			}
 		}
