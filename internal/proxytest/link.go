@@ -8,8 +8,8 @@ type link struct {
 	client, server net.Conn // server is nil until it is dialled
 	ended          chan struct{}
 	over           bool
-	hole           bool            // something was swallowed
-	kept           <-chan struct{} // the server's side stays until this is closed
+	hole           bool // something was swallowed
+	forsaken       bool // the client's side is gone, the server's stays
 }
 
 // cut ends both sides.
@@ -31,4 +31,10 @@ func abort(c net.Conn) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = c.Close()
+}
+
+// forsake ends the client's side alone.
+func (l *link) forsake() {
+	l.forsaken = true
+	abort(l.client)
 }

@@ -101,6 +101,17 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// Forsake cuts the client's side of every open connection, as if the network had
+// not told the server. The server's side stays open until it sends something, or
+// until Heal.
+func (p *Proxy) Forsake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.forsake()
+	}
+}
+
 // Refuse makes the proxy end each new connection at once, or take it again.
 func (p *Proxy) Refuse(on bool) { p.change(func() { p.refused = on }) }
 
@@ -131,7 +142,7 @@ func (p *Proxy) Heal() {
 		}
 		p.traps, p.sprung = nil, nil
 		for l := range p.links {
-			if l.hole {
+			if l.hole || l.forsaken {
 				l.cut()
 			}
 		}
@@ -213,7 +224,7 @@ func (p *Proxy) pump(l *link, d Direction, from, to net.Conn) {
 		}
 	}
 	p.locked(func() {
-		if l.kept == nil {
+		if !l.forsaken {
 			l.cut()
 		}
 	})

@@ -188,4 +188,13 @@ func TestTraps(t *testing.T) {
 		t.Errorf("%d connections: the server's side is gone too", n)
 	}
 	p.Heal()
+
+	c = dial(t, p)
+	c.send("fifth")
+	c.want("fifth")
+	p.Forsake()
+	c.wantEnd()
+	if n := p.Connections(); n != 1 {
+		t.Errorf("%d connections: the server's side is gone too", n)
+	}
 }

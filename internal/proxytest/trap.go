@@ -52,14 +52,12 @@ func (p *Proxy) CutAt(d Direction, at func(chunk []byte) int) *Trap {
 }
 
 // ForsakeAt cuts the client's side alone of the connection that hits the trap. The
-// server's stays open until Release or Heal, as if the network had not told it.
+// server's stays open until Release or Heal, as if the network had not told it;
+// the bytes of the trap are lost.
 func (p *Proxy) ForsakeAt(d Direction, at func(chunk []byte) int) *Trap {
 	t := newTrap(d, at)
 	t.act = func(l *link) bool {
-		p.locked(func() {
-			l.kept = t.released
-			abort(l.client)
-		})
+		p.locked(l.forsake)
 		close(t.sprung)
 		select {
 		case <-t.released:

@@ -1,0 +1,78 @@
+package system
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/proxytest"
+)
+
+// slowCommit makes a commit that inserted operations wait, before the commit
+// point, for whoever holds the advisory lock 1.
+const slowCommit = `
+create function slow_commit() returns trigger language plpgsql security definer as
+$$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
+create constraint trigger slow_commit after insert on operations
+deferrable initially deferred for each row execute function slow_commit()`
+
+// cancelRequest is in place of a version where a client begins a connection.
+const cancelRequest = "\x04\xd2\x16\x2e"
+
+// TestCommitAnswerLost loses the connection of a settle while its old backend
+// still commits, and again the answer alone. Both are our own commits.
+func TestCommitAnswerLost(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, 1)
+	_, operator := s.ingest()
+	proxy, env := s.behind()
+	p := s.processor(env)
+	m := watchMotion(t, s.database)
+	owner, err := pgx.Connect(t.Context(), s.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(t.Context())
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(slowCommit)
+	l := startLoad(t, newRand(t), []*api{operator}, 10)
+	l.await(100)
+	claims := p.metric("monedero_kafka_claims_total")
+
+	own := func(lose func()) {
+		t.Helper()
+		failed, stood := p.metric("monedero_settle_failures_total"), m.at(0)
+		lose()
+		awaitThat(t, "the loss was met", func() bool { return p.metric("monedero_settle_failures_total") > failed })
+		awaitThat(t, "the partition moves on", func() bool { return m.at(0) > stood })
+	}
+	own(func() { awaitTrap(t, proxy.ForsakeAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))) })
+	own(func() {
+		exec("select pg_advisory_lock(1)")
+		awaitThat(t, "a commit waits", func() bool {
+			return s.count("select count(*) from pg_locks where locktype = 'advisory' and not granted and database = "+
+				"(select oid from pg_database where datname = current_database())") == 1
+		})
+		// The client asks for the old statement to be cancelled: that is lost too.
+		cancel := proxy.CutAt(proxytest.ToServer, proxytest.Before(cancelRequest))
+		proxy.Forsake()
+		awaitTrap(t, cancel)
+		// The same again waits for the row that the old backend holds.
+		awaitThat(t, "the settle is tried again", func() bool {
+			return s.count("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' "+
+				"and wait_event <> 'advisory'") > 0
+		})
+		exec("select pg_advisory_unlock(1)")
+	})
+	l.await(100)
+	mustNotFence(t, p)
+	if now := p.metric("monedero_kafka_claims_total"); now != claims || p.metric("monedero_kafka_fences_total") != 0 {
+		t.Errorf("%v claims before, %v after: the partition was given up", claims, now)
+	}
+	s.check(l)
+}
