@@ -184,6 +184,39 @@ COMMENT ON TABLE public.partition_progress IS 'How far each partition is settled
 
 COMMENT ON COLUMN public.partition_progress.last_record IS 'Hash of the record at next_offset - 1; null: no record there, nothing to compare.';
 
+CREATE TABLE public.progress_changes (
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    from_offset bigint,
+    to_offset bigint NOT NULL,
+    epoch bigint NOT NULL,
+    failed bigint NOT NULL,
+    dead bigint NOT NULL,
+    partition integer NOT NULL,
+    from_log integer,
+    to_log integer NOT NULL,
+    changed_by text NOT NULL,
+    login text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT progress_changes_counts_check CHECK (((failed >= 0) AND (dead >= 0))),
+    CONSTRAINT progress_changes_from_check CHECK ((((from_log IS NULL) = (from_offset IS NULL)) AND (from_log >= 1) AND (from_offset >= 0))),
+    CONSTRAINT progress_changes_text_check CHECK (((changed_by <> ''::text) AND (reason <> ''::text))),
+    CONSTRAINT progress_changes_to_check CHECK (((to_log >= 1) AND (to_offset >= 0) AND (epoch >= 1)))
+);
+
+COMMENT ON TABLE public.progress_changes IS 'When a person moved the progress of a partition, from where to where, and why: append-only.';
+
+COMMENT ON COLUMN public.progress_changes.from_offset IS 'Null: the partition had no progress.';
+
+COMMENT ON COLUMN public.progress_changes.epoch IS 'The epoch that the move raised the partition to.';
+
+COMMENT ON COLUMN public.progress_changes.failed IS 'How many records that were passed over became failed operations.';
+
+COMMENT ON COLUMN public.progress_changes.dead IS 'How many records that were passed over became dead letters and nothing else.';
+
+COMMENT ON COLUMN public.progress_changes.changed_by IS 'Who ran the command, and where.';
+
+COMMENT ON COLUMN public.progress_changes.login IS 'As whom the command logged in to the database.';
+
 CREATE TABLE public.wallets (
     balance bigint NOT NULL,
     credit_limit bigint DEFAULT 0 NOT NULL,
@@ -233,6 +266,9 @@ ALTER TABLE ONLY public.operations
 ALTER TABLE ONLY public.partition_progress
     ADD CONSTRAINT partition_progress_pkey PRIMARY KEY (partition);
 
+ALTER TABLE ONLY public.progress_changes
+    ADD CONSTRAINT progress_changes_pkey PRIMARY KEY (partition, epoch);
+
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (partition, id);
 
@@ -255,6 +291,10 @@ CREATE INDEX wallets_client_id_idx ON public.wallets USING btree (client_id);
 CREATE TRIGGER operations_refuse_change BEFORE DELETE OR UPDATE ON public.operations FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER operations_refuse_truncate BEFORE TRUNCATE ON public.operations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER progress_changes_refuse_change BEFORE DELETE OR UPDATE ON public.progress_changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER progress_changes_refuse_truncate BEFORE TRUNCATE ON public.progress_changes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id);
@@ -284,5 +324,7 @@ GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
 
 GRANT SELECT,UPDATE ON TABLE public.partition_progress TO monedero_service;
+
+GRANT SELECT ON TABLE public.progress_changes TO monedero_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO monedero_service;

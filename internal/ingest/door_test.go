@@ -54,11 +54,11 @@ func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided,
 	return d.Store.List(ctx, f)
 }
 
-func (d *database) NextOffset(ctx context.Context, partition int) (int64, error) {
+func (d *database) Position(ctx context.Context, partition int) (ledger.Place, error) {
 	if err := d.door(ctx); err != nil {
-		return 0, err
+		return ledger.Place{}, err
 	}
-	return d.Store.NextOffset(ctx, partition)
+	return d.Store.Position(ctx, partition)
 }
 
 func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {

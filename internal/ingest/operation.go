@@ -179,20 +179,29 @@ func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset option
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	partition := id.Partition(s.partitions)
-	next, err := s.history.NextOffset(ctx, partition)
+	at, err := s.history.Position(ctx, partition)
 	if err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
-	end := offset.Value
-	if !offset.Set {
-		if end, err = s.queue.End(ctx, partition); err != nil {
+	until := offset.Value
+	// Once a partition has had another log, an offset may be one of that, and says
+	// no more than the end of this one.
+	if !offset.Set || at.Log > firstLog {
+		end, err := s.queue.End(ctx, partition)
+		if err != nil {
 			s.log.WarnContext(ctx, "end of partition not known", "partition", partition, "err", err)
 			return nil, nil
 		}
+		if !offset.Set || end < until {
+			until = end
+		}
 	}
-	ahead := max(0, end-next)
+	ahead := max(0, until-at.Offset)
 	return &ahead, nil
 }
+
+// firstLog is the number of a partition's log until its topic is made anew.
+const firstLog = 1
 
 // optionalOffset is an offset in a query: 0 is one, and absent is none.
 type optionalOffset struct {

@@ -43,6 +43,7 @@ type Decided struct {
 	ledger.Operation
 	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
 	Conflicts int             // how many other requests came under its ID
+	Log       int32           // of its partition at present; only History.Decided says it
 }
 
 // History reads operations.
@@ -52,8 +53,8 @@ type History interface {
 	Decided(ctx context.Context, ids []ledger.OperationID) ([]Decided, error)
 	// List is one page, newest first, of at most f.Limit operations.
 	List(ctx context.Context, f Filter) ([]Decided, error)
-	// NextOffset is the first offset of the partition that is not settled.
-	NextOffset(ctx context.Context, partition int) (int64, error)
+	// Position is the place of the partition's next record to settle.
+	Position(ctx context.Context, partition int) (ledger.Place, error)
 }
 
 // Filter selects operations. At least one of Wallet and Merchant is set; an

@@ -130,7 +130,10 @@ func (s *Server) settled(ctx context.Context, r ledger.Request, d Decided, at Re
 
 // earlier reports whether the outcome is that of another record than the one
 // just submitted: of an earlier request under the same ID.
-func earlier(d Decided, at Receipt) bool { return d.Place.IsZero() || d.Place.Offset != at.Offset }
+// An offset alone would not tell: in a topic that was made anew it comes again.
+func earlier(d Decided, at Receipt) bool {
+	return d.Place != ledger.Place{Log: d.Log, Offset: at.Offset}
+}
 
 // withRules adds what the rules find to what the decoder found.
 func withRules(faults []Fault, r ledger.Request) []Fault {

@@ -63,6 +63,17 @@ func (c *Cluster) fetch(ctx context.Context, topic string, partition int, offset
 	return found, nil
 }
 
+// fetchSome reads from an offset that lies in the log until something came, if only
+// that nothing is there.
+func (c *Cluster) fetchSome(ctx context.Context, topic string, partition int, offset int64) (fetched, error) {
+	for limit := int64(fetchBytes); ; limit = min(2*limit, maxFetchBytes) {
+		found, err := c.fetch(ctx, topic, partition, offset, limit)
+		if err != nil || found.to > offset {
+			return found, err
+		}
+	}
+}
+
 // add reads one batch. kafka-go's own reader leaves out the markers of
 // transactions, and with them the offsets that they take: behind a tail of
 // markers a consumer would wait for ever.

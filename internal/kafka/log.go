@@ -134,20 +134,15 @@ func (l *log) compare(ctx context.Context) error {
 		return nil
 	}
 	offset := l.position - 1
-	for limit := int64(fetchBytes); ; limit = min(2*limit, maxFetchBytes) {
-		found, err := l.cluster.fetch(ctx, l.known.Name, l.partition, offset, limit)
-		if err != nil {
-			return err
-		}
-		if found.to == offset {
-			continue // it lies there, but did not come yet
-		}
-		if len(found.records) == 0 || found.records[0].Offset != offset {
-			return haltf("the log holds no record at offset %d any more", offset)
-		}
-		if found.records[0].Hash() != *want {
-			return haltf("the log holds another record at offset %d than was settled", offset)
-		}
-		return nil
+	found, err := l.cluster.fetchSome(ctx, l.known.Name, l.partition, offset)
+	if err != nil {
+		return err
 	}
+	if len(found.records) == 0 || found.records[0].Offset != offset {
+		return haltf("the log holds no record at offset %d any more", offset)
+	}
+	if found.records[0].Hash() != *want {
+		return haltf("the log holds another record at offset %d than was settled", offset)
+	}
+	return nil
 }

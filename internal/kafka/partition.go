@@ -15,6 +15,10 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
+// holdEvery is how often a partition to which nothing comes asks whether its claim
+// still holds.
+const holdEvery = 5 * time.Second
+
 var errFenced = errors.New("another owner has the partition")
 
 // partition delivers one partition for as long as one generation assigns it to
@@ -112,7 +116,14 @@ func (p *partition) own(stop context.Context) error {
 	p.claims.Inc()
 	log := openLog(p.s.cluster, claim)
 	from := claim.NextOffset
+	held := time.Now()
 	for stop.Err() == nil {
+		if time.Since(held) > holdEvery {
+			if err := p.holds(stop, claim); err != nil {
+				return err
+			}
+			held = time.Now()
+		}
 		found, err := log.read(stop)
 		p.shown.set(from, log.end)
 		var halt *haltError
@@ -133,11 +144,33 @@ func (p *partition) own(stop context.Context) error {
 		if from == log.end {
 			p.well()
 		}
+		if found.to > from {
+			held = time.Now() // whoever settles it is fenced if it does not hold
+		}
 		if from, err = p.deliver(stop, claim, from, found); err != nil {
 			return err
 		}
 	}
 	return stop.Err()
+}
+
+// holds fails with errFenced when the claim is known not to hold any more. That
+// the claimer cannot tell is no reason to stop.
+func (p *partition) holds(stop context.Context, claim processor.Claim) error {
+	holder, can := p.claimer.(processor.Holder)
+	if !can {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(stop, p.s.options.ClaimTimeout)
+	defer cancel()
+	err := holder.Holds(ctx, claim)
+	switch {
+	case errors.Is(err, processor.ErrFenced):
+		return fmt.Errorf("%w: %w", errFenced, err)
+	case err != nil && stop.Err() == nil && p.isNew("hold", err):
+		p.log.Warn("whether the claim holds is not known", "err", err)
+	}
+	return nil
 }
 
 func (p *partition) claim(stop context.Context) (processor.Claim, error) {

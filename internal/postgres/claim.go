@@ -11,8 +11,12 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-//go:embed queries/claim.sql
-var claimSQL string
+var (
+	//go:embed queries/claim.sql
+	claimSQL string
+	//go:embed queries/holds.sql
+	holdsSQL string
+)
 
 // Claim raises the partition's epoch: from then on no settle under an earlier
 // one commits. It waits for a settle that is committing, and ends the session
@@ -28,7 +32,7 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int) (process
 	c := processor.Claim{Topic: topic, Partition: partition}
 	var hash []byte
 	err = conn.QueryRow(ctx, claimSQL, partition, topic, s.owner).
-		Scan(&c.Log, &c.Epoch, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID)
+		Scan(&c.Log, &c.Epoch, &c.FirstOffset, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return processor.Claim{}, fmt.Errorf("claim partition %d of %q: %w", partition, topic, processor.ErrNoProgress)
 	}
@@ -39,4 +43,20 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int) (process
 		c.LastRecord = (*processor.RecordHash)(hash)
 	}
 	return c, nil
+}
+
+// Holds fails with [processor.ErrFenced] unless the partition's epoch is that of
+// the claim. It locks nothing.
+func (s *Store) Holds(ctx context.Context, c processor.Claim) error {
+	var epoch int64
+	err := s.pool.QueryRow(ctx, holdsSQL, c.Partition).Scan(&epoch)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("%w: partition %d has no progress row", processor.ErrFenced, c.Partition)
+	case err != nil:
+		return fmt.Errorf("read epoch: %w", err)
+	case epoch != c.Epoch:
+		return fmt.Errorf("%w: epoch %d, not %d", processor.ErrFenced, epoch, c.Epoch)
+	}
+	return nil
 }

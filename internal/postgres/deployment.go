@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // ErrNoDeployment says that the database is not bound to a topic yet.
@@ -41,6 +42,8 @@ var (
 	deploymentSQL string
 	//go:embed queries/register_deployment.sql
 	registerDeploymentSQL string
+	//go:embed queries/missing_progress.sql
+	missingProgressSQL string
 	//go:embed queries/register_partitions.sql
 	registerPartitionsSQL string
 )
@@ -54,7 +57,9 @@ func (s *Store) Deployment(ctx context.Context) (Deployment, error) {
 // RegisterTopic binds the database to the topic and makes the progress of every
 // partition, at offset 0, in one transaction. Again with the same values it
 // changes nothing; with others it fails and changes nothing, as it does with
-// [ErrNotMigrated] where there is no schema. It is run by the schema's owner.
+// [ErrNotMigrated] where there is no schema, and with [processor.ErrNoProgress]
+// where a progress was lost since (see [SetProgress]). It is run by the schema's
+// owner.
 func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	if !ledger.ValidPartitions(d.Partitions) {
 		return fmt.Errorf("register topic: %d partitions: want a power of two up to %d", d.Partitions, ledger.Buckets)
@@ -65,7 +70,8 @@ func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck); err != nil {
+		bound, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck)
+		if err != nil {
 			if sqlState(err) == codeUndefinedTable {
 				err = fmt.Errorf("%w: %w", ErrNotMigrated, err)
 			}
@@ -78,11 +84,32 @@ func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 		if err := stored.matches(d); err != nil {
 			return err
 		}
+		if bound.RowsAffected() == 0 {
+			return complete(ctx, tx, d.Partitions)
+		}
 		if _, err := tx.Exec(ctx, registerPartitionsSQL, d.Topic, d.Partitions); err != nil {
 			return fmt.Errorf("register partitions: %w", err)
 		}
 		return nil
 	})
+}
+
+// complete fails with ErrNoProgress where a partition of a topic that was in use
+// lacks its progress. To begin it at offset 0 of the first log under epoch 0 might
+// be wrong in each of the three.
+func complete(ctx context.Context, tx pgx.Tx, partitions int) error {
+	rows, err := tx.Query(ctx, missingProgressSQL, partitions)
+	if err != nil {
+		return fmt.Errorf("look for missing progress: %w", err)
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return fmt.Errorf("look for missing progress: %w", err)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %v (it was there once: make it with monedero partitions set-progress)", processor.ErrNoProgress, missing)
+	}
+	return nil
 }
 
 // matches says what of the deployment on record is not as wanted.

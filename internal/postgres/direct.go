@@ -114,8 +114,10 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 		return found, fmt.Errorf("lock wallet: %w", err)
 	}
 	var d decidedRow
-	if err := each(results, d.targets(), func() {
+	var log int32
+	if err := each(results, d.targets(&log), func() {
 		decided := d.read()
+		decided.Log = log
 		found.decided = &decided
 	}); err != nil {
 		return found, fmt.Errorf("read known operation: %w", err)

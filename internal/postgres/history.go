@@ -44,7 +44,12 @@ func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]inges
 	b := &pgx.Batch{}
 	for partition, part := range byPartition {
 		b.Queue(decidedSQL, partition, ids(part)).Query(func(rows pgx.Rows) (err error) {
-			found, err = collectDecided(rows, found)
+			var log int32
+			first := len(found)
+			found, err = collectDecided(rows, found, &log)
+			for i := first; i < len(found); i++ {
+				found[i].Log = log
+			}
 			return err
 		})
 	}
@@ -97,15 +102,20 @@ func (s *Store) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, er
 
 // NextOffset is the first offset of the partition that is not settled.
 func (s *Store) NextOffset(ctx context.Context, partition int) (int64, error) {
-	var next int64
-	err := s.pool.QueryRow(ctx, nextOffsetSQL, partition).Scan(&next)
+	at, err := s.Position(ctx, partition)
+	return at.Offset, err
+}
+
+// Position is the place of the next record that the partition is to settle.
+func (s *Store) Position(ctx context.Context, partition int) (at ledger.Place, err error) {
+	err = s.pool.QueryRow(ctx, nextOffsetSQL, partition).Scan(&at.Log, &at.Offset)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = processor.ErrNoProgress
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read progress: %w", err)
+		return ledger.Place{}, fmt.Errorf("read progress: %w", err)
 	}
-	return next, nil
+	return at, nil
 }
 
 func (s *Store) partition(w ledger.WalletID) int { return w.Partition(s.deployment.Partitions) }
@@ -133,15 +143,19 @@ type decidedRow struct {
 	conflicts int
 }
 
-func (r *decidedRow) targets() []any { return r.operationRow.targets(&r.owner, &r.conflicts) }
+func (r *decidedRow) targets(more ...any) []any {
+	return r.operationRow.targets(append([]any{&r.owner, &r.conflicts}, more...)...)
+}
 
 func (r *decidedRow) read() ingest.Decided {
 	return ingest.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
 }
 
-func collectDecided(rows pgx.Rows, list []ingest.Decided) ([]ingest.Decided, error) {
+// collectDecided appends the rows. What the query says besides goes to more, from
+// the last row.
+func collectDecided(rows pgx.Rows, list []ingest.Decided, more ...any) ([]ingest.Decided, error) {
 	var r decidedRow
-	_, err := pgx.ForEachRow(rows, r.targets(), func() error {
+	_, err := pgx.ForEachRow(rows, r.targets(more...), func() error {
 		list = append(list, r.read())
 		return nil
 	})

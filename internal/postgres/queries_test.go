@@ -41,7 +41,7 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%s: the head does not say purpose and locks", name)
 		}
 		conn := service.Conn()
-		if strings.HasPrefix(name, "register_") || strings.HasPrefix(name, "rebuild_") { // the owner's
+		if strings.HasPrefix(name, "register_") || strings.HasPrefix(name, "rebuild_") || slices.Contains(ofOwner, name) {
 			conn = owner
 		}
 		statement, err := conn.Prepare(t.Context(), "prepared_"+name, sql)
@@ -69,6 +69,9 @@ func TestQueries(t *testing.T) {
 }
 
 var indexPattern = regexp.MustCompile(`(?:using|Bitmap Index Scan on|Arbiter Indexes:) (\w+)`)
+
+// ofOwner are the statements that only the owner may run, besides those that register.
+var ofOwner = []string{"set_progress", "record_progress_change"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
 var besides = []string{"wallets_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}

@@ -45,6 +45,7 @@ type Store struct {
 var (
 	_ processor.Store   = (*Store)(nil)
 	_ processor.Claimer = (*Store)(nil)
+	_ processor.Holder  = (*Store)(nil)
 	_ ingest.History    = (*Store)(nil)
 	_ ingest.Accounts   = (*Store)(nil)
 	_ ingest.Registry   = (*Store)(nil)

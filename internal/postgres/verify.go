@@ -115,8 +115,9 @@ func (p *partitionCheck) run(ctx context.Context, tx pgx.Tx) error {
 func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	var topic string
 	var log int32
-	var first, next, settled, duplicates, conflicts, dead, gaps int64
-	err := tx.QueryRow(ctx, verifyProgressSQL, p.partition).Scan(&topic, &log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps)
+	var first, next, settled, duplicates, conflicts, dead, gaps, reached int64
+	err := tx.QueryRow(ctx, verifyProgressSQL, p.partition).
+		Scan(&topic, &log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps, &reached)
 	if errors.Is(err, pgx.ErrNoRows) {
 		p.violation(RuleProgress, ledger.Operation{}, "has no row")
 		return nil
@@ -132,7 +133,7 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d of %d offsets", sum, next-first)
 	}
 	var operations, conflictRows, deadRows, allConflicts, allLetters int64
-	err = tx.QueryRow(ctx, verifyRecordsSQL, p.partition, log, first).
+	err = tx.QueryRow(ctx, verifyRecordsSQL, p.partition, log, first, next).
 		Scan(&operations, &conflictRows, &deadRows, &allConflicts, &allLetters)
 	if err != nil {
 		return fmt.Errorf("count records: %w", err)
@@ -150,7 +151,7 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	}
 	var place ledger.Place
 	var fault string
-	return forEach(ctx, tx, verifyPlacesSQL, []any{p.partition, log, next}, []any{&place.Log, &place.Offset, &fault}, func() {
+	return forEach(ctx, tx, verifyPlacesSQL, []any{p.partition, log, reached}, []any{&place.Log, &place.Offset, &fault}, func() {
 		p.violation(RulePlace, ledger.Operation{Place: place}, "%s", fault)
 	})
 }

@@ -58,16 +58,33 @@ type writing struct {
 // commit writes and commits. An error of it may mean either: whether the
 // transaction committed is then unknown.
 func (w writing) commit(ctx context.Context, conn *pgxpool.Conn) error {
+	if err := w.append(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	b := w.rest()
+	statements := b.Len()
+	b.Queue("commit")
+	results := conn.SendBatch(ctx, b)
+	return errors.Join(finish(results, statements), results.Close())
+}
+
+// append writes the operations.
+func (w writing) append(ctx context.Context, conn *pgx.Conn) error {
 	operations := w.book.Operations()
 	rows, err := encodeOperations(w.partition, operations)
 	if err != nil {
 		return err
 	}
 	if len(operations) > 0 {
-		if _, err := conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
+		if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
 			return fmt.Errorf("write operations: %w", err)
 		}
 	}
+	return nil
+}
+
+// rest is everything besides the operations.
+func (w writing) rest() *pgx.Batch {
 	b := &pgx.Batch{}
 	w.queueWallets(b)
 	w.queueBalances(b)
@@ -76,10 +93,7 @@ func (w writing) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	if w.last != nil {
 		w.last(b)
 	}
-	statements := b.Len()
-	b.Queue("commit")
-	results := conn.SendBatch(ctx, b)
-	return errors.Join(finish(results, statements), results.Close())
+	return b
 }
 
 func finish(results pgx.BatchResults, statements int) error {

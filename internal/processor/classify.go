@@ -27,7 +27,8 @@ func (e errVersion) Error() string {
 }
 
 // classify reads one record. An error means that the record is ours and not for
-// this build to decide.
+// this build to decide; the item is then what it becomes if a person passes it
+// over all the same.
 func (c classifier) classify(r Record, claim Claim) (Item, error) {
 	dead := func(format string, args ...any) (Item, error) {
 		return Item{Record: r, Fault: fmt.Sprintf(format, args...)}, nil
@@ -43,13 +44,11 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 		return dead("its operation ID does not follow from what it says")
 	}
 	if d.Version > Version {
-		return Item{}, errVersion{offset: r.Offset, version: d.Version}
+		newer := errVersion{offset: r.Offset, version: d.Version}
+		return refuseDecoded(r, d, newer), newer
 	}
 	if d.Fault != nil {
-		return refuse(Item{Record: r}, d.Fault, ledger.Refusal{
-			ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
-			Fingerprint: ledger.RefusedFingerprint(r.Value), ReceivedAt: recordTime(r),
-		}), nil
+		return refuseDecoded(r, d, d.Fault), nil
 	}
 	return Item{Record: r, Request: &d.Request}, nil
 }
@@ -63,6 +62,15 @@ func (c classifier) read(r Record) (d Decoded, err error) {
 		}
 	}()
 	return c.decode(r)
+}
+
+// refuseDecoded turns a record that says whose it is, and no request that this
+// build can decide, into a refusal.
+func refuseDecoded(r Record, d Decoded, cause error) Item {
+	return refuse(Item{Record: r}, cause, ledger.Refusal{
+		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
+		Fingerprint: ledger.RefusedFingerprint(r.Value), ReceivedAt: recordTime(r),
+	})
 }
 
 // refuseRequest turns a request that could not be decided or stored into a

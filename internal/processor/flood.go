@@ -23,10 +23,21 @@ type floods struct {
 
 type flood struct {
 	recent []time.Time // at most FloodLimit + 1
-	// halted is the offset behind the one too many, or -1. For this process it stays
-	// a flood until the progress stands elsewhere: a person moved it, or another
-	// processor, which counts anew, had the partition meanwhile.
-	halted int64
+	// halted is where the progress stood behind the one too many. For this process it
+	// stays a flood until it stands elsewhere: a person set it, be it to the same
+	// offset, or another processor, which counts anew, had the partition meanwhile.
+	halted *standing
+}
+
+// standing tells one progress from another. The first offset moves whenever a
+// person sets the progress; the epoch would not do, for every claim raises it.
+type standing struct {
+	log         int32
+	first, next int64
+}
+
+func standingOf(c Claim, next int64) standing {
+	return standing{log: c.Log, first: c.FirstOffset, next: next}
 }
 
 // errFlood halts a partition.
@@ -41,17 +52,17 @@ func newFloods(now func() time.Time) *floods {
 }
 
 // resume fails while the partition stands where a flood halted it.
-func (f *floods) resume(partition int, from int64) error {
+func (f *floods) resume(c Claim, from int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.of(partition)
-	switch p.halted {
-	case -1:
+	p := f.of(c.Partition)
+	if p.halted == nil {
 		return nil
-	case from:
+	}
+	if *p.halted == standingOf(c, from) {
 		return errFlood{offset: from}
 	}
-	delete(f.partitions, partition)
+	delete(f.partitions, c.Partition)
 	return nil
 }
 
@@ -65,15 +76,16 @@ func (f *floods) room(partition int) int {
 
 // add counts n processing errors recorded below the offset, and fails when they
 // make a flood.
-func (f *floods) add(partition, n int, offset int64) error {
+func (f *floods) add(c Claim, n int, offset int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.of(partition)
+	p := f.of(c.Partition)
 	for range n {
 		p.recent = append(p.recent, f.now())
 	}
 	if len(p.recent) > FloodLimit {
-		p.halted = offset
+		at := standingOf(c, offset)
+		p.halted = &at
 		return errFlood{offset: offset}
 	}
 	return nil
@@ -83,7 +95,7 @@ func (f *floods) add(partition, n int, offset int64) error {
 func (f *floods) of(partition int) *flood {
 	p := f.partitions[partition]
 	if p == nil {
-		p = &flood{halted: -1}
+		p = &flood{}
 		f.partitions[partition] = p
 	}
 	now := f.now()

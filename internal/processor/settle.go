@@ -60,7 +60,7 @@ func (s *Settler) Settle(ctx context.Context, b *Batch) error {
 // are refused that they may be a flood, and an end before a record that only a
 // newer build can decide.
 func (s *Settler) settle(ctx context.Context, b *Batch) error {
-	if err := s.floods.resume(b.Claim.Partition, b.From); err != nil {
+	if err := s.floods.resume(b.Claim, b.From); err != nil {
 		return err
 	}
 	slice := Slice{From: b.From, Items: make([]Item, 0, len(b.Records))}
@@ -104,7 +104,7 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 	switch {
 	case err == nil:
 		s.metrics.settled(tally, s.now().Sub(started))
-		return s.floods.add(c.Partition, tally.processingErrors(), slice.To)
+		return s.floods.add(c, tally.processingErrors(), slice.To)
 	case errors.As(err, &moved):
 		if moved.NextOffset >= slice.To {
 			return nil

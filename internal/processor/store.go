@@ -12,14 +12,15 @@ import (
 // partition again; then the epoch has moved on and nothing under the old one
 // commits.
 type Claim struct {
-	Topic      string
-	Partition  int
-	Partitions int    // of the topic, as the database knows it
-	ClusterID  string // of the Kafka cluster, as the database knows it
-	Log        int32
-	Epoch      int64
-	NextOffset int64       // the first offset that is not settled
-	LastRecord *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
+	Topic       string
+	Partition   int
+	Partitions  int    // of the topic, as the database knows it
+	ClusterID   string // of the Kafka cluster, as the database knows it
+	Log         int32
+	Epoch       int64
+	FirstOffset int64       // where the counts began: at 0, or where a person set the progress
+	NextOffset  int64       // the first offset that is not settled
+	LastRecord  *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
 }
 
 // Claimer hands out claims. A subscriber whose positions live in a database
@@ -29,6 +30,15 @@ type Claimer interface {
 	// waits for a settle that is committing. It fails with ErrNoProgress where
 	// the partition has no progress row; it never makes one.
 	Claim(ctx context.Context, topic string, partition int) (Claim, error)
+}
+
+// Holder is a Claimer that can tell whether a claim still holds. A partition to
+// which nothing comes is never fenced, and must hear all the same that a person
+// moved its progress.
+type Holder interface {
+	// Holds fails with ErrFenced once the partition was claimed again or its
+	// progress set, and with another error where that cannot be told.
+	Holds(ctx context.Context, c Claim) error
 }
 
 // Item is one record and what it was taken for: a request to decide, a refusal

@@ -24,7 +24,11 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	s := newStack(t, 2)
+	return newPairOn(newStack(t, 2))
+}
+
+func newPairOn(s *stack) *pair {
+	s.t.Helper()
 	_, operator := s.ingest()
 	settled := s.processor()
 	p := &pair{stack: s, shop: operator.open()}

@@ -1,7 +1,7 @@
--- The first offset of a partition that is not settled.
+-- The log of a partition, and its first offset that is not settled.
 -- $1 partition.
 -- Locks: none.
 -- Index: partition_progress_pkey.
-select next_offset
+select log, next_offset
 from partition_progress
 where partition = $1

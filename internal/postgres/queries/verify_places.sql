@@ -1,5 +1,5 @@
 -- Rows whose place in the log cannot be right, each with what is wrong with it.
--- $1 partition, $2 log, $3 next offset.
+-- $1 partition, $2 log, $3 the offset that settling has reached.
 -- Locks: none. Reads the partition as a whole.
 select log, log_offset, 'an operation lies beyond the progress' as fault
 from operations

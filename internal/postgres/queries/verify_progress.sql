@@ -1,7 +1,10 @@
--- How far a partition is settled, and what became of its offsets.
+-- How far a partition is settled, what became of its offsets, and how far it had
+-- come before a person set its progress back: rows up to there are as they must be.
 -- $1 partition.
 -- Locks: none.
--- Index: partition_progress_pkey.
-select topic, log, first_offset, next_offset, settled, duplicates, conflicts, dead, gaps
-from partition_progress
-where partition = $1
+-- Index: partition_progress_pkey, progress_changes_pkey.
+select p.topic, p.log, p.first_offset, p.next_offset, p.settled, p.duplicates, p.conflicts, p.dead, p.gaps, greatest(
+  p.next_offset, (select max(c.from_offset) from progress_changes c where c.partition = p.partition and c.from_log = p.log)
+)
+from partition_progress p
+where p.partition = $1

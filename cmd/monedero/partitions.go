@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/service"
+)
+
+// maxReason is how long the reason of a change may be, in bytes.
+const maxReason = 1000
+
+func newPartitions(environ []string) *cobra.Command {
+	var m postgres.Move
+	set := &cobra.Command{
+		Use:   "set-progress",
+		Short: "Move the progress of a partition: the way out of a halt",
+		Long: withEnvironment[config.Admin](`Sets the offset that a partition settles next, and records who did so and why.
+Read docs/playbooks first: a halted partition says that something is wrong, and
+this command does not mend it.
+
+Forward: every record that is passed over and still in the log gets an outcome,
+in the same transaction: a failed operation (processing_error) with its payload as
+a dead letter, or a dead letter where it is none of ours. Nothing stays pending.
+Backward: the records are settled again, which changes nothing that is decided.
+With --new-log the topic is another one than the one that was settled, be it only
+its tail: places count in a log of the next number, and records before --offset
+that have no outcome yet are passed over. A missing progress is made anew; records
+before --offset that have no outcome are passed over.
+
+The offset must lie in the log. A processor that has the partition is fenced off,
+and goes on by itself from the new offset. The database is used as its owner.`),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return setProgress(cmd, environ, m) },
+	}
+	f := set.Flags()
+	f.IntVar(&m.Partition, "partition", -1, "which partition")
+	f.Int64Var(&m.Offset, "offset", -1, "the next offset to settle")
+	f.StringVar(&m.Reason, "reason", "", "why; it is recorded")
+	f.BoolVar(&m.NewLog, "new-log", false, "the topic was made anew, or its tail was lost and written over")
+	list := group("partitions", "Show how far each partition is settled, and move it", set)
+	list.Long = withEnvironment[config.Admin](`Lists every partition: its log, the offset that its counts began with, the next
+offset to settle, the end of the log, the lag, the epoch and its owner, the counts
+of operations, duplicates, conflicts, dead letters and gaps, and whether its state
+looks right against Kafka. It claims nothing and may run at any time.`)
+	list.RunE = func(cmd *cobra.Command, _ []string) error { return listPartitions(cmd, environ) }
+	return list
+}
+
+func listPartitions(cmd *cobra.Command, environ []string) error {
+	c, err := load[config.Admin](environ)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
+	defer cancel()
+	list, err := service.Partitions(ctx, c)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PARTITION\tLOG\tFIRST\tNEXT\tEND\tLAG\tEPOCH\tOWNER\tSETTLED\tDUPLICATES\tCONFLICTS\tDEAD\tGAPS\tUPDATED\tSTATE")
+	for _, p := range list {
+		state, end, updated := "ok", fmt.Sprint(p.End), p.UpdatedAt.UTC().Format(time.RFC3339)
+		if p.State != nil {
+			state = p.State.Error()
+		}
+		if p.End < 0 {
+			end = "?"
+		}
+		if p.Claim.Log == 0 {
+			updated = "never"
+		}
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
+			p.Claim.Partition, p.Claim.Log, p.Claim.FirstOffset, p.Claim.NextOffset, end, p.Lag(), p.Claim.Epoch, orDash(p.Owner),
+			p.Settled, p.Duplicates, p.Conflicts, p.Dead, p.Gaps, updated, state)
+	}
+	return w.Flush()
+}
+
+// listTimeout is how long listing may take in all.
+const listTimeout = time.Minute
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
+	m.Reason = strings.TrimSpace(m.Reason)
+	var faults []error
+	if m.Partition < 0 {
+		faults = append(faults, errors.New("--partition must be given, from 0"))
+	}
+	if m.Offset < 0 {
+		faults = append(faults, errors.New("--offset must be given, from 0"))
+	}
+	if m.Reason == "" || len(m.Reason) > maxReason {
+		faults = append(faults, fmt.Errorf("--reason must be given, of at most %d bytes", maxReason))
+	}
+	if len(faults) > 0 {
+		return misuse(errors.Join(faults...))
+	}
+	c, err := load[config.Admin](environ)
+	if err != nil {
+		return err
+	}
+	m.By = whoRuns()
+	done, err := service.SetProgress(cmd.Context(), c, m)
+	if err != nil {
+		return err
+	}
+	from := fmt.Sprintf("was at log %d, offset %d", done.From.Log, done.From.Offset)
+	if done.Made {
+		from = "had no progress"
+	}
+	cmd.Printf("partition %d %s, and is at log %d, offset %d now, under epoch %d\n", m.Partition, from, done.To.Log, done.To.Offset, done.Epoch)
+	if done.Passed > 0 {
+		cmd.Printf("passed over %d offsets: %d failed operations, %d dead letters, %d had their outcome before\n",
+			done.Passed, done.Failed, done.Dead, done.Known)
+	}
+	if done.Missing > 0 {
+		cmd.Printf("%d offsets are in the log no more: what was pending there stays pending until it is submitted again\n", done.Missing)
+	}
+	return nil
+}
+
+// whoRuns is the user of the operating system, and the host.
+func whoRuns() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}

@@ -1,0 +1,80 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// PartitionLog is the log of one partition as a person's tools read it: on demand,
+// and belonging to no consumer group.
+type PartitionLog struct {
+	cluster   *Cluster
+	topic     Topic
+	partition int
+	skipper   processor.Skipper
+}
+
+// NewPartitionLog is the log of a partition of the topic. What is passed over in it
+// becomes what the skipper says.
+func NewPartitionLog(c *Cluster, topic Topic, partition int, skipper processor.Skipper) *PartitionLog {
+	return &PartitionLog{cluster: c, topic: topic, partition: partition, skipper: skipper}
+}
+
+// Bounds are the first offset of the log and the one that its next record will
+// have. They fail with ErrMismatch where Kafka is not what the database knows.
+func (l *PartitionLog) Bounds(ctx context.Context) (start, end int64, err error) {
+	if err := l.cluster.Check(ctx, l.topic); err != nil {
+		return 0, 0, err
+	}
+	return l.cluster.Offsets(ctx, l.topic.Name, l.partition)
+}
+
+// Hash is of the record at an offset that lies in the log; nil where none is there.
+func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*processor.RecordHash, error) {
+	found, err := l.cluster.fetchSome(ctx, l.topic.Name, l.partition, offset)
+	if err != nil || len(found.records) == 0 || found.records[0].Offset != offset {
+		return nil, err
+	}
+	hash := found.records[0].Hash()
+	return &hash, nil
+}
+
+// Skip reads what follows an offset that lies in the log: of one fetch (512 KiB, or
+// one record) at most [ledger.MaxBatch] records, and none at or behind the end.
+func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
+	found, err := l.cluster.fetchSome(ctx, l.topic.Name, l.partition, from)
+	if err != nil {
+		return processor.Slice{}, err
+	}
+	slice := processor.Slice{From: from, To: min(found.to, end)}
+	for _, r := range found.records {
+		if r.Offset >= end {
+			break
+		}
+		if len(slice.Items) == ledger.MaxBatch {
+			slice.To = r.Offset
+			break
+		}
+		slice.Items = append(slice.Items, l.skipper.Skip(r, c))
+	}
+	return slice, nil
+}
+
+// CheckClaim looks whether the partition's log is the one that the claim belongs to,
+// as a processor does before it settles under it. It returns the end of the log, and
+// as wrong why the processor would halt. An error means that it could not look.
+func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end int64, wrong, err error) {
+	l := openLog(c, claim)
+	if _, end, err = c.Offsets(ctx, claim.Topic, claim.Partition); err != nil {
+		end = -1 // the check says better why
+	}
+	err = l.verify(ctx)
+	var halt *haltError
+	if errors.As(err, &halt) {
+		return end, err, nil
+	}
+	return end, nil, err
+}

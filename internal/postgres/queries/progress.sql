@@ -1,0 +1,6 @@
+-- How far every partition is settled.
+-- Locks: none.
+select partition, topic, log, first_offset, next_offset, epoch, coalesce(owner, ''), settled, duplicates, conflicts, dead, gaps,
+  updated_at, last_record
+from partition_progress
+order by partition

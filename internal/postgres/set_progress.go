@@ -1,0 +1,294 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var (
+	//go:embed queries/lock_progress.sql
+	lockProgressSQL string
+	//go:embed queries/highest_log.sql
+	highestLogSQL string
+	//go:embed queries/furthest_place.sql
+	furthestPlaceSQL string
+	//go:embed queries/set_progress.sql
+	setProgressSQL string
+	//go:embed queries/record_progress_change.sql
+	recordProgressChangeSQL string
+)
+
+// setProgressSettings are of one transaction that may read a long log between its
+// statements. The name is not like those of the services, which end a session of
+// theirs that holds a lock and waits for its client: this one is to wait. Whoever
+// holds the progress for longer than the lock is waited for has stopped, and is
+// ended by the next processor that claims the partition.
+const setProgressSettings = `set local application_name = 'monedero set-progress'; set local lock_timeout = '30s';
+set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0`
+
+// ErrMove says that a progress is not moved as asked, because what is on record or
+// in the log would not bear it. Nothing was changed.
+var ErrMove = errors.New("the progress stays as it is")
+
+// Move says where a person wants a progress to stand, and why.
+type Move struct {
+	Partition int
+	Offset    int64 // of the next record to settle
+	NewLog    bool  // the log is another one than the one on record
+	By        string
+	Reason    string
+}
+
+// Log is the partition's log in Kafka, as moving a progress reads it.
+type Log interface {
+	// Bounds are the first offset of the log and the one behind its last record.
+	Bounds(ctx context.Context) (start, end int64, err error)
+	// Hash is of the record at the offset, which lies in the log; nil: a gap.
+	Hash(ctx context.Context, offset int64) (*processor.RecordHash, error)
+	// Skip reads records that are passed over, from an offset on and none at or after
+	// the end: at least one offset, and no more items than fit into one [ledger.Book].
+	Skip(ctx context.Context, c processor.Claim, from, end int64) (processor.Slice, error)
+}
+
+// Moved is what moving a progress did.
+type Moved struct {
+	Made     bool         // there was no progress: From is zero
+	From, To ledger.Place // of the next record to settle, before and after
+	Epoch    int64
+	Passed   int64 // offsets passed over that are in the log
+	Missing  int64 // offsets passed over that are in the log no more
+	Failed   int64 // records passed over that became failed operations
+	Dead     int64 // records passed over that became dead letters and no more
+	Known    int64 // records passed over that had their outcome before
+}
+
+// SetProgress moves the progress of a partition, or makes it where it is missing,
+// and records who did so and why, in one transaction. It raises the epoch, so that
+// no settle under an earlier claim commits any more, and begins the counts anew.
+//
+// Every record that is passed over and still in the log gets an outcome in the same
+// transaction: a failed operation with its dead letter, or a dead letter, as
+// [Log.Skip] says. Those are the records from the old position on; of a new log, and
+// where there was no progress, those from the start of the log on. Going back changes
+// nothing that is on record. It fails with [ErrMove] where the log does not bear it.
+//
+// It is run by the owner of the schema, and keeps no more than one slice in memory.
+func SetProgress(ctx context.Context, url string, d Deployment, m Move, log Log) (Moved, error) {
+	conn, err := connectOwner(ctx, url, "partitions")
+	if err != nil {
+		return Moved{}, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.PgConn().Exec(ctx, beginSQL+";"+setProgressSettings).ReadAll(); err != nil {
+		return Moved{}, fmt.Errorf("begin: %w", err)
+	}
+	mover := mover{conn: conn, deployment: d, move: m, log: log}
+	// Closing the connection rolls back whatever is not committed.
+	if err := mover.run(ctx); err != nil {
+		return Moved{}, err
+	}
+	tag, err := conn.Exec(ctx, "commit")
+	if err != nil {
+		return Moved{}, fmt.Errorf("commit: %w", err)
+	}
+	if tag.String() != "COMMIT" {
+		return Moved{}, errNotCommitted
+	}
+	return mover.moved, nil
+}
+
+// mover moves one progress in an open transaction.
+type mover struct {
+	conn       *pgx.Conn
+	deployment Deployment
+	move       Move
+	log        Log
+
+	start, end int64           // of the log in Kafka
+	before     processor.Claim // where the progress stood, or was made
+	reached    int64           // the furthest that settling of the log before is known to have come
+	moved      Moved
+}
+
+func (m *mover) run(ctx context.Context) (err error) {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	// The bounds are read under the lock: they hold all that was settled.
+	if m.start, m.end, err = m.log.Bounds(ctx); err != nil {
+		return err
+	}
+	if err := m.check(ctx); err != nil {
+		return err
+	}
+	m.aim()
+	if err := m.skip(ctx); err != nil {
+		return err
+	}
+	return m.write(ctx)
+}
+
+// lock locks the progress and reads where it stands. A missing one is made: what is
+// written down needs it.
+func (m *mover) lock(ctx context.Context) error {
+	c := processor.Claim{Partition: m.move.Partition, Partitions: m.deployment.Partitions, ClusterID: m.deployment.ClusterID}
+	var hash []byte
+	err := m.conn.QueryRow(ctx, lockProgressSQL, c.Partition).Scan(&c.Topic, &c.Log, &c.Epoch, &c.NextOffset, &hash, &m.reached)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		m.moved.Made, c.Topic = true, m.deployment.Topic
+		if err := m.conn.QueryRow(ctx, highestLogSQL, c.Partition).Scan(&c.Log); err != nil {
+			return fmt.Errorf("read the highest log: %w", err)
+		}
+		// An epoch that nobody can hold a claim of: more than one claim a second, ever
+		// since 1970, is out of reach.
+		c.Epoch = time.Now().Unix()
+		if _, err := m.conn.Exec(ctx, setProgressSQL, c.Partition, c.Topic, c.Log, 0, c.Epoch, nil); err != nil {
+			return fmt.Errorf("make progress: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("lock progress: %w", err)
+	case c.Topic != m.deployment.Topic:
+		return fmt.Errorf("%w: its row is of the topic %q, not of %q", ErrMove, c.Topic, m.deployment.Topic)
+	}
+	c.LastRecord = recordHash(hash)
+	m.before = c
+	return nil
+}
+
+// check refuses what the log and the record do not bear.
+func (m *mover) check(ctx context.Context) error {
+	if m.move.Offset < m.start || m.move.Offset > m.end {
+		return fmt.Errorf("%w: the log has the offsets %d to %d (the next one), and not %d", ErrMove, m.start, m.end, m.move.Offset)
+	}
+	if m.move.NewLog {
+		return nil
+	}
+	last := m.before.NextOffset - 1
+	if m.before.LastRecord != nil && last >= m.start && last < m.end {
+		hash, err := m.log.Hash(ctx, last)
+		if err != nil {
+			return err
+		}
+		if hash == nil || *hash != *m.before.LastRecord {
+			return fmt.Errorf("%w: the log holds another record at offset %d than was settled: it is another log (--new-log)", ErrMove, last)
+		}
+	}
+	if !m.moved.Made && m.reached <= m.end {
+		return nil
+	}
+	// Settling came further than the log reaches, or nobody knows how far: new
+	// records would come to places that others have.
+	var furthest int64
+	if err := m.conn.QueryRow(ctx, furthestPlaceSQL, m.move.Partition, m.before.Log).Scan(&furthest); err != nil {
+		return fmt.Errorf("read the furthest place: %w", err)
+	}
+	if furthest >= m.end {
+		return fmt.Errorf("%w: offset %d is on record, and the log ends at %d: it is another log (--new-log)", ErrMove, furthest, m.end)
+	}
+	return nil
+}
+
+// aim is where the progress is to stand.
+func (m *mover) aim() {
+	m.moved.To, m.moved.Epoch = ledger.Place{Log: m.before.Log, Offset: m.move.Offset}, m.before.Epoch+1
+	if !m.moved.Made {
+		m.moved.From = ledger.Place{Log: m.before.Log, Offset: m.before.NextOffset}
+	}
+	if m.move.NewLog {
+		m.moved.To.Log++
+	}
+}
+
+// skip gives every record that is passed over its outcome.
+func (m *mover) skip(ctx context.Context) error {
+	from := m.before.NextOffset
+	if m.moved.Made || m.move.NewLog {
+		from = m.start
+	}
+	if from < m.start {
+		m.moved.Missing = min(m.start, m.move.Offset) - from
+		from = m.start
+	}
+	claim := m.before
+	claim.Log = m.moved.To.Log
+	for from < m.move.Offset {
+		slice, err := m.log.Skip(ctx, claim, from, m.move.Offset)
+		if err != nil {
+			return err
+		}
+		if err := m.settle(ctx, claim, slice); err != nil {
+			return fmt.Errorf("pass over offsets %d to %d: %w", slice.From, slice.To, err)
+		}
+		m.moved.Passed += slice.To - slice.From
+		from = slice.To
+	}
+	return nil
+}
+
+// settle records the outcomes of one slice; no wallet is touched.
+func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.Slice) error {
+	known := ledger.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}}
+	rows, err := m.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(touchedBy(slice).operations))
+	if err != nil {
+		return fmt.Errorf("read known operations: %w", err)
+	}
+	var id pgtype.UUID
+	var fingerprint []byte
+	if _, err := pgx.ForEachRow(rows, []any{&id, &fingerprint}, func() error {
+		known.Decided[id.Bytes] = ledger.Fingerprint(fingerprint)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read known operations: %w", err)
+	}
+	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, time.Now())}
+	if err := o.decide(); err != nil {
+		return err
+	}
+	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
+	if err := w.append(ctx, m.conn); err != nil {
+		return err
+	}
+	if err := m.conn.SendBatch(ctx, w.rest()).Close(); err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	m.moved.Failed += int64(o.tally.Settled)
+	m.moved.Dead += int64(o.tally.Dead)
+	m.moved.Known += int64(o.tally.Duplicates + o.tally.Conflicts)
+	return nil
+}
+
+// write moves the progress and records it.
+func (m *mover) write(ctx context.Context) error {
+	to := m.moved.To
+	var hash []byte
+	if to.Offset > m.start {
+		h, err := m.log.Hash(ctx, to.Offset-1)
+		if err != nil {
+			return err
+		}
+		if h != nil {
+			hash = h[:]
+		}
+	}
+	p := m.move.Partition
+	if _, err := m.conn.Exec(ctx, setProgressSQL, p, m.deployment.Topic, to.Log, to.Offset, m.moved.Epoch, hash); err != nil {
+		return fmt.Errorf("set progress: %w", err)
+	}
+	had := !m.moved.Made
+	if _, err := m.conn.Exec(ctx, recordProgressChangeSQL, p,
+		pgtype.Int4{Int32: m.moved.From.Log, Valid: had}, pgtype.Int8{Int64: m.moved.From.Offset, Valid: had},
+		to.Log, to.Offset, m.moved.Epoch, m.moved.Failed, m.moved.Dead, m.move.By, m.move.Reason); err != nil {
+		return fmt.Errorf("record the change: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package system
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// wayOut is one cause of a halt of partition 0, and what a person does about it.
+type wayOut struct {
+	breakIt func(*pair)
+	why     string   // in the log of the processor
+	shown   bool     // monedero partitions shows it too
+	refused []string // arguments of set-progress that must change nothing
+	out     [][]string
+	says    string // what the last of them must say
+	// outcomes of the charges that breakIt put into the log, by key
+	outcomes map[string]string
+	// again are the arguments that bring a replay from the log's start past a record
+	// at which it halts once more.
+	again []string
+}
+
+var notOurs = processor.Record{Value: []byte("another record")}
+
+func waysOut() map[string]wayOut {
+	return map[string]wayOut{
+		"the topic was made anew": {
+			breakIt: func(p *pair) {
+				p.recreateTopic()
+				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why: "the log holds another record at offset 0", shown: true,
+			refused: []string{"--offset", "0"},
+			out:     [][]string{{"--offset", "0", "--new-log"}, {"--partition", "1", "--offset", "0", "--new-log"}},
+			says:    "partition 1 was at log 1, offset 1, and is at log 2, offset 0 now", outcomes: map[string]string{"first": "accepted"},
+		},
+		"the log lost its tail": {
+			breakIt: func(p *pair) { p.recreateTopic() },
+			why:     "the log ends at 0, before the next offset 1", shown: true,
+			refused: []string{"--offset", "0"},
+			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "0", "--new-log"}},
+			says:    "is at log 2, offset 0",
+		},
+		"the log was written over": {
+			breakIt: func(p *pair) {
+				p.recreateTopic()
+				p.produce(1, notOurs)
+				p.produce(0, notOurs, p.record(p.charge(p.wallets[0], "passed")), p.record(p.charge(p.wallets[0], "first")))
+			},
+			why: "the log holds another record at offset 0", shown: true,
+			refused: []string{"--offset", "2"},
+			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "2", "--new-log"}},
+			says:    "passed over 2 offsets: 1 failed operations, 1 dead letters, 0 had their outcome before",
+			outcomes: map[string]string{
+				"passed": "processing_error", "first": "accepted",
+			},
+		},
+		"retention passed the progress": {
+			breakIt: func(p *pair) {
+				p.produce(0, notOurs, p.record(p.charge(p.wallets[0], "passed")), p.record(p.charge(p.wallets[0], "first")))
+				p.kafka.DeleteRecords(p.t, topicName, 0, 2)
+			},
+			why: "the log starts at 2, after the next offset 1", shown: true,
+			refused: []string{"--offset", "1"},
+			out:     [][]string{{"--offset", "3"}},
+			says:    "1 offsets are in the log no more",
+			outcomes: map[string]string{
+				"passed": "processing_error", "first": "accepted",
+			},
+		},
+		"the progress is beyond the end": {
+			breakIt: func(p *pair) {
+				p.sql("update partition_progress set next_offset = next_offset + 5, gaps = gaps + 5 where partition = 0")
+			},
+			why: "the log ends at 1, before the next offset 6", shown: true,
+			refused: []string{"--offset", "6"},
+			out:     [][]string{{"--offset", "1"}},
+			says:    "partition 0 was at log 1, offset 6, and is at log 1, offset 1 now",
+		},
+		"a newer version of the format": {
+			breakIt: func(p *pair) {
+				newer := p.record(p.charge(p.wallets[0], "newer"))
+				newer.Value = bytes.Replace(newer.Value, []byte(`"version":1`), []byte(`"version":2`), 1)
+				p.produce(0, newer, notOurs, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why:      "the record at offset 1 is in version 2 of the wire format",
+			out:      [][]string{{"--offset", "3"}},
+			says:     "passed over 2 offsets: 1 failed operations, 1 dead letters, 0 had their outcome before",
+			outcomes: map[string]string{"newer": "processing_error", "first": "accepted"},
+			again:    []string{"--offset", "2"},
+		},
+		"the progress row is missing": {
+			breakIt: func(p *pair) {
+				p.sql("delete from partition_progress where partition = 0")
+				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why: "the partition has no progress row", shown: true,
+			out:      [][]string{{"--offset", "0"}},
+			says:     "partition 0 had no progress, and is at log 1, offset 0 now",
+			outcomes: map[string]string{"first": "accepted"},
+		},
+		"a flood of processing errors": {
+			breakIt: func(p *pair) {
+				for i := range processor.FloodLimit + 1 {
+					refused := p.record(p.charge(p.wallets[0], fmt.Sprint("refused ", i)))
+					refused.Value = bytes.Replace(refused.Value, []byte(`"amount":7`), []byte(`"amount":"7"`), 1)
+					p.produce(0, refused)
+				}
+				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why:      "more than 10 processing errors within 1m0s, up to offset 12",
+			out:      [][]string{{"--offset", "12"}}, // where it stands
+			says:     "partition 0 was at log 1, offset 12, and is at log 1, offset 12 now",
+			outcomes: map[string]string{"refused 10": "processing_error", "first": "accepted"},
+		},
+		"data that break a rule of the database": {
+			breakIt: func(p *pair) {
+				p.sql("alter table operations add constraint no_seven check (amount <> 7) not valid")
+				p.produce(0, p.record(p.charge(p.wallets[0], "offender")))
+				other := p.charge(p.wallets[0], "first")
+				other.Amount = 8
+				p.produce(0, p.record(other))
+			},
+			why:      "the data broke a rule of the database",
+			out:      [][]string{{"--offset", "2"}},
+			says:     "passed over 1 offsets: 1 failed operations, 0 dead letters, 0 had their outcome before",
+			outcomes: map[string]string{"offender": "processing_error", "first": "accepted"},
+		},
+	}
+}
+
+// newWayOutPair is on the embedded Kafka: what is tried here is what becomes of the
+// database, and one broker of Java for each cause would take minutes.
+func newWayOutPair(t *testing.T) *pair {
+	t.Helper()
+	return newPairOn(newStackWith(t, pgtest.New(t), kafkatest.Start(t), 2))
+}
+
+// TestTheWayOutOfEveryHalt halts partition 0 in every way that a person can lead it
+// out of. Afterwards it goes on by itself, everything is as it must be, nothing in
+// the log is pending, and to settle the log once more changes nothing.
+func TestTheWayOutOfEveryHalt(t *testing.T) {
+	t.Parallel()
+	for name, c := range waysOut() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newWayOutPair(t)
+			c.breakIt(p)
+			processor := p.processor()
+			processor.await(`monedero_kafka_partition_halted{partition="0"} 1`)
+			processor.awaitOutput(c.why)
+			if list := p.monedero("partitions"); c.shown && !strings.Contains(list, c.why) {
+				t.Errorf("monedero partitions does not say %q:\n%s", c.why, list)
+			}
+			if c.refused != nil {
+				p.refusesToSet(c.refused...)
+			}
+			said := ""
+			for _, args := range c.out {
+				said = p.setProgress(args...)
+			}
+			if !strings.Contains(said, c.says) {
+				t.Errorf("set-progress does not say %q:\n%s", c.says, said)
+			}
+			processor.await(`monedero_kafka_partition_halted{partition="0"} 0`)
+			for i := range p.wallets {
+				p.goesOn(i)
+			}
+			for key, want := range c.outcomes {
+				if got := p.outcome(key); got != want {
+					t.Errorf("the charge %s is %s, want %s", key, got, want)
+				}
+			}
+			p.nothingPending()
+			p.monedero("verify")
+			p.replayChangesNothing(processor, c.again)
+		})
+	}
+}
+
+// setProgress runs the command for partition 0, unless the arguments name another.
+func (p *pair) setProgress(args ...string) string {
+	p.t.Helper()
+	return p.monedero(setProgressArgs(args)...)
+}
+
+func setProgressArgs(args []string) []string {
+	all := []string{"partitions", "set-progress", "--partition", "0", "--reason", "a test of the way out"}
+	return append(all, args...)
+}
+
+// refusesToSet wants the command to fail and to change nothing.
+func (p *pair) refusesToSet(args ...string) string {
+	p.t.Helper()
+	const look = "select to_jsonb(g) - 'epoch' - 'updated_at' || '{}' #>> '{}' from partition_progress g order by partition"
+	before := p.column(look)
+	_, err := built.run(p.t, p.env, "monedero", setProgressArgs(args)...)
+	if err == nil {
+		p.t.Errorf("set-progress %v was done", args)
+		return ""
+	}
+	if diff := cmp.Diff(before, p.column(look)); diff != "" {
+		p.t.Errorf("set-progress %v failed, and changed\n%s", args, diff)
+	}
+	return err.Error()
+}
+
+// goesOn submits a charge to the wallet and wants it decided.
+func (p *pair) goesOn(wallet int) {
+	p.t.Helper()
+	id, err := p.shop.till.charge(p.t.Context(), p.wallets[wallet].String(), fmt.Sprint("afterwards ", wallet), 1)
+	p.must(err)
+	if o, err := p.shop.till.outcome(p.t.Context(), id); err != nil || o.Status != "accepted" {
+		p.t.Errorf("a charge in partition %d is %s, %v", wallet, o.Status, err)
+	}
+}
+
+// outcome is what became of a charge of the first wallet: its reason, or accepted.
+func (p *pair) outcome(key string) string {
+	p.t.Helper()
+	o, err := p.shop.till.outcome(p.t.Context(), p.charge(p.wallets[0], key).ID.String())
+	p.must(err)
+	if o.Status == "failed" {
+		return o.Failure.Reason
+	}
+	return o.Status
+}
+
+// log is the log of partition 0 in Kafka, and its bounds.
+func (p *pair) log() (log *kafka.PartitionLog, start, end int64) {
+	p.t.Helper()
+	topic, err := p.kafka.Client(p.t).Describe(p.t.Context(), topicName)
+	p.must(err)
+	log = kafka.NewPartitionLog(p.kafka.Client(p.t), topic, 0, processor.NewSkipper(kafka.Decode, p.minter))
+	start, end, err = log.Bounds(p.t.Context())
+	p.must(err)
+	return log, start, end
+}
+
+// nothingPending wants an outcome or a dead letter for every record that is in the
+// log of partition 0.
+func (p *pair) nothingPending() {
+	p.t.Helper()
+	known := map[string]bool{}
+	for _, id := range p.column("select id::text from operations union all select encode(value, 'hex') from dead_letters") {
+		known[id] = true
+	}
+	log, start, end := p.log()
+	for start < end {
+		slice, err := log.Skip(p.t.Context(), processor.Claim{Partition: 0, Partitions: 2}, start, end)
+		p.must(err)
+		for _, item := range slice.Items {
+			what := fmt.Sprintf("%x", item.Record.Value)
+			if item.Refusal != nil {
+				id := item.Refusal.ID
+				what = fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+			}
+			if !known[what] {
+				p.t.Errorf("the record at offset %d has no outcome: %s", item.Record.Offset, what)
+			}
+		}
+		start = slice.To
+	}
+}
+
+// replayChangesNothing settles the whole log of partition 0 again into the same
+// database, under a processor that has nothing else to do.
+func (p *pair) replayChangesNothing(processor *process, again []string) {
+	p.t.Helper()
+	tables := func() (all []string) {
+		for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
+			all = append(all, p.column("select '"+table+"' || to_jsonb(t)::text from "+table+" t order by 1")...)
+		}
+		return all
+	}
+	before := tables()
+	_, start, end := p.log()
+	p.setProgress("--offset", fmt.Sprint(start))
+	p.monedero("verify") // also while what is settled again is on its way
+	if again != nil {
+		processor.await(`monedero_kafka_partition_halted{partition="0"} 1`)
+		p.setProgress(again...)
+	}
+	awaitThat(p.t, "the replay is over", func() bool {
+		return p.column("select next_offset::text from partition_progress where partition = 0")[0] == fmt.Sprint(end)
+	})
+	if diff := cmp.Diff(before, tables()); diff != "" {
+		p.t.Errorf("settling the log again changed\n%s", diff)
+	}
+	p.nothingPending()
+	p.monedero("verify")
+}
+
+// TestSetProgressRefuses what the log, or Kafka, does not bear.
+func TestSetProgressRefuses(t *testing.T) {
+	t.Parallel()
+	p := newWayOutPair(t)
+	for want, args := range map[string][]string{
+		"the log has the offsets 0 to 1 (the next one), and not 2": {"--offset", "2"},
+		"the topic has no such partition: it has 2":                {"--partition", "2", "--offset", "0"},
+		"--reason must be given":                                   {"--offset", "0", "--reason", " "},
+		"--offset must be given":                                   {"--offset", "-1"},
+	} {
+		if said := p.refusesToSet(args...); !strings.Contains(said, want) {
+			t.Errorf("set-progress %v says %q, and not %q", args, said, want)
+		}
+	}
+	env := p.env
+	other := kafkatest.Start(t)
+	other.Create(t, topicName, 2)
+	p.env = append(env[:len(env):len(env)], "KAFKA_BROKERS="+strings.Join(other.Brokers, ","))
+	if said := p.refusesToSet("--offset", "0"); !strings.Contains(said, "cluster") {
+		t.Errorf("of another cluster it says %q", said)
+	}
+	p.env = env
+	p.kafka.DeleteTopic(t, topicName)
+	if said := p.refusesToSet("--offset", "0", "--new-log"); !strings.Contains(said, "0 partitions instead of 2") {
+		t.Errorf("of a topic that is gone it says %q", said)
+	}
+	p.sql("delete from partition_progress where partition = 1")
+	p.kafka.Create(t, topicName, 2)
+	if out, err := built.run(t, p.env, "monedero", "topics", "create", "--partitions", "2"); err == nil {
+		t.Errorf("topics create made a progress that was lost: %s", out)
+	} else if !strings.Contains(err.Error(), "set-progress") {
+		t.Error(err)
+	}
+}
