@@ -23,26 +23,32 @@ const (
 )
 
 func newDevstack() *cobra.Command {
-	var dir string
+	var dir, kafka string
 	cmd := &cobra.Command{
 		Use:   "devstack",
 		Short: "Start only Postgres and Kafka, and print the environment of ingest and processor",
 		Long: `Starts Postgres and an embedded Kafka for development, prints the environment
 that ingest, processor and the other commands need, and stays up until Ctrl-C.
+With --kafka=apache the Kafka is Apache Kafka itself: that wants java 17 or newer,
+and downloads its jars (43 MB) the first time.
 The database is empty at first: run "monedero migrate up" and "monedero topics
 create" next.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDevstack(cmd.Context(), dir, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if kafka != "embedded" && kafka != "apache" {
+				return misuse(fmt.Errorf("--kafka must be embedded or apache, not %q", kafka))
+			}
+			return runDevstack(cmd.Context(), dir, kafka == "apache", cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", "", "folder that keeps data and secret (default: all is temporary)")
+	cmd.Flags().StringVar(&kafka, "kafka", "embedded", "embedded, or apache: Apache Kafka, run by java")
 	return cmd
 }
 
-func runDevstack(ctx context.Context, dir string, out, progress io.Writer) (err error) {
+func runDevstack(ctx context.Context, dir string, apache bool, out, progress io.Writer) (err error) {
 	stack, err := devstack.Start(ctx, devstack.Options{
-		Dir: dir, PostgresPort: ifFree(ctx, postgresPort), KafkaPort: ifFree(ctx, kafkaPort),
+		Dir: dir, Apache: apache, PostgresPort: ifFree(ctx, postgresPort), KafkaPort: ifFree(ctx, kafkaPort),
 		Log: slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

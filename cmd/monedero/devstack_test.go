@@ -8,19 +8,34 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
 )
 
 // TestDevstack goes the way that the README describes: with the environment that
 // devstack prints, from an empty database on.
 func TestDevstack(t *testing.T) {
 	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		testDevstack(t)
+	})
+	t.Run("apache", func(t *testing.T) {
+		t.Parallel()
+		kafkatest.NeedReal(t)
+		testDevstack(t, "--kafka=apache")
+	})
+}
+
+func testDevstack(t *testing.T, flags ...string) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out := &lines{seen: make(chan string, 8)}
 	ended := make(chan result, 1)
 	go func() {
 		var errs bytes.Buffer
-		code := run(ctx, []string{"devstack"}, nil, out, &errs)
+		code := run(ctx, append([]string{"devstack"}, flags...), nil, out, &errs)
 		ended <- result{code: code, errors: errs.String()}
 	}()
 	var environ []string

@@ -249,6 +249,7 @@ func TestMisuse(t *testing.T) {
 		{"demo --charges many", nil, "invalid argument"},
 		{"demo", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
 		{"devstack now", nil, `knows no "now"`},
+		{"devstack --kafka=other", nil, `must be embedded or apache, not "other"`},
 	} {
 		r := monedero(t, c.environ, strings.Fields(c.line)...)
 		if r.code != exitMisuse || r.out != "" || !strings.Contains(r.errors, c.want) {
@@ -271,7 +272,7 @@ func TestHelp(t *testing.T) {
 		"verify":         {"DATABASE_URL"},
 		"rebuild":        {"DATABASE_URL", "--partition"},
 		"demo":           {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
-		"devstack":       {"--data"},
+		"devstack":       {"--data", "--kafka"},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)
 		for _, v := range variables {

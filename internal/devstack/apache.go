@@ -75,14 +75,7 @@ func StartApache(ctx context.Context, o ApacheOptions) (_ *Apache, err error) {
 			err = fmt.Errorf("start Apache Kafka: %w", err)
 		}
 	}()
-	if a.java, err = findJava(ctx); err != nil {
-		return nil, err
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, err
-	}
-	if a.jars, err = fetchJars(ctx, cache, cmp.Or(os.Getenv(MavenURL), mavenBase), apacheJars); err != nil {
+	if a.java, a.jars, err = findApache(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, apacheTimeout)
@@ -106,6 +99,26 @@ func StartApache(ctx context.Context, o ApacheOptions) (_ *Apache, err error) {
 	}
 	o.Log.Info("kafka started", "version", apacheVersion, "brokers", a.Brokers(), "dir", a.dir)
 	return a, nil
+}
+
+// ApacheReady looks for java and the jars, which it downloads where they are
+// missing, and says what StartApache would fail for.
+func ApacheReady(ctx context.Context) error {
+	_, _, err := findApache(ctx)
+	return err
+}
+
+// findApache finds java and the folder of the jars.
+func findApache(ctx context.Context) (java, jars string, err error) {
+	if java, err = findJava(ctx); err != nil {
+		return "", "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", "", err
+	}
+	jars, err = fetchJars(ctx, cache, cmp.Or(os.Getenv(MavenURL), mavenBase), apacheJars)
+	return java, jars, err
 }
 
 // Brokers are the addresses to connect to, host:port, by number.
@@ -145,6 +158,18 @@ func (a *Apache) StartBroker(ctx context.Context, i int) error {
 // Stop shuts the brokers down and waits until they have ended. A temporary folder
 // is removed. A second call does nothing and returns the same.
 func (a *Apache) Stop() error { return a.stop() }
+
+// wait blocks until ctx ends, or until a broker ends by itself.
+func (a *Apache) wait(ctx context.Context) error {
+	return a.each(ctx, func(b *apacheBroker, ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.process.done:
+			return fmt.Errorf("kafka ended by itself: %w", cmp.Or(b.process.err, errEnded))
+		}
+	})
+}
 
 func (a *Apache) stopOwn() error {
 	_ = a.each(context.Background(), func(b *apacheBroker, _ context.Context) error {

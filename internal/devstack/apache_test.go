@@ -8,10 +8,12 @@ import (
 
 	"github.com/monedero/monedero/internal/devstack"
 	"github.com/monedero/monedero/internal/devstack/devstacktest"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
 )
 
 func TestApacheKeepsItsRecords(t *testing.T) {
 	t.Parallel()
+	kafkatest.NeedReal(t)
 	o := devstack.ApacheOptions{Dir: filepath.Join(devstacktest.Folder(t), "made", "by", "us")}
 	a, err := devstack.StartApache(t.Context(), o)
 	if err != nil {

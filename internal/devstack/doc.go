@@ -5,5 +5,6 @@
 //
 // The Postgres is a real one. The Kafka is kfake, which speaks Kafka's protocol
 // and persists its log, but is a single broker in this process: its speed and its
-// durability against a power cut say nothing about Kafka's.
+// durability against a power cut say nothing about Kafka's. Where java is
+// installed it can be Apache Kafka instead.
 package devstack

@@ -107,6 +107,12 @@ func (k *Kafka) stopOwn() error {
 	return nil
 }
 
+// wait blocks until ctx ends: it ends with this process only.
+func (k *Kafka) wait(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 // newClusterID is 16 random bytes, written as Kafka writes them.
 func newClusterID() string {
 	id := make([]byte, 16)

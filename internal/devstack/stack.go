@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Options say what Start is to start. The zero value is all of it in temporary
@@ -20,6 +22,10 @@ type Options struct {
 	// KafkaBrokers of a Kafka that runs already; none: one is started. A database
 	// remembers its Kafka: one that outlives this stack wants a Kafka that does.
 	KafkaBrokers []string
+	// Apache makes the Kafka that is started Apache Kafka: see [StartApache].
+	// Otherwise it is the one in this process. Their data differ, and so do their
+	// folders.
+	Apache bool
 	// Secret for operation IDs; empty: the one kept in Dir. A database remembers
 	// its secret too.
 	Secret string
@@ -32,11 +38,18 @@ type Options struct {
 // Stack is a running Postgres and Kafka, and the secret that goes with them.
 type Stack struct {
 	postgres *Postgres
-	kafka    *Kafka // nil: not ours
+	kafka    broker // nil: not ours
 	brokers  []string
 	secret   string
 	lock     *lock
 	stop     func() error
+}
+
+// broker is a Kafka that we started.
+type broker interface {
+	Brokers() []string
+	Stop() error
+	wait(ctx context.Context) error
 }
 
 // Start starts what is not given, and returns when all of it answers. If it fails,
@@ -73,12 +86,23 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if len(o.KafkaBrokers) == 0 {
-		if s.kafka, err = StartKafka(ctx, KafkaOptions{Dir: kafkaDir, Port: o.KafkaPort, Log: o.Log}); err != nil {
+		k, err := startBroker(ctx, o, kafkaDir)
+		if err != nil {
 			return nil, err
 		}
-		s.brokers = s.kafka.Brokers()
+		s.kafka, s.brokers = k, k.Brokers()
 	}
 	return s, nil
+}
+
+func startBroker(ctx context.Context, o Options, dir string) (broker, error) {
+	if !o.Apache {
+		return StartKafka(ctx, KafkaOptions{Dir: dir, Port: o.KafkaPort, Log: o.Log})
+	}
+	if dir != "" {
+		dir += "-apache"
+	}
+	return StartApache(ctx, ApacheOptions{Dir: dir, Port: o.KafkaPort, Log: o.Log})
 }
 
 func chooseSecret(o Options) (string, error) {
@@ -105,9 +129,16 @@ func (s *Stack) Brokers() []string { return s.brokers }
 // Secret is what operation IDs are computed under: at least 32 bytes of text.
 func (s *Stack) Secret() string { return s.secret }
 
-// Wait blocks until ctx ends and returns nil, or until the Postgres that we
-// started ends by itself and returns why.
-func (s *Stack) Wait(ctx context.Context) error { return s.postgres.wait(ctx) }
+// Wait blocks until ctx ends and returns nil, or until the Postgres or the Apache
+// Kafka that we started ends by itself and returns why.
+func (s *Stack) Wait(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.postgres.wait(ctx) })
+	if s.kafka != nil {
+		group.Go(func() error { return s.kafka.wait(ctx) })
+	}
+	return group.Wait()
+}
 
 // Stop ends what Start started, in order. A second call does nothing and returns
 // the same.

@@ -29,7 +29,7 @@ func run(m *testing.M) int {
 	if built, err = build(folder); err != nil {
 		panic(err)
 	}
-	return pgtest.Main{M: m}.Run()
+	return pgtest.Main{M: kafkatest.Runner{M: m}}.Run()
 }
 
 const testSecret = "a secret of the system tests, long enough"
@@ -52,7 +52,7 @@ func newStack(t *testing.T, partitions int) *stack {
 
 func newStackOn(t *testing.T, database string, partitions int) *stack {
 	t.Helper()
-	return newStackWith(t, database, kafkatest.Start(t), partitions)
+	return newStackWith(t, database, kafkatest.Open(t), partitions)
 }
 
 func newStackWith(t *testing.T, database string, broker *kafkatest.Kafka, partitions int) *stack {

@@ -115,6 +115,20 @@ func Own(t testing.TB, brokers int) *Kafka {
 	return &Kafka{Brokers: r.Brokers(), real: r}
 }
 
+// NeedReal ends a test that runs Apache Kafka by java itself, where it is not
+// wanted or cannot be had.
+func NeedReal(t testing.TB) {
+	t.Helper()
+	if choice(t) == onlyKfake {
+		t.Skipf("%s=%s", Choice, onlyKfake)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lifecycleTimeout)
+	defer cancel()
+	if err := devstack.ApacheReady(ctx); err != nil {
+		missing(t, err)
+	}
+}
+
 // missing ends a test that there is no real Kafka for.
 func missing(t testing.TB, err error) {
 	t.Helper()
