@@ -109,7 +109,7 @@ func TestHaltedPartitionLooksAgainAndAgain(t *testing.T) {
 	})
 }
 
-func TestClaimThatIsNeverAnsweredIsGivenUp(t *testing.T) {
+func TestClaimsThatAreNeverAnsweredAreGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, c := newLonePartition(t, func(ctx context.Context) error {
