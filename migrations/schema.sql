@@ -1,11 +1,65 @@
 -- What the migrations add up to. Made from them; do not edit.
 -- Roles are not part of a dump: monedero_service must exist.
 
+CREATE FUNCTION public.conflict_digest(partition integer, log integer, log_offset bigint, created_at timestamp with time zone, operation_id uuid, fingerprint bytea) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $_$
+  select sha256(convert_to(concat_ws('|', 'monedero conflict 1', $1, $2, $3,
+    (extract(epoch from $4) * 1000000)::bigint, $5, encode($6, 'hex')), 'UTF8'))
+$_$;
+
+CREATE FUNCTION public.dead_letter_digest(partition integer, log integer, log_offset bigint, record_time timestamp with time zone, created_at timestamp with time zone, operation_id uuid, key bytea, value bytea, headers jsonb, reason text) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $_$
+  select sha256(convert_to(concat_ws('|', 'monedero dead letter 1', $1, $2, $3,
+    coalesce((extract(epoch from $4) * 1000000)::bigint::text, '-'), (extract(epoch from $5) * 1000000)::bigint,
+    coalesce($6::text, '-'), coalesce(encode(sha256($7), 'hex'), '-'), coalesce(encode(sha256($8), 'hex'), '-'),
+    encode(sha256(convert_to($9::text, 'UTF8')), 'hex'), encode(sha256(convert_to($10, 'UTF8')), 'hex')), 'UTF8'))
+$_$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
   raise exception '% is append-only: % refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+end
+$$;
+
+CREATE FUNCTION public.resolution_digest(partition integer, log integer, log_offset bigint, number integer, created_at timestamp with time zone, action text, operation_id uuid, to_partition integer, to_offset bigint, resolved_by text, login text, reason text) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $_$
+  select sha256(convert_to(concat_ws('|', 'monedero resolution 1', $1, $2, $3, $4,
+    (extract(epoch from $5) * 1000000)::bigint, $6, coalesce($7::text, '-'), coalesce($8::text, '-'),
+    coalesce($9::text, '-'), encode(sha256(convert_to($10, 'UTF8')), 'hex'), encode(sha256(convert_to($11, 'UTF8')), 'hex'),
+    encode(sha256(convert_to(coalesce($12, ''), 'UTF8')), 'hex')), 'UTF8'))
+$_$;
+
+CREATE FUNCTION public.seal_conflict() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  new.digest := conflict_digest(new.partition, new.log, new.log_offset, new.created_at, new.operation_id, new.fingerprint);
+  return new;
+end
+$$;
+
+CREATE FUNCTION public.seal_dead_letter() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  new.digest := dead_letter_digest(new.partition, new.log, new.log_offset, new.record_time, new.created_at, new.operation_id,
+    new.key, new.value, new.headers, new.reason);
+  return new;
+end
+$$;
+
+CREATE FUNCTION public.seal_resolution() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  new.digest := resolution_digest(new.partition, new.log, new.log_offset, new.number, new.created_at, new.action,
+    new.operation_id, new.to_partition, new.to_offset, new.resolved_by, new.login, new.reason);
+  return new;
 end
 $$;
 
@@ -51,10 +105,44 @@ CREATE TABLE public.conflicts (
     log integer NOT NULL,
     operation_id uuid NOT NULL,
     fingerprint bytea NOT NULL,
+    digest bytea NOT NULL,
     CONSTRAINT conflicts_fingerprint_check CHECK ((octet_length(fingerprint) = 32))
 );
 
 COMMENT ON TABLE public.conflicts IS 'Requests that came under the ID of another operation: they had no effect.';
+
+COMMENT ON COLUMN public.conflicts.digest IS 'Seal over all other columns.';
+
+CREATE TABLE public.dead_letter_resolutions (
+    log_offset bigint NOT NULL,
+    to_offset bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    partition integer NOT NULL,
+    log integer NOT NULL,
+    number integer NOT NULL,
+    to_partition integer,
+    operation_id uuid,
+    action text NOT NULL,
+    resolved_by text NOT NULL,
+    login text DEFAULT SESSION_USER NOT NULL,
+    reason text,
+    digest bytea NOT NULL,
+    CONSTRAINT dead_letter_resolutions_action_check CHECK ((((action = 'discarded'::text) AND (reason IS NOT NULL) AND (operation_id IS NULL)) OR ((action = ANY (ARRAY['submitting'::text, 'submitted'::text])) AND (operation_id IS NOT NULL)))),
+    CONSTRAINT dead_letter_resolutions_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT dead_letter_resolutions_number_check CHECK ((number >= 1)),
+    CONSTRAINT dead_letter_resolutions_text_check CHECK (((resolved_by <> ''::text) AND (reason <> ''::text))),
+    CONSTRAINT dead_letter_resolutions_to_check CHECK ((((to_offset IS NULL) = (to_partition IS NULL)) AND ((to_offset IS NOT NULL) = (action = 'submitted'::text)) AND (to_offset >= 0) AND (to_partition >= 0)))
+);
+
+COMMENT ON TABLE public.dead_letter_resolutions IS 'What people did about dead letters, step by step: append-only.';
+
+COMMENT ON COLUMN public.dead_letter_resolutions.to_offset IS 'Where the submitted record lies.';
+
+COMMENT ON COLUMN public.dead_letter_resolutions.operation_id IS 'The ID that the letter was submitted under.';
+
+COMMENT ON COLUMN public.dead_letter_resolutions.action IS 'Submitting is written before the record is, submitted once it is known to be.';
+
+COMMENT ON COLUMN public.dead_letter_resolutions.resolved_by IS 'Who ran the command, and where.';
 
 CREATE TABLE public.dead_letters (
     log_offset bigint NOT NULL,
@@ -66,7 +154,8 @@ CREATE TABLE public.dead_letters (
     key bytea,
     value bytea,
     headers jsonb NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    digest bytea NOT NULL
 );
 
 COMMENT ON TABLE public.dead_letters IS 'Records that could not be decided, as they came.';
@@ -76,6 +165,8 @@ COMMENT ON COLUMN public.dead_letters.record_time IS 'Null where the record''s t
 COMMENT ON COLUMN public.dead_letters.operation_id IS 'The failed operation, or the conflict, recorded beside it; null: the record is no operation.';
 
 COMMENT ON COLUMN public.dead_letters.headers IS 'In order, each {"key", "value"}, both in base64.';
+
+COMMENT ON COLUMN public.dead_letters.digest IS 'Seal over all other columns.';
 
 CREATE TABLE public.deployment (
     partitions integer NOT NULL,
@@ -251,6 +342,9 @@ ALTER TABLE ONLY public.clients
 ALTER TABLE ONLY public.conflicts
     ADD CONSTRAINT conflicts_pkey PRIMARY KEY (partition, log, log_offset);
 
+ALTER TABLE ONLY public.dead_letter_resolutions
+    ADD CONSTRAINT dead_letter_resolutions_pkey PRIMARY KEY (partition, log, log_offset, number);
+
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (partition, log, log_offset);
 
@@ -288,6 +382,24 @@ CREATE INDEX operations_wallet_unsequenced_idx ON public.operations USING btree 
 
 CREATE INDEX wallets_client_id_idx ON public.wallets USING btree (client_id);
 
+CREATE TRIGGER conflicts_refuse_change BEFORE DELETE OR UPDATE ON public.conflicts FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER conflicts_refuse_truncate BEFORE TRUNCATE ON public.conflicts FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER conflicts_seal BEFORE INSERT ON public.conflicts FOR EACH ROW EXECUTE FUNCTION public.seal_conflict();
+
+CREATE TRIGGER dead_letter_resolutions_refuse_change BEFORE DELETE OR UPDATE ON public.dead_letter_resolutions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER dead_letter_resolutions_refuse_truncate BEFORE TRUNCATE ON public.dead_letter_resolutions FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER dead_letter_resolutions_seal BEFORE INSERT ON public.dead_letter_resolutions FOR EACH ROW EXECUTE FUNCTION public.seal_resolution();
+
+CREATE TRIGGER dead_letters_refuse_change BEFORE DELETE OR UPDATE ON public.dead_letters FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER dead_letters_refuse_truncate BEFORE TRUNCATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER dead_letters_seal BEFORE INSERT ON public.dead_letters FOR EACH ROW EXECUTE FUNCTION public.seal_dead_letter();
+
 CREATE TRIGGER operations_refuse_change BEFORE DELETE OR UPDATE ON public.operations FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER operations_refuse_truncate BEFORE TRUNCATE ON public.operations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -314,6 +426,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO monedero_service;
 GRANT SELECT,INSERT ON TABLE public.clients TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.conflicts TO monedero_service;
+
+GRANT SELECT,INSERT ON TABLE public.dead_letter_resolutions TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
 

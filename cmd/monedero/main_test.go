@@ -204,6 +204,9 @@ func TestVerify(t *testing.T) {
 	if r.code != exitFailed || !strings.Contains(r.out, "partition 3") || !strings.Contains(r.out, "violations") {
 		t.Errorf("with a balance that nothing made: %+v", r)
 	}
+	if out := must(t, environ, "verify", "--partition", "2", "--since", "1h"); !strings.Contains(out, "in 1 partitions") {
+		t.Errorf("verifying another partition says %q", out)
+	}
 	if out := must(t, environ, "rebuild", "--partition", "2"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "partition 2: 0 wallets") {
 		t.Errorf("rebuilding another partition says %q", out)
 	}
@@ -242,6 +245,10 @@ func TestMisuse(t *testing.T) {
 		{"keys create --role operator --name=", complete, "--name must have"},
 		{"keys create --role operator", nil, "DATABASE_URL: is required"},
 		{"verify", nil, "DATABASE_URL: is required"},
+		{"verify --partition -2", complete, "--partition must not be negative"},
+		{"verify --wallet wal_x", complete, "--wallet: not a canonical ID"},
+		{"verify --wallet wal_x --partition 1", complete, "do not go together"},
+		{"verify --since yesterday", complete, "--since must be"},
 		{"rebuild", nil, "DATABASE_URL: is required"},
 		{"rebuild --partition -2", complete, "--partition must not be negative"},
 		{"verify all", complete, `knows no "all"`},
@@ -269,7 +276,7 @@ func TestHelp(t *testing.T) {
 		"migrate status": {"DATABASE_URL"},
 		"topics create":  {"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC", "OPERATION_ID_SECRET", "--partitions", "--replication"},
 		"keys create":    {"DATABASE_URL", "--role", "--merchant", "--client", "--name"},
-		"verify":         {"DATABASE_URL"},
+		"verify":         {"DATABASE_URL", "--partition", "--wallet", "--since"},
 		"rebuild":        {"DATABASE_URL", "--partition"},
 		"demo":           {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":       {"--data", "--kafka"},

@@ -72,7 +72,7 @@ type Fingerprint [32]byte
 
 // Fingerprint hashes the request. Times are left out: a retry may carry others.
 func (r Request) Fingerprint() Fingerprint {
-	e := encoder{}
+	e := make(encoder, 0, sealBytes)
 	e.text("monedero fingerprint 1")
 	e.text(string(r.Kind))
 	e.bytes(r.Wallet[:])
@@ -104,7 +104,7 @@ type Digest [32]byte
 // without a sequence. Times count in microseconds. The encoding is versioned;
 // a change of it needs a new version.
 func (o Operation) Seal(previous Digest) Digest {
-	e := encoder{}
+	e := make(encoder, 0, sealBytes)
 	e.text("monedero operation 1")
 	e.bytes(previous[:])
 	e.bytes(o.ID[:])
@@ -131,6 +131,9 @@ func (o Operation) Seal(previous Digest) Digest {
 	e.time(o.DecidedAt)
 	return sha256.Sum256(e)
 }
+
+// sealBytes is room for what most operations say; only a guess to start with.
+const sealBytes = 768
 
 // encoder writes fields so that no two lists of fields have the same bytes:
 // text with its length before it, numbers in eight bytes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
@@ -57,4 +58,69 @@ func benchmarkSettle(b *testing.B, wallets int) {
 	group.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N*size*partitions)/b.Elapsed().Seconds(), "charges/s")
+}
+
+// BenchmarkVerify verifies a history of a million operations on 1,000 wallets,
+// one of which has a tenth of them: one iteration is all that it needs
+// (-benchtime 1x). BenchmarkRebuild's figure is reported beside it.
+func BenchmarkVerify(b *testing.B) {
+	const wallets, rounds = 1000, 1000 // 1,000 operations a round
+	w := newWorld(b)
+	fill(w, wallets, rounds)
+	b.ResetTimer()
+	for range b.N {
+		if report := w.verified(); report.Operations < wallets*rounds {
+			b.Errorf("report: %s", report)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N*wallets*rounds)/b.Elapsed().Seconds(), "operations/s")
+	began := time.Now()
+	if changed := w.rebuild(); changed != 0 {
+		b.Errorf("the rebuild changed %d rows", changed)
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "rebuild-s")
+}
+
+// fill settles rounds of 1,000 operations, spread over the partitions.
+func fill(w *world, wallets, rounds int) {
+	w.t.Helper()
+	shop := w.merchant(ledger.ClientID{})
+	lists := make([][]ledger.WalletID, partitions)
+	for i := range wallets {
+		p := i % partitions
+		id := w.wallet(p)
+		lists[p] = append(lists[p], id)
+		w.settle(p, request(w.topUp(id, 1_000_000_000)))
+	}
+	var group sync.WaitGroup
+	for p := range partitions {
+		claim, list := w.claim(p), lists[p]
+		group.Go(func() {
+			next := claim.NextOffset
+			for round := range rounds / partitions {
+				items := make([]processor.Item, 1000)
+				for i := range items {
+					id := list[(round*len(items)+i)%len(list)]
+					if i%10 == 0 {
+						id = list[0]
+					}
+					key := fmt.Sprintf("%d-%d-%d", p, round, i)
+					r := ledger.Request{
+						Kind: ledger.KindCharge, Wallet: id, Merchant: shop, Amount: 1, Currency: "EUR", Invoice: "INV-" + key,
+						IdempotencyKey: key, ReceivedAt: w.now,
+					}
+					r.ID = w.minter.OperationID(r.Identity())
+					items[i] = request(&r)
+				}
+				s := slice(next, items...)
+				if _, err := w.store.Settle(w.t.Context(), claim, s); err != nil {
+					w.t.Error(err)
+					return
+				}
+				next = s.To
+			}
+		})
+	}
+	group.Wait()
 }

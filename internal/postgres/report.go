@@ -43,6 +43,7 @@ const (
 	RuleSum        ledger.Rule = "sum"         // over all wallets and accounts is zero
 	RuleProgress   ledger.Rule = "progress"    // accounts for every offset
 	RulePlace      ledger.Rule = "place"       // rows and records go together
+	RuleRecord     ledger.Rule = "record"      // dead letters, conflicts and resolutions are as they were written
 )
 
 // OK reports whether everything held.
@@ -82,4 +83,20 @@ func (r *Report) add(v Violation) {
 		return
 	}
 	r.Violations = append(r.Violations, v)
+}
+
+// merge adds what another report counted and found.
+func (r *Report) merge(other *Report) {
+	r.Partitions += other.Partitions
+	r.Offsets += other.Offsets
+	r.Wallets += other.Wallets
+	r.Operations += other.Operations
+	r.Accepted += other.Accepted
+	r.Failed += other.Failed
+	r.Conflicts += other.Conflicts
+	r.DeadLetters += other.DeadLetters
+	r.More += other.More
+	for _, v := range other.Violations {
+		r.add(v)
+	}
 }

@@ -5,9 +5,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"math/big"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -19,8 +20,8 @@ var (
 	verifyRecordsSQL string
 	//go:embed queries/verify_places.sql
 	verifyPlacesSQL string
-	//go:embed queries/verify_operations.sql
-	verifyOperationsSQL string
+	//go:embed queries/verify_seals.sql
+	verifySealsSQL string
 	//go:embed queries/verify_orphans.sql
 	verifyOrphansSQL string
 	//go:embed queries/verify_balances.sql
@@ -36,39 +37,78 @@ var (
 const scanSettings = `set local statement_timeout = 0; set local plan_cache_mode = auto; set local enable_seqscan = on;
 set local idle_in_transaction_session_timeout = 0`
 
-// Verify checks everything that must always hold: each partition in one
-// read-only snapshot, so that it neither holds up a settle nor sees half of one.
-// It reads the operations as a stream and keeps only what one wallet and the
-// partition's accounts need. An error means that it could not look, never that
-// something is wrong: that is in the report.
-func (s *Store) Verify(ctx context.Context) (Report, error) {
-	var r Report
-	for partition := range s.deployment.Partitions {
-		err := s.snapshot(ctx, func(tx pgx.Tx) error {
-			p := partitionCheck{topic: s.deployment.Topic, partition: partition, partitions: s.deployment.Partitions, report: &r}
-			return p.run(ctx, tx)
-		})
-		if err != nil {
-			return r, fmt.Errorf("verify partition %d: %w", partition, err)
-		}
-		r.Partitions++
+// Scope narrows what [Store.VerifyScope] looks at. The zero value is everything.
+type Scope struct {
+	Partitions []int           // only these; empty: all
+	Wallet     ledger.WalletID // only this wallet's history, and nothing else; zero: all
+	Since      time.Time       // only histories in which something was decided since then; zero: all
+}
+
+// verifyAtOnce is how many partitions are looked at at once.
+const verifyAtOnce = 4
+
+// Verify checks everything that must always hold; see [Store.VerifyScope].
+func (s *Store) Verify(ctx context.Context) (Report, error) { return s.VerifyScope(ctx, Scope{}) }
+
+// VerifyScope checks everything in the scope that must always hold, while the
+// system is live. What goes together is read in one read-only snapshot, and no
+// snapshot grows old: histories, which only ever get longer, are read on in the
+// next one. It keeps only what one wallet needs. An error means that it could not
+// look, never that something is wrong: that is in the report.
+func (s *Store) VerifyScope(ctx context.Context, scope Scope) (Report, error) {
+	if !scope.Wallet.IsZero() {
+		scope.Partitions = []int{s.partition(scope.Wallet)}
 	}
-	err := s.snapshot(ctx, func(tx pgx.Tx) error {
+	whole := len(scope.Partitions) == 0
+	if whole {
+		for p := range s.deployment.Partitions {
+			scope.Partitions = append(scope.Partitions, p)
+		}
+	}
+	reports := make([]Report, len(scope.Partitions)+1)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(verifyAtOnce)
+	for i, partition := range scope.Partitions {
+		if partition < 0 || partition >= s.deployment.Partitions {
+			return Report{}, fmt.Errorf("verify partition %d: the topic has %d", partition, s.deployment.Partitions)
+		}
+		group.Go(func() error {
+			reports[i].Partitions = 1
+			p := partitionCheck{
+				store: s, scope: scope, topic: s.deployment.Topic, partition: partition, partitions: s.deployment.Partitions,
+				report: &reports[i],
+			}
+			if err := p.run(ctx); err != nil {
+				return fmt.Errorf("verify partition %d: %w", partition, err)
+			}
+			return nil
+		})
+	}
+	if whole {
+		group.Go(func() error { return s.strays(ctx, &reports[len(scope.Partitions)]) })
+	}
+	err := group.Wait()
+	var r Report
+	for i := range reports {
+		r.merge(&reports[i])
+	}
+	return r, err
+}
+
+// strays looks for rows in partitions that the topic does not have.
+func (s *Store) strays(ctx context.Context, r *Report) error {
+	return s.snapshot(ctx, scanSettings, func(tx pgx.Tx) error {
 		var table string
 		var rows int64
 		return forEach(ctx, tx, verifyStraysSQL, []any{s.deployment.Partitions}, []any{&table, &rows}, func() {
 			r.add(Violation{Rule: RulePartition, Detail: fmt.Sprintf("%d rows of %s lie in no partition of the topic", rows, table)})
 		})
 	})
-	if err != nil {
-		return r, fmt.Errorf("verify partitions: %w", err)
-	}
-	return r, nil
 }
 
-func (s *Store) snapshot(ctx context.Context, look func(pgx.Tx) error) error {
+func (s *Store) snapshot(ctx context.Context, settings string, look func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Conn().PgConn().Exec(ctx, scanSettings).ReadAll(); err != nil {
+		if _, err := tx.Conn().PgConn().Exec(ctx, settings).ReadAll(); err != nil {
 			return fmt.Errorf("prepare to scan: %w", err)
 		}
 		return look(tx)
@@ -77,18 +117,33 @@ func (s *Store) snapshot(ctx context.Context, look func(pgx.Tx) error) error {
 
 // partitionCheck looks at one partition.
 type partitionCheck struct {
+	store                 *Store
+	scope                 Scope
 	topic                 string
 	partition, partitions int
 	report                *Report
-	moved                 map[ledger.Movement]*big.Int // by account and currency
 }
 
-func (p *partitionCheck) run(ctx context.Context, tx pgx.Tx) error {
-	p.moved = map[ledger.Movement]*big.Int{}
+// run looks at the sums of the partition in one snapshot, which the database adds
+// up, and at its histories in as many as it takes.
+func (p *partitionCheck) run(ctx context.Context) error {
+	if p.scope.Wallet.IsZero() {
+		if err := p.store.snapshot(ctx, scanSettings, func(tx pgx.Tx) error { return p.sums(ctx, tx) }); err != nil {
+			return err
+		}
+	}
+	return p.histories(ctx)
+}
+
+func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 	if err := p.progress(ctx, tx); err != nil {
 		return err
 	}
-	if err := p.operations(ctx, tx); err != nil {
+	var place ledger.Place
+	var fault string
+	if err := forEach(ctx, tx, verifySealsSQL, []any{p.partition}, []any{&place.Log, &place.Offset, &fault}, func() {
+		p.violation(RuleRecord, ledger.Operation{Place: place}, "%s", fault)
+	}); err != nil {
 		return err
 	}
 	var wallet ledger.WalletID
@@ -98,10 +153,14 @@ func (p *partitionCheck) run(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return err
 	}
-	if err := p.balances(ctx, tx); err != nil {
+	var account ledger.AccountID
+	var currency, has, moved, sum string
+	targets := []any{(*[16]byte)(&account), &currency, &has, &moved}
+	if err := forEach(ctx, tx, verifyBalancesSQL, []any{p.partition}, targets, func() {
+		p.violation(RuleAccount, ledger.Operation{}, "%s has %s %s, its operations moved %s", accountName(account), has, currency, moved)
+	}); err != nil {
 		return err
 	}
-	var currency, sum string
 	return forEach(ctx, tx, verifySumsSQL, []any{p.partition}, []any{&currency, &sum}, func() {
 		p.violation(RuleSum, ledger.Operation{}, "over all wallets and accounts is %s in %s, not zero", sum, currency)
 	})
@@ -111,7 +170,8 @@ func (p *partitionCheck) run(ctx context.Context, tx pgx.Tx) error {
 // which came from records go together with the counts and with each other.
 //
 // A replay of the log settles nothing twice: it counts as duplicates what is
-// there already. So the rows may be more than a count, but never fewer.
+// there already, and dead letters and conflicts once more. So there may be more
+// operations than the count says, but never fewer.
 func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	var topic string
 	var log int32
@@ -143,10 +203,10 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	if operations < settled || operations > next-first-gaps {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d settled records, there are %d operations", settled, operations)
 	}
-	if conflictRows < conflicts {
+	if conflictRows != conflicts {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d conflicts, there are %d", conflicts, conflictRows)
 	}
-	if deadRows < dead {
+	if deadRows != dead {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d dead letters, there are %d", dead, deadRows)
 	}
 	var place ledger.Place
@@ -154,29 +214,6 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	return forEach(ctx, tx, verifyPlacesSQL, []any{p.partition, log, reached}, []any{&place.Log, &place.Offset, &fault}, func() {
 		p.violation(RulePlace, ledger.Operation{Place: place}, "%s", fault)
 	})
-}
-
-// balances compares the accounts with what moved.
-func (p *partitionCheck) balances(ctx context.Context, tx pgx.Tx) error {
-	var m ledger.Movement
-	var text string
-	targets := []any{(*[16]byte)(&m.Account), (*string)(&m.Currency), &text}
-	if err := forEach(ctx, tx, verifyBalancesSQL, []any{p.partition}, targets, func() {
-		sum := p.moved[m]
-		if sum == nil {
-			sum = new(big.Int)
-		}
-		delete(p.moved, m)
-		if text != sum.String() {
-			p.violation(RuleAccount, ledger.Operation{}, "%s has %s %s, its operations moved %s", accountName(m.Account), text, m.Currency, sum)
-		}
-	}); err != nil {
-		return err
-	}
-	for m, sum := range p.moved {
-		p.violation(RuleAccount, ledger.Operation{}, "%s has no balance, its operations moved %s %s", accountName(m.Account), sum, m.Currency)
-	}
-	return nil
 }
 
 func (p *partitionCheck) violation(rule ledger.Rule, o ledger.Operation, format string, args ...any) {

@@ -3,12 +3,19 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"math/big"
+	_ "embed"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/ledger"
+)
+
+var (
+	//go:embed queries/verify_operations.sql
+	verifyOperationsSQL string
+	//go:embed queries/verify_unsequenced.sql
+	verifyUnsequencedSQL string
 )
 
 // auditRow receives an operation, its wallet's row, and the accepted charge of
@@ -51,33 +58,107 @@ func (r *auditRow) earlier(o ledger.Operation) ledger.OperationID {
 	return r.charged.Bytes
 }
 
-// operations audits wallet after wallet.
-func (p *partitionCheck) operations(ctx context.Context, tx pgx.Tx) error {
-	var row auditRow
-	var audit ledger.Audit
-	var wallet ledger.WalletID
-	var stored *ledger.Wallet
-	finish := func() { p.wallet(&audit, wallet, stored) }
-	err := forEach(ctx, tx, verifyOperationsSQL, []any{p.partition}, row.targets(), func() {
-		o := row.operation()
-		if o.Wallet != wallet {
-			finish()
-			audit, wallet, stored = ledger.Audit{}, o.Wallet, row.stored(o.Wallet)
-		}
-		p.operation(o, row.invoiceKey)
-		if o.Sequence == 1 && row.openedAt.Valid && !row.openedAt.Time.Equal(o.DecidedAt) {
-			p.violation(RuleWallet, o, "was not opened when its row says")
-		}
-		for _, flaw := range audit.Check(o, row.earlier(o)) {
-			p.violation(flaw.Rule, o, "%s", flaw.Detail)
-		}
+// historySettings are those of a service but for its hurry: every step goes by an
+// index.
+const historySettings = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
+
+// verifyRows is how many operations are read in one snapshot: a fraction of a
+// second's work. An older snapshot would make updates of a busy wallet slow.
+const verifyRows = 20_000
+
+// histories audits wallet after wallet, then the operations that no wallet knows
+// of. What is read on in another snapshot has not changed: rows are only added,
+// and the wallet's row is that of the snapshot with its last operation.
+func (p *partitionCheck) histories(ctx context.Context) error {
+	h := history{check: p}
+	from, to := ledger.WalletID{}, ledger.WalletID(bytes.Repeat([]byte{0xff}, 16))
+	if !p.scope.Wallet.IsZero() {
+		from, to = p.scope.Wallet, p.scope.Wallet
+	}
+	since := orNull(p.scope.Since)
+	wallet, sequence := from, int64(0)
+	if err := p.pages(ctx, func(tx pgx.Tx) (int, error) {
+		args := []any{p.partition, [16]byte(wallet), sequence, [16]byte(to), verifyRows, since}
+		rows := 0
+		err := forEach(ctx, tx, verifyOperationsSQL, args, h.row.targets(), func() {
+			o := h.row.operation()
+			h.next(o)
+			wallet, sequence = o.Wallet, o.Sequence
+			rows++
+		})
+		return rows, err
+	}); err != nil {
+		return err
+	}
+	h.finish()
+	wallet, operation := from, ledger.OperationID{}
+	var row operationRow
+	var invoiceKey []byte
+	return p.pages(ctx, func(tx pgx.Tx) (int, error) {
+		args := []any{p.partition, [16]byte(wallet), [16]byte(operation), [16]byte(to), verifyRows, since}
+		rows := 0
+		err := forEach(ctx, tx, verifyUnsequencedSQL, args, row.targets(&invoiceKey), func() {
+			o := row.operation()
+			p.operation(o, invoiceKey, (&ledger.Audit{}).Check(o, ledger.OperationID{}))
+			wallet, operation = o.Wallet, o.ID
+			rows++
+		})
+		return rows, err
 	})
-	finish()
-	return err
 }
 
-// operation checks what one row says by itself, and adds up what it moved.
-func (p *partitionCheck) operation(o ledger.Operation, invoiceKey []byte) {
+// pages reads in one snapshot after the other until one is not full.
+func (p *partitionCheck) pages(ctx context.Context, read func(pgx.Tx) (rows int, err error)) error {
+	for rows := verifyRows; rows == verifyRows; {
+		if err := p.store.snapshot(ctx, historySettings, func(tx pgx.Tx) (err error) {
+			rows, err = read(tx)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// history follows the operations of one wallet after the other.
+type history struct {
+	check  *partitionCheck
+	row    auditRow
+	audit  ledger.Audit
+	wallet ledger.WalletID
+	stored *ledger.Wallet // as of the last operation that was read
+}
+
+func (h *history) next(o ledger.Operation) {
+	if o.Wallet != h.wallet {
+		h.finish()
+		h.audit, h.wallet = ledger.Audit{}, o.Wallet
+	}
+	h.stored = h.row.stored(o.Wallet)
+	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.earlier(o)))
+	if o.Sequence == 1 && h.row.openedAt.Valid && !h.row.openedAt.Time.Equal(o.DecidedAt) {
+		h.check.violation(RuleWallet, o, "was not opened when its row says")
+	}
+}
+
+// finish compares the wallet's row with what its operations made of it.
+func (h *history) finish() {
+	made, exists := h.audit.Wallet()
+	if !exists {
+		return // a row without operations is among the orphans
+	}
+	h.check.report.Wallets++
+	about := ledger.Operation{Request: ledger.Request{Wallet: h.wallet}}
+	switch {
+	case h.stored == nil:
+		h.check.violation(RuleWallet, about, "has operations and no row")
+	case *h.stored != made:
+		h.check.violation(RuleWallet, about, "is not what its operations made of it")
+	}
+}
+
+// operation checks what one row says by itself, and notes what else is wrong.
+func (p *partitionCheck) operation(o ledger.Operation, invoiceKey []byte, flaws []ledger.Flaw) {
 	p.report.Operations++
 	if o.Status() == ledger.StatusAccepted {
 		p.report.Accepted++
@@ -91,30 +172,7 @@ func (p *partitionCheck) operation(o ledger.Operation, invoiceKey []byte) {
 	if has && !bytes.Equal(key[:], invoiceKey) || !has && invoiceKey != nil {
 		p.violation(RuleInvoiceKey, o, "does not follow from merchant and invoice")
 	}
-	if m := o.Movement(); m.Amount != 0 {
-		amount := big.NewInt(m.Amount)
-		m.Amount = 0
-		if sum := p.moved[m]; sum != nil {
-			sum.Add(sum, amount)
-		} else {
-			p.moved[m] = amount
-		}
+	for _, flaw := range flaws {
+		p.violation(flaw.Rule, o, "%s", flaw.Detail)
 	}
-}
-
-// wallet compares a wallet's row with what its operations made of it.
-func (p *partitionCheck) wallet(audit *ledger.Audit, id ledger.WalletID, stored *ledger.Wallet) {
-	made, exists := audit.Wallet()
-	about := ledger.Operation{Request: ledger.Request{Wallet: id}}
-	switch {
-	case exists && stored == nil:
-		p.report.Wallets++
-		p.violation(RuleWallet, about, "has operations and no row")
-	case exists && *stored != made:
-		p.report.Wallets++
-		p.violation(RuleWallet, about, "is not what its operations made of it")
-	case exists:
-		p.report.Wallets++
-	}
-	// A row without operations is among the orphans.
 }

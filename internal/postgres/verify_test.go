@@ -3,9 +3,11 @@ package postgres_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // tamper changes one thing as an owner that goes round the triggers could.
@@ -100,5 +102,76 @@ func TestReportIsBounded(t *testing.T) {
 	report, err := w.store.Verify(t.Context())
 	if err != nil || report.OK() || len(report.Violations) != 100 || report.More != 51 || report.Wallets != 151 {
 		t.Errorf("%d listed, %d more, %v: %s", len(report.Violations), report.More, err, report)
+	}
+}
+
+// A scope leaves out what lies beside it, and nothing within.
+func TestVerifyScope(t *testing.T) {
+	t.Parallel()
+	w, wallets := busyWorld(t)
+	late := w.now.Add(time.Hour)
+	w.now = late
+	w.settle(1, request(w.topUp(wallets[2], 5)))
+	conn := w.owner()
+	if _, err := conn.Exec(t.Context(), "set session_replication_role = replica"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "update operations set description = 'tea' where sequence = 2"); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		scope                           postgres.Scope
+		partitions, wallets, violations int64
+	}{
+		"all":                     {postgres.Scope{}, partitions, 7, 14},
+		"a partition":             {postgres.Scope{Partitions: []int{1}}, 1, 3, 6},
+		"a partition without any": {postgres.Scope{Partitions: []int{0}}, 1, 0, 0},
+		"a wallet":                {postgres.Scope{Wallet: wallets[1]}, 1, 1, 2},
+		"a wallet that is none":   {postgres.Scope{Wallet: walletID(1)}, 1, 0, 0},
+		"since then":              {postgres.Scope{Since: late}, partitions, 1, 2},
+		"since the future":        {postgres.Scope{Since: late.Add(time.Second)}, partitions, 0, 0},
+	} {
+		r, err := w.store.VerifyScope(t.Context(), c.scope)
+		if err != nil || r.Partitions != c.partitions || r.Wallets != c.wallets || int64(len(r.Violations)) != c.violations {
+			t.Errorf("%s: %v: %s: %v", name, err, r, r.Violations)
+		}
+	}
+	if _, err := w.store.VerifyScope(t.Context(), postgres.Scope{Partitions: []int{partitions}}); err == nil {
+		t.Error("a partition that is not there")
+	}
+}
+
+// A history that is longer than what one snapshot reads is read on in the next
+// one, while it grows.
+func TestVerifyReadsOnWhileSettling(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("settles more than one snapshot reads")
+	}
+	w := newWorld(t)
+	wallet := w.wallet(1)
+	claim := w.claim(1)
+	const rounds, size = 50, 500
+	verified := make(chan int64, 1)
+	for i := range int64(rounds) {
+		items := make([]processor.Item, size)
+		for j := range items {
+			items[j] = request(w.topUp(wallet, 1))
+			if j%5 == 0 {
+				items[j] = request(w.topUp(walletID(1), 1)) // a wallet that is none
+			}
+		}
+		if _, err := w.store.Settle(t.Context(), claim, slice(i*size, items...)); err != nil {
+			t.Fatal(err)
+		}
+		if i == rounds*9/10 {
+			go func() { verified <- w.verified().Operations }()
+		}
+	}
+	if n := <-verified; n < rounds*9/10*size {
+		t.Errorf("%d operations verified while settling", n)
+	}
+	if n := w.verified().Operations; n != rounds*size+1 {
+		t.Errorf("%d operations verified", n)
 	}
 }

@@ -1,7 +1,25 @@
--- Every account balance of a partition.
+-- Account balances of a partition that are not what its accepted operations
+-- moved: what there is, and what there should be.
 -- $1 partition.
--- Locks: none.
--- Index: account_balances_pkey.
-select account_id, currency, balance::text
-from account_balances
-where partition = $1
+-- Locks: none. Reads the partition as a whole.
+with moved as (
+  select merchant_id as account_id, currency, sum(amount) as balance
+  from operations
+  where partition = $1 and reason is null and kind = 'charge'
+  group by merchant_id, currency
+  union all
+  select '00000000-0000-0000-0000-000000000000', currency, -sum(amount)
+  from operations
+  where partition = $1 and reason is null and kind = 'top_up'
+  group by currency
+)
+select
+  coalesce(m.account_id, b.account_id, '00000000-0000-0000-0000-000000000000'), coalesce(m.currency, b.currency, ''),
+  coalesce(b.balance::text, 'nothing'), coalesce(m.balance, 0)::text
+from moved m
+full join (
+  select account_id, currency, balance
+  from account_balances
+  where partition = $1
+) b on b.account_id = m.account_id and b.currency = m.currency
+where b.balance is distinct from coalesce(m.balance, 0)

@@ -1,21 +1,23 @@
--- Every operation of a partition in the order of each wallet's history, those
--- without a sequence last, with the wallet's row and, where it has an invoice,
--- the accepted charge of that invoice and its sequence.
--- $1 partition.
+-- The next operations of a partition in the order of each wallet's history, with
+-- the wallet's row and, where there is an invoice, its accepted charge and that
+-- one's sequence.
+-- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
+-- which something was decided since then.
 -- Locks: none.
--- Index: operations_wallet_sequence_key, operations_wallet_unsequenced_idx, operations_invoice_accepted_key.
+-- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_pkey.
 select
   o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
   o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
   w.opened_at, a.id, a.sequence
-from (
-  select * from operations where partition = $1 and sequence is not null
-  union all
-  select * from operations where partition = $1 and sequence is null
-) o
-left join wallets w on w.partition = $1 and w.id = o.wallet_id
+from operations o
+left join lateral (
+  select *
+  from wallets
+  where partition = $1 and id = o.wallet_id
+  limit 1
+) w on true
 left join lateral (
   select id, sequence
   from operations c
@@ -24,4 +26,11 @@ left join lateral (
   order by c.sequence
   limit 1
 ) a on true
-order by o.wallet_id, o.sequence, o.id
+where o.partition = $1 and o.sequence is not null and (o.wallet_id, o.sequence) > ($2::uuid, $3::bigint) and o.wallet_id <= $4
+  and ($6::timestamptz is null or o.wallet_id in (
+    select s.wallet_id
+    from operations s
+    where s.partition = $1 and s.decided_at >= $6
+  ))
+order by o.wallet_id, o.sequence
+limit $5

@@ -1,17 +1,17 @@
 -- Rows whose place in the log cannot be right, each with what is wrong with it.
 -- $1 partition, $2 log, $3 the offset that settling has reached.
 -- Locks: none. Reads the partition as a whole.
-select log, log_offset, 'an operation lies beyond the progress' as fault
+select log, coalesce(log_offset, -1), 'an operation lies beyond the progress' as fault
 from operations
 where partition = $1 and (log > $2 or log = $2 and log_offset >= $3)
 union all
-select log, log_offset, 'more than one operation came from one record'
+select log, coalesce(log_offset, -1), 'more than one operation came from one record'
 from operations
 where partition = $1 and log is not null
 group by log, log_offset
 having count(*) > 1
 union all
-select o.log, o.log_offset, 'a failed operation has no dead letter beside it'
+select o.log, coalesce(o.log_offset, -1), 'a failed operation has no dead letter beside it'
 from operations o
 where o.partition = $1 and o.reason = 'processing_error' and o.log is not null and not exists (
   select
