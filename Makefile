@@ -36,6 +36,19 @@ test: ## Run the tests
 race: ## Run the tests under the race detector, in shuffled order
 	$(GO) test -race -shuffle=on $(TEST)
 
+# How long, from which seed (empty: a new one, which is printed), and on which
+# Kafka: real or kfake.
+FOR ?= 10m
+SEED ?=
+KAFKA_TEST ?= real
+
+.PHONY: chaos
+chaos: ## Break everything at random under load: make chaos FOR=10m SEED=1
+	@mkdir -p $(BIN) && rm -f $(BIN)/chaos.txt
+	@SEED=$(SEED) KAFKA_TEST=$(KAFKA_TEST) $(GO) test ./internal/system -run '^TestChaos$$' -count=1 -timeout 0 -v \
+		-chaos.for=$(FOR) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
+	cat $(BIN)/chaos.txt || exit 1; exit $$code
+
 .PHONY: fmt
 fmt: $(GOFUMPT) ## Check the format; print what differs
 	@differs="$$($(GOFUMPT) -l .)"; \

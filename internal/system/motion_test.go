@@ -125,6 +125,19 @@ func (m *motion) stall(since, until time.Time) time.Duration {
 	return longest
 }
 
+// stallBegun is the longest stall that began in the time, however long it lasted.
+func (m *motion) stallBegun(since, until time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var longest time.Duration
+	for _, g := range m.gaps {
+		if !g.from.Before(since) && g.from.Before(until) {
+			longest = max(longest, g.to.Sub(g.from))
+		}
+	}
+	return longest
+}
+
 // at is where the partition was seen last.
 func (m *motion) at(partition int) int64 {
 	m.mu.Lock()

@@ -1,0 +1,294 @@
+package system
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/devstack/devstacktest"
+	"github.com/monedero/monedero/internal/proxytest"
+)
+
+var (
+	chaosFor    = flag.Duration("chaos.for", 0, "how long TestChaos causes faults; 0: for a few seconds, and only short ones")
+	chaosReport = flag.String("chaos.report", "", "file that TestChaos writes its table to")
+)
+
+const (
+	chaosShort      = 8 * time.Second
+	chaosPartitions = 8
+	chaosWallets    = 100
+	chaosProcessors = 3
+	chaosPause      = 500 * time.Millisecond // between two faults, and up to three times as long
+	chaosKills      = 10                     // in each round: some hundred in ten minutes
+	brokenFor       = 2 * time.Second        // of what is taken away for a while
+	pastSession     = sessionTimeout + 2*time.Second
+)
+
+// chaos is a system whose parts come and go: several of each service, a Postgres
+// of its own, and a proxy before it for each processor.
+type chaos struct {
+	*stack
+	r          *rand.Rand
+	postgres   *devstack.Postgres
+	options    devstack.PostgresOptions
+	processors []seat
+	gates      []*process
+	operators  []*api
+	motion     *motion
+	load       *load
+}
+
+// seat is a processor, which may be replaced, and its way to Postgres.
+type seat struct {
+	*process
+	proxy   *proxytest.Proxy
+	through string // what makes a processor use the proxy
+}
+
+// chaosFault is one way to break the system. When it returns the fault is over;
+// the system may still be about to recover.
+type chaosFault struct {
+	name  string
+	long  bool // not in the short form
+	times int  // in each round; 0: once
+	do    func(*chaos)
+}
+
+// chaosFaults are all faults that TestChaos mixes.
+func chaosFaults() []chaosFault {
+	return append(infrastructureFaults(), []chaosFault{
+		{name: "SIGKILL of a processor", long: true, times: chaosKills, do: func(c *chaos) { c.restart((*process).kill) }},
+		{name: "SIGTERM of a processor", do: func(c *chaos) { c.restart((*process).terminate) }},
+		{name: "a processor joins, another leaves", do: (*chaos).replaceProcessor},
+		{name: "SIGSTOP of a processor past its session", long: true, do: func(c *chaos) { c.suspend(pastSession) }},
+		{name: "SIGSTOP of a processor for a moment", do: func(c *chaos) { c.suspend(time.Second) }},
+		{name: "a processor stopped in the middle of COPY", long: true, do: func(c *chaos) { c.suspendAt(proxytest.Within("PGCOPY\n")) }},
+		{name: "a processor stopped between statements", long: true, do: func(c *chaos) { c.suspendAt(proxytest.Before("copy operations (")) }},
+		{name: "answer to COMMIT lost", do: func(c *chaos) {
+			awaitTrap(c.t, c.seat().proxy.CutAt(proxytest.ToClient, proxytest.Before("COMMIT\x00")))
+		}},
+		{name: "connections to Postgres cut", do: func(c *chaos) { c.seat().proxy.Cut() }},
+		{name: "Postgres slow", do: func(c *chaos) {
+			c.ail(func(p *proxytest.Proxy) { p.Delay(proxytest.ToClient, 50*time.Millisecond) })
+		}},
+		{name: "Postgres deaf", do: func(c *chaos) {
+			c.ail(func(p *proxytest.Proxy) { p.Lose(proxytest.ToServer) })
+		}},
+		{name: "SIGKILL of an ingest", do: func(c *chaos) { c.restartGate((*process).kill) }},
+		{name: "SIGTERM of an ingest", do: func(c *chaos) { c.restartGate((*process).terminate) }},
+		{name: "broker stopped and started", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Stop) }},
+		{name: "SIGKILL of the broker", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Kill) }},
+		{name: "Postgres stopped and started", long: true, do: (*chaos).restartPostgres},
+	}...)
+}
+
+// injection is one fault that was caused.
+type injection struct {
+	name string
+	from time.Time
+	to   time.Time // when the next one began
+}
+
+// TestChaos mixes all faults at random under load: for as long as -chaos.for says,
+// else for a few seconds and only those that take no longer.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	long := *chaosFor > 0
+	duration := *chaosFor
+	if !long {
+		duration = chaosShort
+	}
+	c := newChaos(t)
+	round := newRound(long)
+	c.load.await(100)
+	var injected []injection
+	for end := time.Now().Add(duration); time.Now().Before(end); {
+		f := round(c.r)
+		now := time.Now()
+		if n := len(injected); n > 0 {
+			injected[n-1].to = now
+		}
+		injected = append(injected, injection{name: f.name, from: now})
+		if long {
+			fmt.Printf("%s %s\n", now.Format(time.TimeOnly), f.name)
+		}
+		f.do(c)
+		time.Sleep(chaosPause + time.Duration(c.r.Int64N(int64(2*chaosPause))))
+	}
+	c.load.await(200) // it has recovered
+	injected[len(injected)-1].to = time.Now()
+	c.report(injected, c.check(c.load))
+}
+
+// newRound returns what draws one fault after the other: all of them, in a random
+// order, before any comes again.
+func newRound(long bool) func(*rand.Rand) chaosFault {
+	var all, left []chaosFault
+	for _, f := range chaosFaults() {
+		if long || !f.long {
+			all = append(all, slices.Repeat([]chaosFault{f}, max(f.times, 1))...)
+		}
+	}
+	return func(r *rand.Rand) chaosFault {
+		if len(left) == 0 {
+			left = slices.Clone(all)
+			r.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
+		}
+		f := left[0]
+		left = left[1:]
+		return f
+	}
+}
+
+func newChaos(t *testing.T) *chaos {
+	t.Helper()
+	c := &chaos{r: newRand(t), options: devstack.PostgresOptions{Dir: devstacktest.Folder(t), Port: freePort(t)}}
+	var err error
+	if c.postgres, err = devstack.StartPostgres(t.Context(), c.options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.postgres.Stop(); err != nil {
+			t.Errorf("stop Postgres: %v", err)
+		}
+	})
+	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+c.postgres.URL()), "monedero", "migrate", "up"); err != nil {
+		t.Fatal(err)
+	}
+	c.stack = newStackOn(t, c.postgres.URL(), chaosPartitions)
+	for range 2 {
+		p, operator := c.ingest()
+		c.gates, c.operators = append(c.gates, p), append(c.operators, operator)
+	}
+	for range chaosProcessors {
+		proxy, through := c.behind()
+		c.processors = append(c.processors, seat{process: c.processor(through), proxy: proxy, through: through})
+	}
+	c.motion = watchMotion(t, c.database)
+	c.load = startLoad(t, c.r, c.operators, chaosWallets)
+	return c
+}
+
+// seat draws a processor.
+func (c *chaos) seat() *seat { return &c.processors[c.r.IntN(len(c.processors))] }
+
+// restart ends a processor and starts another one.
+func (c *chaos) restart(end func(*process)) {
+	s := c.seat()
+	end(s.process)
+	s.process = c.processor(s.through)
+}
+
+func (c *chaos) replaceProcessor() {
+	s := c.seat()
+	old := s.process
+	s.process = c.processor(s.through)
+	old.terminate()
+}
+
+func (c *chaos) suspend(d time.Duration) {
+	s := c.seat()
+	s.suspend()
+	time.Sleep(d)
+	s.resume()
+}
+
+// suspendAt stops a processor at a point of a settle, past its session.
+func (c *chaos) suspendAt(at func([]byte) int) {
+	s := c.seat()
+	trap := s.proxy.HoldAt(proxytest.ToServer, at)
+	awaitTrap(c.t, trap)
+	s.suspend()
+	time.Sleep(pastSession)
+	s.resume()
+	trap.Release()
+}
+
+// ail does something to a processor's way to Postgres, for a while.
+func (c *chaos) ail(f func(*proxytest.Proxy)) {
+	p := c.seat().proxy
+	f(p)
+	time.Sleep(brokenFor)
+	p.Heal()
+}
+
+func (c *chaos) restartGate(end func(*process)) {
+	i := c.r.IntN(len(c.gates))
+	end(c.gates[i])
+	c.gates[i] = c.ingestAt(strings.TrimPrefix(c.operators[i].base, "http://"))
+	c.gates[i].waitReady()
+}
+
+func (c *chaos) restartBroker(end func()) {
+	end()
+	time.Sleep(brokenFor)
+	c.kafka.Restart(c.t)
+}
+
+func (c *chaos) restartPostgres() {
+	c.t.Helper()
+	if err := c.postgres.Stop(); err != nil {
+		c.t.Fatal(err)
+	}
+	time.Sleep(brokenFor)
+	var err error
+	if c.postgres, err = devstack.StartPostgres(c.t.Context(), c.options); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// report prints the table, and the line that says all of it.
+func (c *chaos) report(injected []injection, v verdict) {
+	type row struct {
+		times, charges, lost, twice, disordered int
+		stall                                   time.Duration
+	}
+	rows, names, total := map[string]*row{}, []string{}, row{}
+	for _, x := range injected {
+		if rows[x.name] == nil {
+			rows[x.name] = &row{}
+			names = append(names, x.name)
+		}
+		r := rows[x.name]
+		within := func(all []*taken) (n int) {
+			for _, o := range all {
+				if !o.at.Before(x.from) && o.at.Before(x.to) {
+					n++
+				}
+			}
+			return n
+		}
+		r.times++
+		r.charges += within(c.load.all)
+		r.lost += within(v.lost)
+		r.twice += within(v.twice)
+		r.disordered += within(v.disordered)
+		r.stall = max(r.stall, c.motion.stallBegun(x.from, x.to))
+		total.stall = max(total.stall, r.stall)
+	}
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "fault\ttimes\tcharges\tlost\ttwice\tout of order\tlongest stall")
+	for _, name := range names {
+		r := rows[name]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%v\n", name, r.times, r.charges, r.lost, r.twice, r.disordered, r.stall.Round(time.Millisecond))
+	}
+	_ = w.Flush()
+	fmt.Fprintf(&text, "chaos: %d faults, %d charges, %d lost, %d twice, %d out of order, longest stall %v\n",
+		len(injected), v.charges, len(v.lost), len(v.twice), len(v.disordered), total.stall.Round(time.Millisecond))
+	c.t.Logf("what became of it:\n%s", text.String())
+	if *chaosReport == "" {
+		return
+	}
+	if err := os.WriteFile(*chaosReport, []byte(text.String()), 0o600); err != nil {
+		c.t.Error(err)
+	}
+}
