@@ -19,6 +19,10 @@ import (
 // still holds.
 const holdEvery = 5 * time.Second
 
+// mostFenceWaits is how many times FenceWait a partition waits at most that is
+// fenced again and again.
+const mostFenceWaits = 8
+
 var errFenced = errors.New("another owner has the partition")
 
 // partition delivers one partition for as long as one generation assigns it to
@@ -35,8 +39,10 @@ type partition struct {
 	halted, lastAck                          prometheus.Gauge
 	claims, fences, fetchErrors, redelivered prometheus.Counter
 
-	retry   backoff // after errors of Kafka and the claimer
-	trouble string  // what was logged last and still holds
+	retry     backoff       // after errors of Kafka and the claimer
+	claimedAt time.Time     // when it was tried last
+	fencedFor time.Duration // the wait after the last fence
+	trouble   string        // what was logged last and still holds
 }
 
 func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits) *partition {
@@ -68,7 +74,7 @@ func (p *partition) run(stop context.Context) {
 		case errors.Is(err, errFenced):
 			p.fences.Inc()
 			p.log.Warn("claim given up", "err", err)
-			sleep(stop, p.s.options.FenceWait)
+			sleep(stop, p.fenceWait())
 		case errors.As(err, &halt):
 			p.halted.Set(1)
 			if p.isNew("halted", err) {
@@ -82,6 +88,19 @@ func (p *partition) run(stop context.Context) {
 			sleep(stop, p.retry.next())
 		}
 	}
+}
+
+// fenceWait is how long to wait after a fence: longer each time, as long as no
+// claim has lasted, so that two owners do not take the partition from each other
+// all the time.
+func (p *partition) fenceWait() time.Duration {
+	least := p.s.options.FenceWait
+	most := mostFenceWaits * least
+	if time.Since(p.claimedAt) > 2*most {
+		p.fencedFor = 0
+	}
+	p.fencedFor = min(max(2*p.fencedFor, least), most)
+	return p.fencedFor
 }
 
 // isNew reports whether the trouble is another one than before: it is logged when
@@ -106,6 +125,7 @@ func (p *partition) well() {
 // own claims the partition and delivers it until the claim ends: with errFenced,
 // a haltError, or stop.
 func (p *partition) own(stop context.Context) error {
+	p.claimedAt = time.Now()
 	claim, err := p.claim(stop)
 	if errors.Is(err, processor.ErrNoProgress) {
 		return &haltError{err}

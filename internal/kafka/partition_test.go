@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	kafkago "github.com/segmentio/kafka-go"
 
@@ -225,4 +226,29 @@ func TestMessageInHandIsWaitedForNoLongerThanTheDrain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestFencesInARowAreSpreadOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, c := newLonePartition(t, func(context.Context) error { return errFenced })
+		runFor(t, p, time.Minute)
+		want := []time.Duration{0, 1, 3, 7, 15, 23, 31, 39, 47, 55}
+		for i := range want {
+			want[i] *= DefaultFenceWait
+		}
+		if diff := cmp.Diff(want, c.asked); diff != "" {
+			t.Errorf("claims (-want +got):\n%s", diff)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p, c := newLonePartition(t, func(context.Context) error {
+			time.Sleep(20 * DefaultFenceWait) // it has the partition for that long
+			return errFenced
+		})
+		runFor(t, p, 62*DefaultFenceWait+DefaultFenceWait/2)
+		if len(c.asked) != 3 || c.asked[2] != 42*DefaultFenceWait {
+			t.Errorf("claims that last, at %v", c.asked)
+		}
+	})
 }

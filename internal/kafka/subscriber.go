@@ -23,6 +23,7 @@ const (
 	rebalanceTimeout  = 5 * time.Second
 	groupTimeout      = 20 * time.Second
 	joinBackoff       = 500 * time.Millisecond
+	leaveTimeout      = time.Second
 
 	// watchEvery is how often a member looks whether the topic is still as large as
 	// it was.
@@ -70,7 +71,8 @@ type SubscriberOptions struct {
 	ClaimTimeout time.Duration
 	// HaltRetry is how long a halted partition waits before it claims anew.
 	HaltRetry time.Duration
-	// FenceWait is how long a fenced partition waits before it claims anew.
+	// FenceWait is how long a fenced partition waits before it claims anew. It
+	// doubles up to eight times FenceWait while claims do not last.
 	FenceWait time.Duration
 	Logger    *slog.Logger // nil: none
 	Metrics   *Metrics     // nil: none
@@ -207,9 +209,13 @@ func (s *subscription) run(stop context.Context) {
 	defer close(s.out)
 	var partitions sync.WaitGroup
 	defer partitions.Wait()
-	// Close sends the leave request; exiting before it returns would leave a ghost
-	// behind, and the group would wait a session timeout for it.
-	defer s.group.Close() //nolint:errcheck // it never fails
+	// Exiting before the leave request is answered would leave a ghost behind, and
+	// the group would wait a session timeout for it.
+	member := ""
+	defer func() {
+		_ = s.group.Close() // it never fails
+		s.leave(member)
+	}()
 	trouble := ""
 	for {
 		generation, err := s.group.Next(stop)
@@ -224,8 +230,26 @@ func (s *subscription) run(stop context.Context) {
 			}
 			continue
 		}
-		trouble = ""
+		trouble, member = "", generation.MemberID
 		s.serve(stop, generation, &partitions)
+	}
+}
+
+// leave leaves the group. kafka-go's Close does so too, but not when it is called
+// while a rebalance is being joined. To leave twice is harmless.
+func (s *subscription) leave(member string) {
+	if member == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := s.cluster.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
+		_, err := client.LeaveGroup(ctx, &kafkago.LeaveGroupRequest{
+			GroupID: s.options.Group, Members: []kafkago.LeaveGroupRequestMember{{ID: member}},
+		})
+		return err
+	}); err != nil {
+		s.log.Warn("leave the group", "group", s.options.Group, "err", err)
 	}
 }
 
