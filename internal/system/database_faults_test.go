@@ -89,10 +89,13 @@ func (d *dba) deadlock() {
 	d.t.Helper()
 	d.exec("set deadlock_timeout = '5s'") // that of the services is shorter, so they find it
 	for range 20 {
-		d.exec("begin", "select from wallets for update")
-		d.awaitSQL("select count(*) > 0 from pg_stat_activity where datname = current_database() " +
-			"and application_name = 'monedero-processor' and wait_event_type = 'Lock'")
-		_, err := d.conn.Exec(d.t.Context(), "select from partition_progress for update")
+		d.exec("begin")
+		_, err := d.conn.Exec(d.t.Context(), "select from wallets for update")
+		if err == nil {
+			d.awaitSQL("select count(*) > 0 from pg_stat_activity where datname = current_database() " +
+				"and application_name = 'monedero-processor' and wait_event_type = 'Lock'")
+			_, err = d.conn.Exec(d.t.Context(), "select from partition_progress for update")
+		}
 		d.exec("rollback")
 		var answer *pgconn.PgError
 		switch {
