@@ -233,9 +233,9 @@ func TestFencesInARowAreSpreadOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := newLonePartition(t, func(context.Context) error { return errFenced })
 		runFor(t, p, time.Minute)
-		want := []time.Duration{0, 1, 3, 7, 15, 23, 31, 39, 47, 55}
-		for i := range want {
-			want[i] *= DefaultFenceWait
+		var want []time.Duration
+		for _, waits := range []int{0, 1, 3, 7, 15, 23, 31, 39, 47, 55} {
+			want = append(want, time.Duration(waits)*DefaultFenceWait)
 		}
 		if diff := cmp.Diff(want, c.asked); diff != "" {
 			t.Errorf("claims (-want +got):\n%s", diff)
