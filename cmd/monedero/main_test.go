@@ -249,6 +249,16 @@ func TestMisuse(t *testing.T) {
 		{"verify --wallet wal_x", complete, "--wallet: not a canonical ID"},
 		{"verify --wallet wal_x --partition 1", complete, "do not go together"},
 		{"verify --since yesterday", complete, "--since must be"},
+		{"dead-letters", nil, "needs one of its commands"},
+		{"dead-letters list", nil, "DATABASE_URL: is required"},
+		{"dead-letters list --partition -2", complete, "--partition must not be negative"},
+		{"dead-letters list --limit 0", complete, "--limit must be from"},
+		{"dead-letters list --after 1", complete, "--after must be"},
+		{"dead-letters show", complete, "--at must be"},
+		{"dead-letters show --at 1/2/x", complete, "--at must be"},
+		{"dead-letters discard --at 1/1/2", complete, "--reason is required"},
+		{"dead-letters resubmit --at 1/1", complete, "--at must be"},
+		{"dead-letters resubmit --at 1/1/2", nil, "OPERATION_ID_SECRET: is required"},
 		{"rebuild", nil, "DATABASE_URL: is required"},
 		{"rebuild --partition -2", complete, "--partition must not be negative"},
 		{"verify all", complete, `knows no "all"`},
@@ -278,8 +288,13 @@ func TestHelp(t *testing.T) {
 		"keys create":    {"DATABASE_URL", "--role", "--merchant", "--client", "--name"},
 		"verify":         {"DATABASE_URL", "--partition", "--wallet", "--since"},
 		"rebuild":        {"DATABASE_URL", "--partition"},
-		"demo":           {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
-		"devstack":       {"--data", "--kafka"},
+
+		"dead-letters list":     {"DATABASE_URL", "--partition", "--all", "--limit", "--after", "--json"},
+		"dead-letters show":     {"DATABASE_URL", "--at"},
+		"dead-letters discard":  {"DATABASE_URL", "--at", "--reason"},
+		"dead-letters resubmit": {"DATABASE_URL", "OPERATION_ID_SECRET", "--at", "--key"},
+		"demo":                  {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
+		"devstack":              {"--data", "--kafka"},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)
 		for _, v := range variables {

@@ -62,7 +62,7 @@ func benchmarkSettle(b *testing.B, wallets int) {
 
 // BenchmarkVerify verifies a history of a million operations on 1,000 wallets,
 // one of which has a tenth of them: one iteration is all that it needs
-// (-benchtime 1x). BenchmarkRebuild's figure is reported beside it.
+// (-benchtime 1x). How long a rebuild takes is reported beside it.
 func BenchmarkVerify(b *testing.B) {
 	const wallets, rounds = 1000, 1000 // 1,000 operations a round
 	w := newWorld(b)

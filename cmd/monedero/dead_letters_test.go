@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/service"
+)
+
+// letters puts dead letters into one partition, as if its records had been
+// fetched: a good request that lies in the wrong one, one whose ID does not
+// follow, and bytes that say nothing. The wallet is open.
+func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forged ledger.Request) {
+	t.Helper()
+	store, err := postgres.Connect(t.Context(), strings.TrimPrefix(environ[0], "DATABASE_URL="), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	client := ingest.Client{ID: ledger.ClientID{1}, Name: "Ada", CreatedAt: now}
+	if _, _, err := store.CreateClient(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	wallet := ledger.WalletID{7}
+	requests := []ledger.Request{
+		{Kind: ledger.KindOpen, Wallet: wallet, Client: client.ID, Currency: "EUR", IdempotencyKey: "open"},
+		{Kind: ledger.KindTopUp, Wallet: wallet, Amount: 5, Currency: "EUR", IdempotencyKey: "lost"},
+		{Kind: ledger.KindTopUp, Wallet: wallet, Amount: 7, Currency: "EUR", IdempotencyKey: "forged"},
+	}
+	for i := range requests {
+		requests[i].ReceivedAt = now
+		requests[i].ID = minter.OperationID(requests[i].Identity())
+	}
+	requests[2].ID[15]++
+	if _, _, err := store.Apply(t.Context(), requests[0]); err != nil {
+		t.Fatal(err)
+	}
+	wrong := (wallet.Partition(16) + 1) % 16
+	claim, err := store.Claim(t.Context(), "charges.requested", wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slice := processor.Slice{To: 3, Items: []processor.Item{
+		{Fault: "in the wrong partition"}, {Fault: "its ID does not follow"}, {Record: processor.Record{Value: []byte{0xff}}, Fault: "not ours"},
+	}}
+	for i := range slice.Items {
+		r := &slice.Items[i].Record
+		r.Offset, r.Time = int64(i), now
+		if i < 2 {
+			if r.Value, r.Headers, err = kafka.Encode(requests[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := store.Settle(t.Context(), claim, slice); err != nil {
+		t.Fatal(err)
+	}
+	return store, requests[1], requests[2]
+}
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	place := strings.Fields(strings.Split(must(t, environ, "dead-letters", "list"), "\n")[1])[0]
+	at := func(offset string) string { return strings.TrimSuffix(place, "0") + offset }
+
+	page := must(t, environ, "dead-letters", "list", "--json", "--limit", "1", "--after", at("0"))
+	if strings.Count(page, "\n") != 1 || !strings.Contains(page, `"at":"`+at("1")+`"`) {
+		t.Errorf("a page is %s", page)
+	}
+	shown := must(t, environ, "dead-letters", "show", "--at", at("0"))
+	for _, want := range []string{"in the wrong partition", lost.ID.String(), "ce_type", "value_base64"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("show does not name %s:\n%s", want, shown)
+		}
+	}
+
+	refused := func(want string, line ...string) {
+		t.Helper()
+		if r := monedero(t, environ, append([]string{"dead-letters"}, line...)...); r.code != exitFailed || !strings.Contains(r.errors, want) {
+			t.Errorf("%v: %+v; want %q", line, r, want)
+		}
+	}
+	refused("there is no dead letter", "show", "--at", at("3"))
+	refused("there is no dead letter", "discard", "--at", at("3"), "--reason", "x")
+	refused("give no key", "resubmit", "--at", at("0"), "--key", "k")
+	refused("give a new idempotency key", "resubmit", "--at", at("1"))
+	refused("can only be discarded", "resubmit", "--at", at("2"))
+
+	must(t, environ, "dead-letters", "discard", "--at", at("2"), "--reason", "somebody's mistake")
+	refused("discarded or submitted already", "discard", "--at", at("2"), "--reason", "again")
+	if out := must(t, environ, "dead-letters", "resubmit", "--at", at("0")); !strings.Contains(out, lost.ID.String()) {
+		t.Errorf("unchanged: %s", out)
+	}
+	refused("discarded or submitted already", "resubmit", "--at", at("0"))
+	if out := must(t, environ, "dead-letters", "resubmit", "--at", at("1"), "--key", "found again"); strings.Contains(out, lost.ID.String()) {
+		t.Errorf("as a new operation: %s", out)
+	}
+	refused("discarded or submitted already", "resubmit", "--at", at("1"), "--key", "another")
+	if out := must(t, environ, "dead-letters", "list"); strings.Count(out, "\n") != 1 {
+		t.Errorf("still open:\n%s", out)
+	}
+	if out := must(t, environ, "dead-letters", "list", "--all"); strings.Count(out, "\n") != 4 {
+		t.Errorf("all:\n%s", out)
+	}
+	if out := must(t, environ, "dead-letters", "show", "--at", at("0")); !strings.Contains(out, `"submitted"`) {
+		t.Errorf("what was done about it is not shown:\n%s", out)
+	}
+	settled(t, environ, store, lost.Wallet, 12)
+	must(t, environ, "verify")
+}
+
+// A submission that nobody knows the end of is submitted once more under the same
+// ID, and under no other one; it has one effect.
+func TestDeadLetterSubmittedTwice(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	place := strings.Fields(strings.Split(must(t, environ, "dead-letters", "list"), "\n")[1])[0]
+	must(t, environ, "dead-letters", "resubmit", "--at", place)
+	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
+	execute(t, database, "set session_replication_role = replica; delete from dead_letter_resolutions where action = 'submitted'")
+	if r := monedero(t, environ, "dead-letters", "discard", "--at", place, "--reason", "x"); r.code != exitFailed {
+		t.Errorf("discarded what may have been submitted: %+v", r)
+	}
+	must(t, environ, "dead-letters", "resubmit", "--at", place)
+	settled(t, environ, store, lost.Wallet, 5)
+	must(t, environ, "verify")
+}
+
+// settled lets a processor work until the wallet has the balance. The partition of
+// the letters halts meanwhile: their records were never in this topic.
+func settled(t *testing.T, environ []string, store *postgres.Store, wallet ledger.WalletID, balance int64) {
+	t.Helper()
+	c, err := config.Load[config.Processor](with(environ, "ADMIN_ADDR="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- service.RunProcessor(ctx, c, slog.New(slog.DiscardHandler)) }()
+	var last ledger.Wallet
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if last, err = store.Wallet(t.Context(), wallet); err != nil || last.Balance == balance {
+			break
+		}
+	}
+	cancel()
+	if stopped := <-ended; err != nil || stopped != nil || last.Balance != balance {
+		t.Fatalf("the balance is %d, not %d: %v, %v", last.Balance, balance, err, stopped)
+	}
+}

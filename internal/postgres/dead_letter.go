@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+var (
+	//go:embed queries/dead_letters.sql
+	deadLettersSQL string
+	//go:embed queries/dead_letter.sql
+	deadLetterSQL string
+	//go:embed queries/resolutions.sql
+	resolutionsSQL string
+	//go:embed queries/resolve.sql
+	resolveSQL string
+)
+
+var (
+	// ErrNoLetter says that there is no dead letter at the place.
+	ErrNoLetter = errors.New("there is no dead letter at this place")
+	// ErrResolvedMeanwhile says that somebody else took the next step first.
+	ErrResolvedMeanwhile = errors.New("somebody else did something about this dead letter just now")
+)
+
+// LetterPlace is where a dead letter lay. Places are ordered by partition, log
+// and offset.
+type LetterPlace struct {
+	Partition int
+	ledger.Place
+}
+
+// String is partition/log/offset.
+func (p LetterPlace) String() string {
+	return fmt.Sprintf("%d/%d/%d", p.Partition, p.Log, p.Offset)
+}
+
+// DeadLetter is a record that could not be decided, as it came.
+type DeadLetter struct {
+	At        LetterPlace
+	Record    processor.Record // its Time is zero where none could be kept
+	CreatedAt time.Time
+	Operation ledger.OperationID // the failed operation, or the conflict, beside it; zero: none
+	Reason    string
+}
+
+// Action is a step that a person takes about a dead letter.
+type Action string
+
+// The actions. Submitting is noted before the record is written, Submitted once
+// it is known to be; Discarded and Submitted are final.
+const (
+	ActionDiscarded  Action = "discarded"
+	ActionSubmitting Action = "submitting"
+	ActionSubmitted  Action = "submitted"
+)
+
+// Resolution is one step about a dead letter; it is never changed.
+type Resolution struct {
+	Number    int // 1, 2, 3 ...
+	At        time.Time
+	Action    Action
+	Operation ledger.OperationID // that the letter was submitted as; zero: none
+	Partition int                // where the submitted record lies
+	Offset    int64              // where the submitted record lies
+	By        string             // who, and where
+	Reason    string             // of a discard
+}
+
+// LetterFilter says which dead letters to list.
+type LetterFilter struct {
+	Partitions []int        // only these; empty: all
+	Done       bool         // also those that were discarded or submitted
+	After      *LetterPlace // those behind it
+	Limit      int
+}
+
+// DeadLetters lists dead letters in the order of their places.
+func (s *Store) DeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, error) {
+	partitions := make([]int32, 0, s.deployment.Partitions)
+	for _, p := range f.Partitions {
+		partitions = append(partitions, int32(p))
+	}
+	if len(partitions) == 0 {
+		for p := range s.deployment.Partitions {
+			partitions = append(partitions, int32(p))
+		}
+	}
+	after := LetterPlace{Partition: -1}
+	if f.After != nil {
+		after = *f.After
+	}
+	rows, err := s.pool.Query(ctx, deadLettersSQL, partitions, after.Partition, after.Log, after.Offset, f.Done, f.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanLetter)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return list, nil
+}
+
+// DeadLetter reads one, and what people did about it so far. It fails with
+// [ErrNoLetter].
+func (s *Store) DeadLetter(ctx context.Context, at LetterPlace) (DeadLetter, []Resolution, error) {
+	if at.Partition < 0 || at.Partition > math.MaxInt32 {
+		return DeadLetter{}, nil, ErrNoLetter
+	}
+	rows, err := s.pool.Query(ctx, deadLetterSQL, at.Partition, at.Log, at.Offset)
+	if err != nil {
+		return DeadLetter{}, nil, fmt.Errorf("read dead letter: %w", err)
+	}
+	letter, err := pgx.CollectExactlyOneRow(rows, scanLetter)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return DeadLetter{}, nil, ErrNoLetter
+	}
+	if err != nil {
+		return DeadLetter{}, nil, fmt.Errorf("read dead letter: %w", err)
+	}
+	if rows, err = s.pool.Query(ctx, resolutionsSQL, at.Partition, at.Log, at.Offset); err != nil {
+		return DeadLetter{}, nil, fmt.Errorf("read resolutions: %w", err)
+	}
+	steps, err := pgx.CollectRows(rows, scanResolution)
+	if err != nil {
+		return DeadLetter{}, nil, fmt.Errorf("read resolutions: %w", err)
+	}
+	return letter, steps, nil
+}
+
+// Resolve notes the next step about a dead letter; durable when it returns nil.
+// It fails with [ErrResolvedMeanwhile] if there is a step of this number.
+func (s *Store) Resolve(ctx context.Context, at LetterPlace, r Resolution) error {
+	var partition pgtype.Int4
+	var offset pgtype.Int8
+	if r.Action == ActionSubmitted {
+		partition, offset = pgtype.Int4{Int32: int32(r.Partition), Valid: true}, pgtype.Int8{Int64: r.Offset, Valid: true}
+	}
+	reason := pgtype.Text{String: r.Reason, Valid: r.Reason != ""}
+	_, err := s.pool.Exec(ctx, resolveSQL, at.Partition, at.Log, at.Offset, r.Number, string(r.Action), idOrNull(r.Operation),
+		partition, offset, s.owner, reason)
+	if sqlState(err) == codeUnique {
+		return ErrResolvedMeanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("resolve dead letter: %w", err)
+	}
+	return nil
+}
+
+func scanLetter(row pgx.CollectableRow) (DeadLetter, error) {
+	var l DeadLetter
+	var at pgtype.Timestamptz
+	var operation pgtype.UUID
+	var headers string
+	if err := row.Scan(&l.At.Partition, &l.At.Log, &l.At.Offset, &at, &l.CreatedAt, &operation, &l.Record.Key, &l.Record.Value,
+		&headers, &l.Reason); err != nil {
+		return l, err
+	}
+	l.Record.Offset, l.Record.Time, l.Operation = l.At.Offset, utc(at), operation.Bytes
+	l.CreatedAt = l.CreatedAt.UTC()
+	var list []struct{ Key, Value []byte }
+	if err := json.Unmarshal([]byte(headers), &list); err != nil {
+		return l, fmt.Errorf("read headers: %w", err)
+	}
+	for _, h := range list {
+		l.Record.Headers = append(l.Record.Headers, processor.Header{Key: string(h.Key), Value: h.Value})
+	}
+	return l, nil
+}
+
+func scanResolution(row pgx.CollectableRow) (Resolution, error) {
+	var r Resolution
+	var operation pgtype.UUID
+	var partition pgtype.Int4
+	var offset pgtype.Int8
+	var reason pgtype.Text
+	err := row.Scan(&r.Number, &r.At, (*string)(&r.Action), &operation, &partition, &offset, &r.By, &reason)
+	r.At, r.Operation, r.Partition, r.Offset, r.Reason = r.At.UTC(), operation.Bytes, int(partition.Int32), offset.Int64, reason.String
+	return r, err
+}

@@ -1,0 +1,15 @@
+-- A page of dead letters in the order of their places, each with how many steps
+-- people took about it.
+-- $1 partitions, $2 partition, $3 log and $4 offset to start behind, $5 also those that are done with, $6 limit.
+-- Locks: none.
+-- Index: dead_letters_pkey, dead_letter_resolutions_pkey.
+select
+  d.partition, d.log, d.log_offset, d.record_time, d.created_at, d.operation_id, d.key, d.value, d.headers::text, d.reason
+from dead_letters d
+where d.partition = any($1::integer[]) and (d.partition, d.log, d.log_offset) > ($2, $3, $4) and ($5::boolean or not exists (
+  select
+  from dead_letter_resolutions r
+  where r.partition = d.partition and r.log = d.log and r.log_offset = d.log_offset and r.action <> 'submitting'
+))
+order by d.partition, d.log, d.log_offset
+limit $6

@@ -1,0 +1,174 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// The reasons why a dead letter is not submitted again.
+var (
+	ErrDone       = errors.New("it was discarded or submitted already")
+	ErrUnreadable = errors.New("it cannot be read as a request: it can only be discarded")
+	ErrNewKey     = errors.New("its own ID does not follow or is decided already: give a new idempotency key")
+	ErrOwnKey     = errors.New("it goes unchanged under its own ID: give no key")
+	ErrOtherKey   = errors.New("it may have been submitted under another ID: submit it once more under that one's key")
+	ErrKeyTaken   = errors.New("the key belongs to another operation that is decided already")
+)
+
+// Unfinished returns [ErrDone] if nothing more is to be done about a dead letter
+// after these steps. A submission whose operation failed had no effect: it may be
+// followed by another one.
+func Unfinished(ctx context.Context, store *postgres.Store, steps []postgres.Resolution) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	last := steps[len(steps)-1]
+	if last.Action == postgres.ActionDiscarded {
+		return ErrDone
+	}
+	if last.Action == postgres.ActionSubmitting {
+		return nil
+	}
+	found, err := store.Decided(ctx, []ledger.OperationID{last.Operation})
+	if err != nil {
+		return err
+	}
+	if len(found) == 1 && found[0].Status() == ledger.StatusFailed {
+		return nil
+	}
+	return ErrDone
+}
+
+// Discard notes that nothing more is to be done about a dead letter, and why.
+func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace, reason string) error {
+	_, steps, err := store.DeadLetter(ctx, at)
+	if err != nil {
+		return err
+	}
+	if err := Unfinished(ctx, store, steps); err != nil {
+		return err
+	}
+	if n := len(steps); n > 0 && steps[n-1].Action == postgres.ActionSubmitting {
+		return ErrOtherKey
+	}
+	return store.Resolve(ctx, at, postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionDiscarded, Reason: reason})
+}
+
+// Resubmit writes a dead letter to the topic again, and returns the step that says
+// as what and where. Where its ID follows from it and is not decided, it goes
+// unchanged, into its wallet's partition; else as a new operation under the key.
+//
+// What is about to happen is noted first. If it is then unknown whether the record
+// was written, the same call again is harmless: the ID is the same.
+func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, key string) (_ postgres.Resolution, err error) {
+	b, err := bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: "dead-letters"})
+	if err != nil {
+		return postgres.Resolution{}, err
+	}
+	defer b.close()
+	letter, steps, err := b.store.DeadLetter(ctx, at)
+	if err != nil {
+		return postgres.Resolution{}, err
+	}
+	if err := Unfinished(ctx, b.store, steps); err != nil {
+		return postgres.Resolution{}, err
+	}
+	var pending ledger.OperationID // may have been submitted as
+	if n := len(steps); n > 0 && steps[n-1].Action == postgres.ActionSubmitting {
+		pending = steps[n-1].Operation
+	}
+	msg, id, err := b.resubmission(ctx, letter, key, pending)
+	if err != nil {
+		return postgres.Resolution{}, err
+	}
+	step := postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionSubmitting, Operation: id}
+	switch pending {
+	case id: // noted already
+	case ledger.OperationID{}:
+		if err := b.store.Resolve(ctx, at, step); err != nil {
+			return postgres.Resolution{}, err
+		}
+		step.Number++
+	default:
+		return postgres.Resolution{}, ErrOtherKey
+	}
+	publisher := kafka.NewPublisher(b.cluster, kafka.NewProducer(b.cluster, kafka.NewMetrics(nil), b.topic),
+		map[string]int{b.topic.Name: b.topic.Partitions})
+	defer func() { err = errors.Join(err, publisher.Close()) }()
+	if err := publisher.Publish(b.topic.Name, msg); err != nil {
+		return postgres.Resolution{}, fmt.Errorf("it may or may not be written (the same command again is harmless): %w", err)
+	}
+	step.Action = postgres.ActionSubmitted
+	if step.Partition, err = strconv.Atoi(msg.Metadata.Get(kafka.MetaPartition)); err != nil {
+		return postgres.Resolution{}, fmt.Errorf("read the partition of a published message: %w", err)
+	}
+	if step.Offset, err = strconv.ParseInt(msg.Metadata.Get(kafka.MetaOffset), 10, 64); err != nil {
+		return postgres.Resolution{}, fmt.Errorf("read the offset of a published message: %w", err)
+	}
+	return step, b.store.Resolve(ctx, at, step)
+}
+
+// resubmission is the message that a dead letter is submitted again as.
+func (b bound) resubmission(
+	ctx context.Context, letter postgres.DeadLetter, key string, pending ledger.OperationID,
+) (*message.Message, ledger.OperationID, error) {
+	d, err := kafka.Decode(letter.Record)
+	switch {
+	case err != nil:
+		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	case d.Version > processor.Version:
+		return nil, d.ID, fmt.Errorf("%w: it is in version %d of the wire format", ErrUnreadable, d.Version)
+	case d.Fault != nil:
+		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, d.Fault)
+	}
+	decided, err := b.store.Decided(ctx, []ledger.OperationID{d.ID})
+	if err != nil {
+		return nil, d.ID, err
+	}
+	own := b.minter.OperationID(d.Identity) == d.ID && letter.Operation.IsZero() && (len(decided) == 0 || pending == d.ID)
+	switch {
+	case own && key != "":
+		return nil, d.ID, ErrOwnKey
+	case own:
+		return newMessage(ctx, d.Request, letter.Record.Value, letter.Record.Headers), d.ID, nil
+	case key == "":
+		return nil, d.ID, ErrNewKey
+	}
+	r := d.Request
+	r.IdempotencyKey, r.ReceivedAt = key, time.Now().UTC().Truncate(time.Microsecond)
+	r.ID = b.minter.OperationID(r.Identity())
+	if faults := r.Faults(); len(faults) > 0 {
+		return nil, r.ID, fmt.Errorf("%s %s", faults[0].Field, faults[0].Message)
+	}
+	if decided, err = b.store.Decided(ctx, []ledger.OperationID{r.ID}); err != nil {
+		return nil, r.ID, err
+	}
+	if len(decided) > 0 && pending != r.ID {
+		return nil, r.ID, ErrKeyTaken
+	}
+	value, headers, err := kafka.Encode(r)
+	if err != nil {
+		return nil, r.ID, err
+	}
+	return newMessage(ctx, r, value, headers), r.ID, nil
+}
+
+func newMessage(ctx context.Context, r ledger.Request, value []byte, headers []processor.Header) *message.Message {
+	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
+	for _, h := range headers {
+		msg.Metadata.Set(h.Key, string(h.Value))
+	}
+	msg.Metadata.Set(kafka.MetaKey, r.Wallet.String())
+	return msg
+}
