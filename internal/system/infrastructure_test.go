@@ -11,7 +11,6 @@ import (
 func infrastructureFaults() []chaosFault {
 	faults := []chaosFault{
 		{name: "SIGKILL of Postgres", long: true, do: (*chaos).killPostgres},
-		{name: "deadlock", long: true, do: func(c *chaos) { c.withDBA((*dba).deadlock) }},
 		{name: "migration", long: true, do: func(c *chaos) { c.withDBA((*dba).migrate) }},
 	}
 	for _, f := range databaseFaults() {
