@@ -16,15 +16,13 @@ import (
 // devstack prints, from an empty database on.
 func TestDevstack(t *testing.T) {
 	t.Parallel()
-	t.Run("embedded", func(t *testing.T) {
-		t.Parallel()
-		testDevstack(t)
-	})
-	t.Run("apache", func(t *testing.T) {
-		t.Parallel()
-		kafkatest.NeedReal(t)
-		testDevstack(t, "--kafka=apache")
-	})
+	testDevstack(t)
+}
+
+// TestDevstackWithApache is not parallel: both want the same ports.
+func TestDevstackWithApache(t *testing.T) {
+	kafkatest.NeedReal(t)
+	testDevstack(t, "--kafka=apache")
 }
 
 func testDevstack(t *testing.T, flags ...string) {

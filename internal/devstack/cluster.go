@@ -22,6 +22,8 @@ import (
 const (
 	// retryPause is between two attempts to start the server.
 	retryPause = 250 * time.Millisecond
+	// strangerGrace is for a server whose port is taken, to end.
+	strangerGrace = 2 * time.Second
 	// maxLog is the size in bytes from which a start empties Postgres's log.
 	maxLog = 10 << 20
 	// maxTail is how much of Postgres's log an error shows, in bytes.
@@ -192,7 +194,15 @@ func awaitReady(ctx context.Context, p *process, url string) error {
 	for {
 		err := tryConnect(trying, url)
 		var refused *pgconn.PgError
-		if err == nil || errors.As(err, &refused) && strings.HasPrefix(refused.Code, wrongPassword) {
+		if err == nil {
+			return nil
+		}
+		if errors.As(err, &refused) && strings.HasPrefix(refused.Code, wrongPassword) {
+			// It may be somebody else's who has the port: then ours ends, and says so.
+			select {
+			case <-p.done:
+			case <-time.After(strangerGrace):
+			}
 			return err
 		}
 		select {

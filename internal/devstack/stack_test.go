@@ -37,22 +37,36 @@ func createTopic(t *testing.T, brokers []string) {
 	}
 }
 
+// produce writes the values to partition 1, once its broker leads it: Apache Kafka
+// answers before that.
 func produce(t *testing.T, brokers []string, values ...string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	c, done := kafkaClient(brokers)
 	defer done()
-	var records []kafka.Record
-	for _, v := range values {
-		records = append(records, kafka.Record{Value: kafka.NewBytes([]byte(v))})
-	}
-	resp, err := c.Produce(t.Context(), &kafka.ProduceRequest{
-		Topic: topic, Partition: 1, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.Error != nil {
-		t.Fatal(resp.Error)
+	for {
+		var records []kafka.Record
+		for _, v := range values {
+			records = append(records, kafka.Record{Value: kafka.NewBytes([]byte(v))})
+		}
+		resp, err := c.Produce(ctx, &kafka.ProduceRequest{
+			Topic: topic, Partition: 1, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
+		})
+		if err == nil {
+			err = resp.Error
+		}
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, kafka.NotLeaderForPartition) && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			t.Fatal(err)
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,11 +42,11 @@ func TestReadiness(t *testing.T) {
 type checked struct {
 	Queue
 	answer func(context.Context) error
-	checks int
+	checks atomic.Int64
 }
 
 func (c *checked) Check(ctx context.Context) error {
-	c.checks++
+	c.checks.Add(1)
 	return c.answer(ctx)
 }
 
@@ -53,8 +54,10 @@ func (c *checked) Check(ctx context.Context) error {
 func TestHealthFollowsKafka(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var answer error
-		queue := &checked{answer: func(context.Context) error { return answer }}
+		var answer atomic.Pointer[error]
+		var well error
+		answer.Store(&well)
+		queue := &checked{answer: func(context.Context) error { return *answer.Load() }}
 		h := newHealth(queue, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -72,27 +75,29 @@ func TestHealthFollowsKafka(t *testing.T) {
 		expect("after the first check", true, true)
 		time.Sleep(10 * checkEvery)
 		synctest.Wait()
-		if queue.checks != 11 {
-			t.Errorf("%d checks in ten pauses", queue.checks)
+		if queue.checks.Load() != 11 {
+			t.Errorf("%d checks in ten pauses", queue.checks.Load())
 		}
 
-		answer = errors.New("connection refused")
+		down := errors.New("connection refused")
+		answer.Store(&down)
 		time.Sleep(checkEvery)
 		expect("after one failure, which may be only slowness", false, true)
 		time.Sleep(recheckEvery)
 		expect("after the second one", false, false)
-		before := queue.checks
+		before := queue.checks.Load()
 		time.Sleep(20 * recheckEvery)
 		synctest.Wait()
-		if n := queue.checks - before; n != 20 {
+		if n := queue.checks.Load() - before; n != 20 {
 			t.Errorf("%d checks in twenty pauses while Kafka is down", n)
 		}
 
-		answer = nil
+		answer.Store(&well)
 		time.Sleep(recheckEvery)
 		expect("once Kafka is back", true, true)
 
-		answer = fmt.Errorf("look: %w", ErrWrongQueue)
+		wrong := fmt.Errorf("look: %w", ErrWrongQueue)
+		answer.Store(&wrong)
 		time.Sleep(checkEvery)
 		expect("with another cluster, at once", false, false)
 

@@ -92,7 +92,8 @@ func TestQueueFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const callers = 300 // with 40 KB each: more than the 8 MiB of one partition
+	p.shop.get("/v1/merchants/"+p.merchant).want(t, http.StatusOK) // from now on its key is known
+	const callers = 300                                            // with 40 KB each: more than the 8 MiB of one partition
 	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for i := range callers {

@@ -63,6 +63,7 @@ func TestKafkaThatFails(t *testing.T) {
 	_, operator := s.ingest()
 	s.processor()
 	l := startLoad(t, newRand(t), []*api{operator}, 16)
+	l.resent = true
 	var answers *kfake.FaultHandle
 	fail := func(with *kerr.Error, keys ...kmsg.Key) func() {
 		return func() { answers = broker.Fault(kfake.Fault{Keys: keys, Err: with, Count: -1}) }

@@ -45,6 +45,7 @@ type load struct {
 	group    sync.WaitGroup
 	cancel   context.CancelFunc
 	repeated atomic.Int64 // submissions of a key that was taken before, and those without an answer
+	resent   bool         // Kafka fails too: an ingest that gets no answer writes the same records again
 
 	mu     sync.Mutex
 	all    []*taken
