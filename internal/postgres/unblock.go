@@ -22,6 +22,9 @@ const (
 	blockersEvery = 100 * time.Millisecond
 )
 
+// terminateTimeout bounds the statement that ends a session.
+const terminateTimeout = 2 * time.Second
+
 var (
 	//go:embed queries/blockers.sql
 	blockersSQL string
@@ -95,7 +98,11 @@ func (s *Store) blockers(ctx context.Context, pid uint32) ([]session, error) {
 	})
 }
 
+// terminate ends a session and says so. The statement that waited goes on at once,
+// which must not take the answer away: hence a time of its own.
 func (s *Store) terminate(ctx context.Context, b session) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
+	defer cancel()
 	var ended bool
 	err := s.watchers.QueryRow(ctx, terminateSQL, b.pid, b.start, b.state).Scan(&ended)
 	switch {

@@ -1,16 +1,22 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/proxytest"
 )
 
 // hold opens a transaction as a service does, takes the lock, and has no timeout
@@ -43,6 +49,43 @@ func TestClaimEndsASessionThatIsIdleInTransaction(t *testing.T) {
 	}
 	if _, err := stopped.Exec(ctx, "commit"); state(err) != "57P01" { // ended by an administrator
 		t.Errorf("the stopped session goes on: %v", err)
+	}
+}
+
+// The claim goes on as soon as the session is ended, before its watcher is told: the
+// end is on record all the same.
+func TestEndingASessionIsLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := proxytest.Start(t, u.Host)
+	u.Host = proxy.Address()
+	var log bytes.Buffer
+	store, err := postgres.Connect(t.Context(), u.String(), postgres.Options{Application: "claimer", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	w.hold("stopped", lockProgress)
+	const rowOfTrue = "D\x00\x00\x00\x0b\x00\x01\x00\x00\x00\x01\x01" // the answer of pg_terminate_backend
+	trap := proxy.HoldAt(proxytest.ToClient, proxytest.Before(rowOfTrue))
+	claimed := make(chan error, 1)
+	go func() {
+		_, err := store.Claim(context.WithoutCancel(t.Context()), topic, 0)
+		claimed <- err
+	}()
+	<-trap.Sprung()
+	w.await("select count(*) = 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+	time.Sleep(100 * time.Millisecond) // the claim has its lock, and time to go on without its watcher
+	trap.Release()
+	if err := <-claimed; err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "ended a session") || strings.Contains(log.String(), "canceled") {
+		t.Errorf("the log says:\n%s", log.String())
 	}
 }
 
