@@ -27,7 +27,7 @@ const (
 	chaosWallets    = 100
 	chaosProcessors = 3
 	chaosPause      = 500 * time.Millisecond // between two faults, and up to three times as long
-	chaosKills      = 10                     // in each round: some hundred in ten minutes
+	chaosKills      = 30                     // in each round: more than a hundred in ten minutes
 	brokenFor       = 2 * time.Second        // of what is taken away for a while
 	pastSession     = sessionTimeout + 2*time.Second
 )
@@ -110,6 +110,11 @@ func TestChaos(t *testing.T) {
 	round := newRound(long)
 	c.load.await(100)
 	var injected []injection
+	defer func() { // also where a fault could not be caused, which ends the test
+		c.load.await(200) // it has recovered
+		injected[len(injected)-1].to = time.Now()
+		c.report(injected, c.check(c.load))
+	}()
 	for end := time.Now().Add(duration); time.Now().Before(end); {
 		f := round(c.r)
 		now := time.Now()
@@ -123,9 +128,6 @@ func TestChaos(t *testing.T) {
 		f.do(c)
 		time.Sleep(chaosPause + time.Duration(c.r.Int64N(int64(2*chaosPause))))
 	}
-	c.load.await(200) // it has recovered
-	injected[len(injected)-1].to = time.Now()
-	c.report(injected, c.check(c.load))
 }
 
 // newRound returns what draws one fault after the other: all of them, in a random
