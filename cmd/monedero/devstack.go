@@ -15,15 +15,17 @@ import (
 	"github.com/monedero/monedero/internal/devstack"
 )
 
-// The ports of the devstack where they are free, so that what it prints stays
-// the same from run to run.
+// The ports where they are free, so that what is printed stays the same from run
+// to run.
 const (
 	postgresPort = 15432
 	kafkaPort    = 19092
 )
 
 func newDevstack() *cobra.Command {
-	var dir, kafka string
+	var kafka string
+	var o devstack.Options
+	var portOfPostgres, portOfKafka uint16
 	cmd := &cobra.Command{
 		Use:   "devstack",
 		Short: "Start only Postgres and Kafka, and print the environment of ingest and processor",
@@ -38,19 +40,22 @@ create" next.`,
 			if kafka != "embedded" && kafka != "apache" {
 				return misuse(fmt.Errorf("--kafka must be embedded or apache, not %q", kafka))
 			}
-			return runDevstack(cmd.Context(), dir, kafka == "apache", cmd.OutOrStdout(), cmd.ErrOrStderr())
+			o.Apache = kafka == "apache"
+			o.PostgresPort, o.KafkaPort = ifFree(cmd.Context(), portOfPostgres), ifFree(cmd.Context(), portOfKafka)
+			return runDevstack(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data", "", "folder that keeps data and secret (default: all is temporary)")
-	cmd.Flags().StringVar(&kafka, "kafka", "embedded", "embedded, or apache: Apache Kafka, run by java")
+	f := cmd.Flags()
+	f.StringVar(&o.Dir, "data", "", "folder that keeps data and secret (default: all is temporary)")
+	f.StringVar(&kafka, "kafka", "embedded", "embedded, or apache: Apache Kafka, run by java")
+	f.Uint16Var(&portOfPostgres, "postgres-port", postgresPort, "port of Postgres on 127.0.0.1; another one where it is taken, or 0")
+	f.Uint16Var(&portOfKafka, "kafka-port", kafkaPort, "port of Kafka, likewise")
 	return cmd
 }
 
-func runDevstack(ctx context.Context, dir string, apache bool, out, progress io.Writer) (err error) {
-	stack, err := devstack.Start(ctx, devstack.Options{
-		Dir: dir, Apache: apache, PostgresPort: ifFree(ctx, postgresPort), KafkaPort: ifFree(ctx, kafkaPort),
-		Log: slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+func runDevstack(ctx context.Context, o devstack.Options, out, progress io.Writer) (err error) {
+	o.Log = slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	stack, err := devstack.Start(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // asked to stop before it was up
@@ -72,13 +77,13 @@ func runDevstack(ctx context.Context, dir string, apache bool, out, progress io.
 }
 
 // ifFree is the port if nobody listens on it, else 0: any.
-func ifFree(ctx context.Context, port int) int {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func ifFree(ctx context.Context, port uint16) int {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 	if err != nil {
 		return 0
 	}
 	if l.Close() != nil {
 		return 0
 	}
-	return port
+	return int(port)
 }

@@ -19,8 +19,8 @@ func TestDevstack(t *testing.T) {
 	testDevstack(t)
 }
 
-// TestDevstackWithApache is not parallel: both want the same ports.
 func TestDevstackWithApache(t *testing.T) {
+	t.Parallel()
 	kafkatest.NeedReal(t)
 	testDevstack(t, "--kafka=apache")
 }
@@ -33,7 +33,7 @@ func testDevstack(t *testing.T, flags ...string) {
 	ended := make(chan result, 1)
 	go func() {
 		var errs bytes.Buffer
-		code := run(ctx, append([]string{"devstack"}, flags...), nil, out, &errs)
+		code := run(ctx, append([]string{"devstack", "--postgres-port=0", "--kafka-port=0"}, flags...), nil, out, &errs)
 		ended <- result{code: code, errors: errs.String()}
 	}()
 	var environ []string
