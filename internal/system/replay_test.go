@@ -1,0 +1,169 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// TestReplayOfTheWholeTopic submits every kind of thing that comes to every kind of
+// end, under load, with records among them that nobody should have written. To
+// settle all of it again from offset 0 changes nothing.
+func TestReplayOfTheWholeTopic(t *testing.T) {
+	t.Parallel()
+	r := newRand(t)
+	p := newPair(t)
+	p.processor()
+	d := newDay(p)
+	for _, w := range p.wallets {
+		partition := w.Partition(2)
+		forged := p.charge(w, "forged")
+		forged.ID[3]++
+		refused := p.record(p.charge(w, "refused"))
+		refused.Value = append(refused.Value[:len(refused.Value)-1], `,"amount":8}`...)
+		p.produce(partition, processor.Record{Value: []byte("not ours")}, p.record(forged), refused)
+		p.produce(1-partition, p.record(p.charge(w, "in the wrong partition")))
+		p.kafka.Transaction(t, topicName, partition, true, p.record(p.charge(w, "in a transaction")))
+		p.kafka.Transaction(t, topicName, partition, false, p.record(p.charge(w, "in an aborted transaction")))
+	}
+	seeds := make(chan uint64, loadCallers)
+	for range loadCallers {
+		seeds <- r.Uint64()
+	}
+	each(t, loadCallers, func(ctx context.Context) error {
+		caller := <-seeds
+		own := rand.New(rand.NewPCG(caller, 0))
+		for i := range 40 {
+			if err := d.submit(ctx, own, fmt.Sprintf("caller %d request %d", caller, i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ends := p.awaitSettled(nil)
+	reasons := p.column("select distinct coalesce(reason::text, 'accepted') from operations order by 1")
+	for _, want := range []ledger.Reason{
+		ledger.ReasonExpired, ledger.ReasonWalletNotFound, ledger.ReasonSelfCharge, ledger.ReasonWalletClosed,
+		ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch, ledger.ReasonDuplicateInvoice, ledger.ReasonInsufficientFunds,
+		ledger.ReasonProcessingError,
+	} {
+		if !slices.Contains(reasons, string(want)) {
+			t.Errorf("nothing failed with %s: %v", want, reasons)
+		}
+	}
+	for what, query := range map[string]string{
+		"conflicts":    "select count(*) from conflicts",
+		"dead letters": "select count(*) from dead_letters where operation_id is null",
+		"duplicates":   "select sum(duplicates)::bigint from partition_progress",
+		"gaps":         "select sum(gaps)::bigint from partition_progress",
+	} {
+		if p.count(query) == 0 {
+			t.Errorf("there are no %s", what)
+		}
+	}
+
+	before := p.everything()
+	for partition := range p.wallets {
+		p.setProgress("--partition", fmt.Sprint(partition), "--offset", "0")
+	}
+	p.awaitSettled(ends)
+	if diff := cmp.Diff(before, p.everything()); diff != "" {
+		t.Errorf("settling the topic again changed\n%s", diff)
+	}
+	t.Log(p.monedero("verify"))
+}
+
+// day is what the callers of a replay charge.
+type day struct {
+	*pair
+	owner   *api // with the key of a merchant that owns the wallets
+	wallets []string
+	fragile [2]string // frozen and unfrozen again, and closed
+}
+
+func newDay(p *pair) *day {
+	operator := p.shop.operator
+	own := operator.create("/v1/merchants", map[string]any{"name": "Her own", "client_id": p.shop.client})
+	key := operator.create("/v1/api-keys", map[string]any{"role": "merchant", "merchant_id": own.ID, "name": "till"})
+	d := &day{pair: p, owner: operator.as(key.Secret), fragile: [2]string{p.shop.wallet(), p.shop.wallet()}}
+	unknown := p.wallets[0]
+	unknown[15]++
+	for _, w := range p.wallets {
+		d.wallets = append(d.wallets, w.String())
+	}
+	d.wallets = append(d.wallets, unknown.String(), p.shop.wallet(), d.fragile[0], d.fragile[1])
+	return d
+}
+
+// submit does something, which is taken or refused as used before.
+func (d *day) submit(ctx context.Context, r *rand.Rand, key string) error {
+	wallet := "/v1/wallets/" + d.wallets[r.IntN(len(d.wallets))]
+	body := map[string]any{"amount": 1 + r.IntN(20), "currency": "EUR"}
+	to, path := d.shop.till, wallet+"/charges"
+	switch r.IntN(12) {
+	case 0:
+		key = "one of ten " + fmt.Sprint(r.IntN(10)) // of several bodies
+	case 1:
+		body["invoice"] = fmt.Sprint("one of ten ", r.IntN(10))
+	case 2:
+		body["currency"] = "USD"
+	case 3:
+		body["apply_before"] = "2001-02-03T04:05:06Z"
+	case 4:
+		to = d.owner
+	case 5:
+		to, path = d.shop.operator, wallet+"/top-ups"
+	case 6:
+		verb := []string{"freeze", "unfreeze", "unfreeze"}[r.IntN(3)]
+		to, path, body = d.shop.operator, "/v1/wallets/"+d.fragile[0]+"/"+verb, map[string]any{}
+	case 7:
+		to, path, body = d.shop.operator, "/v1/wallets/"+d.fragile[1]+"/close", map[string]any{}
+	}
+	for range 2 { // and again
+		status, o, err := to.call(ctx, http.MethodPost, path, map[string]string{"Idempotency-Key": key}, body)
+		if err == nil && status != http.StatusAccepted && status != http.StatusOK && o.Code != "idempotency_key_reused" {
+			err = fmt.Errorf("POST %s: %d %s", path, status, o.Code)
+		}
+		if err != nil || r.IntN(4) > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitSettled waits until each partition is settled up to its end, or where none
+// are given up to the end of its log, and returns the ends.
+func (p *pair) awaitSettled(ends []int64) []int64 {
+	p.t.Helper()
+	if ends == nil {
+		cluster := p.kafka.Client(p.t)
+		for partition := range p.wallets {
+			_, end, err := cluster.Offsets(p.t.Context(), topicName, partition)
+			p.must(err)
+			ends = append(ends, end)
+		}
+	}
+	for partition, end := range ends {
+		awaitThat(p.t, fmt.Sprintf("partition %d is settled up to %d", partition, end), func() bool {
+			return p.count(fmt.Sprint("select next_offset from partition_progress where partition = ", partition)) == end
+		})
+	}
+	return ends
+}
+
+// everything is every row that settling writes, but for the progress.
+func (p *pair) everything() (rows []string) {
+	p.t.Helper()
+	for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
+		rows = append(rows, p.column("select '"+table+"' || to_jsonb(t)::text from "+table+" t order by 1")...)
+	}
+	return rows
+}
