@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -141,6 +142,18 @@ func TestDeadLetterSubmittedTwice(t *testing.T) {
 	must(t, environ, "dead-letters", "resubmit", "--at", place)
 	settled(t, environ, store, lost.Wallet, 5)
 	must(t, environ, "verify")
+}
+
+// A person does not wait for a database that is away.
+func TestDeadLettersWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	environ := []string{"DATABASE_URL=postgres://nobody@127.0.0.1:1/none", "KAFKA_BROKERS=127.0.0.1:1", "OPERATION_ID_SECRET=" + testSecret}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	if code := run(ctx, []string{"dead-letters", "resubmit", "--at", "0/1/0"}, environ, &out, &errs); code != exitFailed || ctx.Err() != nil {
+		t.Errorf("exit code %d, %v: %s", code, ctx.Err(), errs.String())
+	}
 }
 
 // settled lets a processor work until the wallet has the balance. The partition of

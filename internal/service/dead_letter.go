@@ -72,7 +72,7 @@ func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace
 // What is about to happen is noted first. If it is then unknown whether the record
 // was written, the same call again is harmless: the ID is the same.
 func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, key string) (_ postgres.Resolution, err error) {
-	b, err := bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: "dead-letters"})
+	b, err := bindSoon(ctx, c, "dead-letters")
 	if err != nil {
 		return postgres.Resolution{}, err
 	}

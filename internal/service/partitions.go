@@ -25,16 +25,16 @@ func (p Partition) Lag() int64 { return max(0, p.End-p.Claim.NextOffset) }
 // bindTimeout is how long a person's command waits for Postgres.
 const bindTimeout = 10 * time.Second
 
-func bindSoon(ctx context.Context, c config.Admin) (bound, error) {
+func bindSoon(ctx context.Context, c config.Admin, application string) (bound, error) {
 	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
-	return bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: "partitions"})
+	return bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: application})
 }
 
 // Partitions compares the progress of every partition with its log. It claims
 // nothing.
 func Partitions(ctx context.Context, c config.Admin) ([]Partition, error) {
-	b, err := bindSoon(ctx, c)
+	b, err := bindSoon(ctx, c, "partitions")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ var ErrNoPartition = errors.New("the topic has no such partition")
 // refuses a cluster or a topic that is not the one the database belongs to. The
 // URL's user is the owner of the schema.
 func SetProgress(ctx context.Context, c config.Admin, m postgres.Move) (postgres.Moved, error) {
-	b, err := bindSoon(ctx, c)
+	b, err := bindSoon(ctx, c, "partitions")
 	if err != nil {
 		return postgres.Moved{}, err
 	}
