@@ -61,8 +61,9 @@ the operation beside it, and what was done about it.`),
 		Short: "Submit a dead letter again, once",
 		Long: withEnvironment[config.Admin](`Submits a dead letter again. Where its operation ID follows from what it says
 and is not decided, it goes unchanged, into the partition of its wallet. Where not,
-it goes as a new operation under the idempotency key that you give. It is never
-submitted twice, unless the operation that came of it failed.`),
+it goes as a new operation under the idempotency key that you give; nowhere, if its
+operation was accepted. It is never submitted twice, unless the first time had no
+effect: the operation failed, or another request had come first under the key.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return resubmitLetter(cmd, environ, f) },
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	environ := ready(t)
 	store, lost, _ := letters(t, environ)
-	place := strings.Fields(strings.Split(must(t, environ, "dead-letters", "list"), "\n")[1])[0]
+	place := first(t, environ)
 	at := func(offset string) string { return strings.TrimSuffix(place, "0") + offset }
 
 	page := must(t, environ, "dead-letters", "list", "--json", "--limit", "1", "--after", at("0"))
@@ -132,7 +133,7 @@ func TestDeadLetterSubmittedTwice(t *testing.T) {
 	t.Parallel()
 	environ := ready(t)
 	store, lost, _ := letters(t, environ)
-	place := strings.Fields(strings.Split(must(t, environ, "dead-letters", "list"), "\n")[1])[0]
+	place := first(t, environ)
 	must(t, environ, "dead-letters", "resubmit", "--at", place)
 	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
 	execute(t, database, "set session_replication_role = replica; delete from dead_letter_resolutions where action = 'submitted'")
@@ -141,6 +142,115 @@ func TestDeadLetterSubmittedTwice(t *testing.T) {
 	}
 	must(t, environ, "dead-letters", "resubmit", "--at", place)
 	settled(t, environ, store, lost.Wallet, 5)
+	must(t, environ, "verify")
+}
+
+// first is the place of the first dead letter.
+func first(t *testing.T, environ []string) string {
+	t.Helper()
+	return strings.Fields(strings.Split(must(t, environ, "dead-letters", "list"), "\n")[1])[0]
+}
+
+// decided settles the request in its wallet's partition, as if it had been fetched
+// from there.
+func decided(t *testing.T, store *postgres.Store, r ledger.Request) {
+	t.Helper()
+	claim, err := store.Claim(t.Context(), "charges.requested", r.Wallet.Partition(16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slice := processor.Slice{From: claim.NextOffset, To: claim.NextOffset + 1, Items: []processor.Item{
+		{Record: processor.Record{Offset: claim.NextOffset, Time: r.ReceivedAt, Value: []byte("x")}, Request: &r},
+	}}
+	if _, err := store.Settle(t.Context(), claim, slice); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A caller who got no answer sends the same again under the same key. Then the
+// letter is not to be submitted under another one.
+func TestDeadLetterThatItsCallerSubmittedAgain(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	place := first(t, environ)
+	decided(t, store, lost)
+	for _, line := range [][]string{{}, {"--key", "another"}} {
+		r := monedero(t, environ, append([]string{"dead-letters", "resubmit", "--at", place}, line...)...)
+		if r.code != exitFailed || !strings.Contains(r.errors, "accepted already") {
+			t.Errorf("%v: %+v", line, r)
+		}
+	}
+	must(t, environ, "dead-letters", "discard", "--at", place, "--reason", "its caller did")
+	must(t, environ, "verify")
+}
+
+// A submission that had no effect leaves the letter open: its operation failed, or
+// another request came first under its key.
+func TestDeadLetterWhoseSubmissionHadNoEffect(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, forged := letters(t, environ)
+	failed := first(t, environ)
+	taken := strings.TrimSuffix(failed, "0") + "1"
+	must(t, environ, "dead-letters", "resubmit", "--at", taken, "--key", "taken")
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := forged
+	other.IdempotencyKey, other.Amount = "taken", 900
+	other.ID = minter.OperationID(other.Identity())
+	decided(t, store, other)
+	if r := monedero(t, environ, "dead-letters", "resubmit", "--at", taken, "--key", "taken"); !strings.Contains(r.errors, "the key belongs to") {
+		t.Errorf("under the same key: %+v", r)
+	}
+	must(t, environ, "dead-letters", "resubmit", "--at", taken, "--key", "free")
+
+	must(t, environ, "dead-letters", "resubmit", "--at", failed)
+	late := lost
+	late.ApplyBefore = lost.ReceivedAt.Add(-time.Minute)
+	decided(t, store, late)
+	if r := monedero(t, environ, "dead-letters", "resubmit", "--at", failed); !strings.Contains(r.errors, "give a new idempotency key") {
+		t.Errorf("under the ID that failed: %+v", r)
+	}
+	must(t, environ, "dead-letters", "discard", "--at", failed, "--reason", "it failed, and that is well")
+	must(t, environ, "verify")
+}
+
+// Of several people at once one decides what becomes of a letter.
+func TestDeadLetterManyAtOnce(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	place := first(t, environ)
+	at := func(offset string) string { return strings.TrimSuffix(place, "0") + offset }
+	race := func(lines ...[]string) (done int) {
+		results := make([]result, len(lines))
+		var all sync.WaitGroup
+		for i, line := range lines {
+			all.Go(func() { results[i] = monedero(t, environ, append([]string{"dead-letters"}, line...)...) })
+		}
+		all.Wait()
+		for _, r := range results {
+			if r.code == 0 {
+				done++
+			}
+		}
+		return done
+	}
+	same := []string{"resubmit", "--at", at("0")}
+	if n := race(same, same, same); n == 0 {
+		t.Error("under its own ID: nobody submitted it")
+	}
+	if n := race([]string{"resubmit", "--at", at("1"), "--key", "a"}, []string{"resubmit", "--at", at("1"), "--key", "b"},
+		[]string{"resubmit", "--at", at("1"), "--key", "c"}); n != 1 {
+		t.Errorf("under keys of their own: %d submitted it", n)
+	}
+	if n := race([]string{"discard", "--at", at("2"), "--reason", "x"}, []string{"discard", "--at", at("2"), "--reason", "y"}); n != 1 {
+		t.Errorf("%d discarded it", n)
+	}
+	settled(t, environ, store, lost.Wallet, 12)
 	must(t, environ, "verify")
 }
 

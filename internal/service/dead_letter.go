@@ -22,44 +22,55 @@ var (
 	ErrUnreadable = errors.New("it cannot be read as a request: it can only be discarded")
 	ErrNewKey     = errors.New("its own ID does not follow or is decided already: give a new idempotency key")
 	ErrOwnKey     = errors.New("it goes unchanged under its own ID: give no key")
-	ErrOtherKey   = errors.New("it may have been submitted under another ID: submit it once more under that one's key")
+	ErrOtherKey   = errors.New("it may have been submitted: submit it once more as it was then")
 	ErrKeyTaken   = errors.New("the key belongs to another operation that is decided already")
+	ErrAccepted   = errors.New("its operation was accepted already: to submit it again would do it twice, it can only be discarded")
 )
 
-// Unfinished returns [ErrDone] if nothing more is to be done about a dead letter
-// after these steps. A submission whose operation failed had no effect: it may be
-// followed by another one.
-func Unfinished(ctx context.Context, store *postgres.Store, steps []postgres.Resolution) error {
+// standing says what may be done about a dead letter after these steps: nothing
+// more ([ErrDone]), submit it once more under the ID that it may have been
+// submitted under, or whatever one likes (zero). A submission that is known to have
+// had no effect, because its operation failed or its key went to another request
+// first, leaves the letter as it was.
+func standing(
+	ctx context.Context, store *postgres.Store, letter postgres.DeadLetter, steps []postgres.Resolution,
+) (pending ledger.OperationID, err error) {
 	if len(steps) == 0 {
-		return nil
+		return pending, nil
 	}
 	last := steps[len(steps)-1]
 	if last.Action == postgres.ActionDiscarded {
-		return ErrDone
-	}
-	if last.Action == postgres.ActionSubmitting {
-		return nil
+		return pending, ErrDone
 	}
 	found, err := store.Decided(ctx, []ledger.OperationID{last.Operation})
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return pending, err
+	case len(found) == 1 && !accepted(found[0].Operation, letter):
+		return pending, nil
+	case last.Action == postgres.ActionSubmitted:
+		return pending, ErrDone
 	}
-	if len(found) == 1 && found[0].Status() == ledger.StatusFailed {
-		return nil
-	}
-	return ErrDone
+	return last.Operation, nil
+}
+
+// accepted reports whether the operation did what the dead letter asks for.
+func accepted(o ledger.Operation, letter postgres.DeadLetter) bool {
+	d, err := kafka.Decode(letter.Record)
+	return err == nil && o.Status() == ledger.StatusAccepted && o.Fingerprint == d.Request.Fingerprint()
 }
 
 // Discard notes that nothing more is to be done about a dead letter, and why.
 func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace, reason string) error {
-	_, steps, err := store.DeadLetter(ctx, at)
+	letter, steps, err := store.DeadLetter(ctx, at)
 	if err != nil {
 		return err
 	}
-	if err := Unfinished(ctx, store, steps); err != nil {
+	pending, err := standing(ctx, store, letter, steps)
+	if err != nil {
 		return err
 	}
-	if n := len(steps); n > 0 && steps[n-1].Action == postgres.ActionSubmitting {
+	if !pending.IsZero() {
 		return ErrOtherKey
 	}
 	return store.Resolve(ctx, at, postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionDiscarded, Reason: reason})
@@ -81,12 +92,9 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, key 
 	if err != nil {
 		return postgres.Resolution{}, err
 	}
-	if err := Unfinished(ctx, b.store, steps); err != nil {
+	pending, err := standing(ctx, b.store, letter, steps)
+	if err != nil {
 		return postgres.Resolution{}, err
-	}
-	var pending ledger.OperationID // may have been submitted as
-	if n := len(steps); n > 0 && steps[n-1].Action == postgres.ActionSubmitting {
-		pending = steps[n-1].Operation
 	}
 	msg, id, err := b.resubmission(ctx, letter, key, pending)
 	if err != nil {
@@ -135,6 +143,9 @@ func (b bound) resubmission(
 	decided, err := b.store.Decided(ctx, []ledger.OperationID{d.ID})
 	if err != nil {
 		return nil, d.ID, err
+	}
+	if pending.IsZero() && len(decided) == 1 && accepted(decided[0].Operation, letter) {
+		return nil, d.ID, ErrAccepted
 	}
 	own := b.minter.OperationID(d.Identity) == d.ID && letter.Operation.IsZero() && (len(decided) == 0 || pending == d.ID)
 	switch {
