@@ -150,7 +150,7 @@ func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 		return err
 	}
 	defer store.Close()
-	if err := service.Discard(cmd.Context(), store, at, f.reason); err != nil {
+	if err := service.Discard(cmd.Context(), store, at, whoRuns(), f.reason); err != nil {
 		return fmt.Errorf("dead letter %s: %w", at, err)
 	}
 	cmd.Printf("dead letter %s is discarded\n", at)
@@ -166,7 +166,7 @@ func resubmitLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 	if err != nil {
 		return err
 	}
-	step, err := service.Resubmit(cmd.Context(), c, at, f.key)
+	step, err := service.Resubmit(cmd.Context(), c, at, whoRuns(), f.key)
 	if err != nil {
 		return fmt.Errorf("dead letter %s: %w", at, err)
 	}

@@ -254,6 +254,31 @@ func TestDeadLetterManyAtOnce(t *testing.T) {
 	must(t, environ, "verify")
 }
 
+// Whoever comes after a submission that nobody knows the end of learns from the
+// record under which key it went, and who it was.
+func TestDeadLetterSubmissionIsTakenOver(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	place := strings.TrimSuffix(first(t, environ), "0") + "1"
+	must(t, environ, "dead-letters", "resubmit", "--at", place, "--key", "the first")
+	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
+	execute(t, database, "set session_replication_role = replica; delete from dead_letter_resolutions where action = 'submitted'")
+	shown := must(t, environ, "dead-letters", "show", "--at", place)
+	if !strings.Contains(shown, `under the key \"the first\"`) || !strings.Contains(shown, `"by": "`+whoRuns()+`"`) {
+		t.Errorf("neither key nor person:\n%s", shown)
+	}
+	for _, line := range [][]string{{"resubmit", "--key", "another"}, {"discard", "--reason", "x"}} {
+		r := monedero(t, environ, append([]string{"dead-letters", line[0], "--at", place}, line[1:]...)...)
+		if r.code != exitFailed || !strings.Contains(r.errors, "may have been submitted") {
+			t.Errorf("%v: %+v", line, r)
+		}
+	}
+	must(t, environ, "dead-letters", "resubmit", "--at", place, "--key", "the first")
+	settled(t, environ, store, lost.Wallet, 7)
+	must(t, environ, "verify")
+}
+
 // A person does not wait for a database that is away.
 func TestDeadLettersWithoutADatabase(t *testing.T) {
 	t.Parallel()

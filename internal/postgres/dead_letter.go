@@ -75,7 +75,7 @@ type Resolution struct {
 	Partition int                // where the submitted record lies
 	Offset    int64              // where the submitted record lies
 	By        string             // who, and where
-	Reason    string             // of a discard
+	Reason    string             // of a discard: why; of a submission: the new operation's key, in words
 }
 
 // LetterFilter says which dead letters to list.
@@ -149,7 +149,7 @@ func (s *Store) Resolve(ctx context.Context, at LetterPlace, r Resolution) error
 	}
 	reason := pgtype.Text{String: r.Reason, Valid: r.Reason != ""}
 	_, err := s.pool.Exec(ctx, resolveSQL, at.Partition, at.Log, at.Offset, r.Number, string(r.Action), idOrNull(r.Operation),
-		partition, offset, s.owner, reason)
+		partition, offset, r.By, reason)
 	if sqlState(err) == codeUnique {
 		return ErrResolvedMeanwhile
 	}

@@ -22,7 +22,7 @@ var (
 	ErrUnreadable = errors.New("it cannot be read as a request: it can only be discarded")
 	ErrNewKey     = errors.New("its own ID does not follow or is decided already: give a new idempotency key")
 	ErrOwnKey     = errors.New("it goes unchanged under its own ID: give no key")
-	ErrOtherKey   = errors.New("it may have been submitted: submit it once more as it was then")
+	ErrOtherKey   = errors.New("it may have been submitted: submit it once more as it was then, under the key that dead-letters show names")
 	ErrKeyTaken   = errors.New("the key belongs to another operation that is decided already")
 	ErrAccepted   = errors.New("its operation was accepted already: to submit it again would do it twice, it can only be discarded")
 )
@@ -60,8 +60,9 @@ func accepted(o ledger.Operation, letter postgres.DeadLetter) bool {
 	return err == nil && o.Status() == ledger.StatusAccepted && o.Fingerprint == d.Request.Fingerprint()
 }
 
-// Discard notes that nothing more is to be done about a dead letter, and why.
-func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace, reason string) error {
+// Discard notes that nothing more is to be done about a dead letter, who says so,
+// and why.
+func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace, by, reason string) error {
 	letter, steps, err := store.DeadLetter(ctx, at)
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace
 	if !pending.IsZero() {
 		return ErrOtherKey
 	}
-	return store.Resolve(ctx, at, postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionDiscarded, Reason: reason})
+	return store.Resolve(ctx, at, postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionDiscarded, By: by, Reason: reason})
 }
 
 // Resubmit writes a dead letter to the topic again, and returns the step that says
@@ -82,7 +83,7 @@ func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace
 //
 // What is about to happen is noted first. If it is then unknown whether the record
 // was written, the same call again is harmless: the ID is the same.
-func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, key string) (_ postgres.Resolution, err error) {
+func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, key string) (_ postgres.Resolution, err error) {
 	b, err := bindSoon(ctx, c, "dead-letters")
 	if err != nil {
 		return postgres.Resolution{}, err
@@ -100,7 +101,10 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, key 
 	if err != nil {
 		return postgres.Resolution{}, err
 	}
-	step := postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionSubmitting, Operation: id}
+	step := postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionSubmitting, Operation: id, By: by}
+	if key != "" {
+		step.Reason = fmt.Sprintf("as a new operation under the key %q", key)
+	}
 	switch pending {
 	case id: // noted already
 	case ledger.OperationID{}:
