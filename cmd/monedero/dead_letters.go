@@ -138,11 +138,9 @@ func showLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 }
 
 func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
-	at, err := parsePlace("--at", f.at)
-	if err == nil && strings.TrimSpace(f.reason) == "" {
-		err = errors.New("--reason is required")
-	}
-	if err != nil {
+	at, wrong := parsePlace("--at", f.at)
+	reason, missing := parseReason(f.reason)
+	if err := errors.Join(wrong, missing); err != nil {
 		return misuse(err)
 	}
 	store, err := openStore(cmd, environ)
@@ -150,7 +148,7 @@ func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 		return err
 	}
 	defer store.Close()
-	if err := service.Discard(cmd.Context(), store, at, whoRuns(), f.reason); err != nil {
+	if err := service.Discard(cmd.Context(), store, at, whoRuns(), reason); err != nil {
 		return fmt.Errorf("dead letter %s: %w", at, err)
 	}
 	cmd.Printf("dead letter %s is discarded\n", at)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +101,8 @@ func TestDeadLetters(t *testing.T) {
 	}
 	refused("there is no dead letter", "show", "--at", at("3"))
 	refused("there is no dead letter", "discard", "--at", at("3"), "--reason", "x")
+	refused("the topic has no such partition", "list", "--partition", "16")
+	refused("the topic has no such partition", "list", "--partition", strconv.Itoa(1<<32))
 	refused("give no key", "resubmit", "--at", at("0"), "--key", "k")
 	refused("give a new idempotency key", "resubmit", "--at", at("1"))
 	refused("can only be discarded", "resubmit", "--at", at("2"))

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +101,6 @@ func orDash(s string) string {
 }
 
 func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
-	m.Reason = strings.TrimSpace(m.Reason)
 	var faults []error
 	if m.Partition < 0 {
 		faults = append(faults, errors.New("--partition must be given, from 0"))
@@ -107,8 +108,9 @@ func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
 	if m.Offset < 0 {
 		faults = append(faults, errors.New("--offset must be given, from 0"))
 	}
-	if m.Reason == "" || len(m.Reason) > maxReason {
-		faults = append(faults, fmt.Errorf("--reason must be given, of at most %d bytes", maxReason))
+	reason, err := parseReason(m.Reason)
+	if m.Reason = reason; err != nil {
+		faults = append(faults, err)
 	}
 	if len(faults) > 0 {
 		return misuse(errors.Join(faults...))
@@ -135,6 +137,15 @@ func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
 		cmd.Printf("%d offsets are in the log no more: what was pending there stays pending until it is submitted again\n", done.Missing)
 	}
 	return nil
+}
+
+// parseReason reads the reason that is recorded of a change.
+func parseReason(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || len(text) > maxReason || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fmt.Errorf("--reason must be given, of at most %d bytes in UTF-8 without control characters", maxReason)
+	}
+	return text, nil
 }
 
 // whoRuns is the user of the operating system, and the host.

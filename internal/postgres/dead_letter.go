@@ -86,8 +86,12 @@ type LetterFilter struct {
 	Limit      int
 }
 
-// DeadLetters lists dead letters in the order of their places.
+// DeadLetters lists dead letters in the order of their places. It fails with
+// [ErrNoPartition].
 func (s *Store) DeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, error) {
+	if err := s.deployment.Check(f.Partitions...); err != nil {
+		return nil, err
+	}
 	partitions := make([]int32, 0, s.deployment.Partitions)
 	for _, p := range f.Partitions {
 		partitions = append(partitions, int32(p))

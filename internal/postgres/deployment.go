@@ -20,6 +20,9 @@ var ErrNoDeployment = errors.New("the database knows no topic: create it first")
 // record were computed under.
 var ErrSecret = errors.New("the secret is not the one that this database's operation IDs were computed under")
 
+// ErrNoPartition says that the topic has no such partition.
+var ErrNoPartition = errors.New("the topic has no such partition")
+
 // Deployment says which topic the database belongs to. It never changes.
 type Deployment struct {
 	Topic       string
@@ -33,6 +36,16 @@ type Deployment struct {
 func (d Deployment) CheckSecret(m *ledger.Minter) error {
 	if !bytes.Equal(d.SecretCheck, m.CheckValue()) {
 		return ErrSecret
+	}
+	return nil
+}
+
+// Check fails with ErrNoPartition if the topic lacks one of the partitions.
+func (d Deployment) Check(partitions ...int) error {
+	for _, p := range partitions {
+		if p < 0 || p >= d.Partitions {
+			return fmt.Errorf("partition %d: %w: it has %d", p, ErrNoPartition, d.Partitions)
+		}
 	}
 	return nil
 }

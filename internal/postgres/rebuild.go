@@ -36,8 +36,8 @@ type Rebuilt struct {
 // place, one transaction for each, and calls done after it. Meanwhile settles of
 // that partition wait, and direct operations wait up to a second and then fail;
 // readers see the old rows until the new ones are there. What was right already
-// is not written. No partitions means all of them. It is run by the owner of the
-// schema.
+// is not written. No partitions means all of them; it fails with
+// [ErrNoPartition]. It is run by the owner of the schema.
 func Rebuild(ctx context.Context, url string, partitions []int, done func(Rebuilt)) error {
 	conn, err := connectOwner(ctx, url, "rebuild")
 	if err != nil {
@@ -46,6 +46,9 @@ func Rebuild(ctx context.Context, url string, partitions []int, done func(Rebuil
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	d, err := scanDeployment(conn.QueryRow(ctx, deploymentSQL))
 	if err != nil {
+		return err
+	}
+	if err := d.Check(partitions...); err != nil {
 		return err
 	}
 	if len(partitions) == 0 {

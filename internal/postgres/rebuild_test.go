@@ -105,8 +105,14 @@ func TestRebuildOnePartition(t *testing.T) {
 	if n := w.rebuild(2); n != 4+3 {
 		t.Errorf("%d rows changed", n)
 	}
-	if err := postgres.Rebuild(t.Context(), w.url, []int{partitions}, nil); !errors.Is(err, processor.ErrNoProgress) {
+	if err := postgres.Rebuild(t.Context(), w.url, []int{partitions}, nil); !errors.Is(err, postgres.ErrNoPartition) {
 		t.Errorf("a partition that is not there: %v", err)
+	}
+	if _, err := w.owner().Exec(t.Context(), "delete from partition_progress where partition = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Rebuild(t.Context(), w.url, []int{3}, nil); !errors.Is(err, processor.ErrNoProgress) {
+		t.Errorf("a partition without progress: %v", err)
 	}
 }
 

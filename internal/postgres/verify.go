@@ -59,6 +59,9 @@ func (s *Store) VerifyScope(ctx context.Context, scope Scope) (Report, error) {
 	if !scope.Wallet.IsZero() {
 		scope.Partitions = []int{s.partition(scope.Wallet)}
 	}
+	if err := s.deployment.Check(scope.Partitions...); err != nil {
+		return Report{}, err
+	}
 	whole := len(scope.Partitions) == 0
 	if whole {
 		for p := range s.deployment.Partitions {
@@ -69,9 +72,6 @@ func (s *Store) VerifyScope(ctx context.Context, scope Scope) (Report, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(verifyAtOnce)
 	for i, partition := range scope.Partitions {
-		if partition < 0 || partition >= s.deployment.Partitions {
-			return Report{}, fmt.Errorf("verify partition %d: the topic has %d", partition, s.deployment.Partitions)
-		}
 		group.Go(func() error {
 			reports[i].Partitions = 1
 			p := partitionCheck{

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -68,9 +67,6 @@ func Partitions(ctx context.Context, c config.Admin) ([]Partition, error) {
 	return list, nil
 }
 
-// ErrNoPartition says that the topic has no such partition.
-var ErrNoPartition = errors.New("the topic has no such partition")
-
 // SetProgress moves the progress of a partition as [postgres.SetProgress] says. It
 // refuses a cluster or a topic that is not the one the database belongs to. The
 // URL's user is the owner of the schema.
@@ -80,8 +76,8 @@ func SetProgress(ctx context.Context, c config.Admin, m postgres.Move) (postgres
 		return postgres.Moved{}, err
 	}
 	defer b.close()
-	if m.Partition >= b.topic.Partitions {
-		return postgres.Moved{}, fmt.Errorf("%w: it has %d", ErrNoPartition, b.topic.Partitions)
+	if err := b.store.Known().Check(m.Partition); err != nil {
+		return postgres.Moved{}, err
 	}
 	log := kafka.NewPartitionLog(b.cluster, b.topic, m.Partition, processor.NewSkipper(kafka.Decode, b.minter))
 	return postgres.SetProgress(ctx, c.DatabaseURL.Reveal(), b.store.Known(), m, log)
