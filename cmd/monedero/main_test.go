@@ -207,6 +207,9 @@ func TestVerify(t *testing.T) {
 	if out := must(t, environ, "verify", "--partition", "2", "--since", "1h"); !strings.Contains(out, "in 1 partitions") {
 		t.Errorf("verifying another partition says %q", out)
 	}
+	if r := monedero(t, environ, "verify", "--wallet", ledger.WalletID{1}.String()); r.code != exitFailed || !strings.Contains(r.errors, "there is no wallet") {
+		t.Errorf("verifying a wallet that is not there: %+v", r)
+	}
 	if out := must(t, environ, "rebuild", "--partition", "2"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "partition 2: 0 wallets") {
 		t.Errorf("rebuilding another partition says %q", out)
 	}
@@ -249,6 +252,8 @@ func TestMisuse(t *testing.T) {
 		{"verify --wallet wal_x", complete, "--wallet: not a canonical ID"},
 		{"verify --wallet wal_x --partition 1", complete, "do not go together"},
 		{"verify --since yesterday", complete, "--since must be"},
+		{"verify --since -1h", complete, "--since must not lie in the future"},
+		{"verify --since 2999-01-01T00:00:00Z", complete, "--since must not lie in the future"},
 		{"dead-letters", nil, "needs one of its commands"},
 		{"dead-letters list", nil, "DATABASE_URL: is required"},
 		{"dead-letters list --partition -2", complete, "--partition must not be negative"},

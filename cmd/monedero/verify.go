@@ -62,6 +62,9 @@ func (f verifyFlags) scope(now time.Time) (s postgres.Scope, err error) {
 				faults = append(faults, errors.New("--since must be a time (RFC 3339) or a duration like 24h"))
 			}
 		}
+		if s.Since.After(now) {
+			faults = append(faults, errors.New("--since must not lie in the future"))
+		}
 	}
 	return s, errors.Join(faults...)
 }
@@ -83,6 +86,9 @@ func verify(cmd *cobra.Command, environ []string, f verifyFlags) error {
 	report, err := store.VerifyScope(cmd.Context(), scope)
 	if err != nil {
 		return err
+	}
+	if !scope.Wallet.IsZero() && report.Wallets == 0 && report.Operations == 0 {
+		return fmt.Errorf("there is no wallet %s, and no operation on it", scope.Wallet)
 	}
 	for _, v := range report.Violations {
 		cmd.Println(v)

@@ -127,12 +127,23 @@ type partitionCheck struct {
 // run looks at the sums of the partition in one snapshot, which the database adds
 // up, and at its histories in as many as it takes.
 func (p *partitionCheck) run(ctx context.Context) error {
-	if p.scope.Wallet.IsZero() {
-		if err := p.store.snapshot(ctx, scanSettings, func(tx pgx.Tx) error { return p.sums(ctx, tx) }); err != nil {
-			return err
-		}
+	look := p.sums
+	if !p.scope.Wallet.IsZero() {
+		look = p.orphans
+	}
+	if err := p.store.snapshot(ctx, scanSettings, func(tx pgx.Tx) error { return look(ctx, tx) }); err != nil {
+		return err
 	}
 	return p.histories(ctx)
+}
+
+// orphans looks for wallets that no operation made; of one wallet, for that one.
+func (p *partitionCheck) orphans(ctx context.Context, tx pgx.Tx) error {
+	var wallet ledger.WalletID
+	return forEach(ctx, tx, verifyOrphansSQL, []any{p.partition, idOrNull(p.scope.Wallet)}, []any{(*[16]byte)(&wallet)}, func() {
+		p.report.Wallets++
+		p.violation(RuleWallet, ledger.Operation{Request: ledger.Request{Wallet: wallet}}, "has no operation that made it")
+	})
 }
 
 func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
@@ -146,11 +157,7 @@ func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return err
 	}
-	var wallet ledger.WalletID
-	if err := forEach(ctx, tx, verifyOrphansSQL, []any{p.partition}, []any{(*[16]byte)(&wallet)}, func() {
-		p.report.Wallets++
-		p.violation(RuleWallet, ledger.Operation{Request: ledger.Request{Wallet: wallet}}, "has no operation that made it")
-	}); err != nil {
+	if err := p.orphans(ctx, tx); err != nil {
 		return err
 	}
 	var account ledger.AccountID

@@ -39,6 +39,7 @@ var tamperings = map[string]struct {
 	"wallet made up":                  {"insert into wallets select balance, credit_limit, last_sequence, opened_at, partition, gen_random_uuid(), client_id, currency, status, last_digest from wallets", []ledger.Rule{postgres.RuleWallet, postgres.RuleSum}},
 	"account":                         {"update account_balances set balance = balance + 1", []ledger.Rule{postgres.RuleAccount, postgres.RuleSum}},
 	"account removed":                 {"delete from account_balances", []ledger.Rule{postgres.RuleAccount, postgres.RuleSum}},
+	"resolution's partition":          {"update dead_letter_resolutions set partition = 99", []ledger.Rule{postgres.RulePartition}},
 	"counts":                          {"update partition_progress set settled = settled + 1, next_offset = next_offset + 1 where partition = 1", []ledger.Rule{postgres.RuleProgress}},
 	"counts of dead":                  {"update partition_progress set dead = dead + 1, duplicates = duplicates - 1 where partition = 1", []ledger.Rule{postgres.RuleProgress}},
 	"no sum":                          {"alter table partition_progress drop constraint partition_progress_counts_check; update partition_progress set gaps = 7", []ledger.Rule{postgres.RuleProgress}},
@@ -62,6 +63,10 @@ func TestVerifyFindsTampering(t *testing.T) {
 			w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 				request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
 				request(w.charge(wallet, shop, 20, "")))
+			if err := w.store.Resolve(t.Context(), postgres.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}},
+				postgres.Resolution{Number: 1, Action: postgres.ActionDiscarded, By: "somebody", Reason: "why"}); err != nil {
+				t.Fatal(err)
+			}
 			w.verified()
 
 			sql := "set session_replication_role = replica; alter table operations disable trigger all; " + c.sql
@@ -138,6 +143,14 @@ func TestVerifyScope(t *testing.T) {
 	}
 	if _, err := w.store.VerifyScope(t.Context(), postgres.Scope{Partitions: []int{partitions}}); err == nil {
 		t.Error("a partition that is not there")
+	}
+	orphan := wallets[3]
+	if _, err := conn.Exec(t.Context(), "delete from operations where wallet_id = $1", [16]byte(orphan)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.store.VerifyScope(t.Context(), postgres.Scope{Wallet: orphan})
+	if err != nil || r.Wallets != 1 || len(r.Violations) != 1 || r.Violations[0].Wallet != orphan {
+		t.Errorf("a wallet without any operation: %v: %s: %v", err, r, r.Violations)
 	}
 }
 

@@ -13,6 +13,8 @@ from (
   union all
   select 'conflicts', count(*) from conflicts where partition < 0 or partition >= $1
   union all
+  select 'dead_letter_resolutions', count(*) from dead_letter_resolutions where partition < 0 or partition >= $1
+  union all
   select 'partition_progress', count(*) from partition_progress where partition < 0 or partition >= $1
 ) strays
 where rows > 0
