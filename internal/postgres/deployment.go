@@ -158,7 +158,13 @@ func connectOwner(ctx context.Context, url, application string) (*pgx.Conn, erro
 	if err != nil {
 		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
 	}
-	config.RuntimeParams["application_name"] = applicationPrefix + application
+	set := config.RuntimeParams
+	set["application_name"] = applicationPrefix + application
+	// Services may not end a session of the owner that has stopped and holds a
+	// partition: the server does. It is longer than Kafka is waited for between two
+	// statements of set-progress.
+	set["idle_in_transaction_session_timeout"] = "30s"
+	noticeLostClients(set)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

@@ -29,11 +29,10 @@ var (
 
 // setProgressSettings are of one transaction that may read a long log between its
 // statements. The name is not like those of the services, which end a session of
-// theirs that holds a lock and waits for its client: this one is to wait. Whoever
-// holds the progress for longer than the lock is waited for has stopped, and is
-// ended by the next processor that claims the partition.
+// theirs that holds a lock and waits for its client: this one is to wait, and the
+// server ends it if it has stopped; see connectOwner.
 const setProgressSettings = `set local application_name = 'monedero set-progress'; set local lock_timeout = '30s';
-set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0`
+set local statement_timeout = 0`
 
 // ErrMove says that a progress is not moved as asked, because what is on record or
 // in the log would not bear it. Nothing was changed.

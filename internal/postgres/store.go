@@ -153,16 +153,22 @@ func serviceConfig(url string, o Options) (*pgxpool.Config, error) {
 	// the server sees by itself; see unblock.go for the rest.
 	set["statement_timeout"] = "30s"
 	set["idle_in_transaction_session_timeout"] = "10s"
-	set["client_connection_check_interval"] = "1s"
-	set["tcp_keepalives_idle"] = "10"
-	set["tcp_keepalives_interval"] = "5"
-	set["tcp_keepalives_count"] = "3"
+	noticeLostClients(set)
 	// Plans are made once, maybe before the first row, so they must not hang on
 	// what the planner believes about the size of tables.
 	set["plan_cache_mode"] = "force_generic_plan"
 	set["enable_seqscan"] = "off"
 	set["jit"] = "off"
 	return config, nil
+}
+
+// noticeLostClients lets the server see soon that a client is gone, which keeps
+// its locks until then.
+func noticeLostClients(set map[string]string) {
+	set["client_connection_check_interval"] = "1s"
+	set["tcp_keepalives_idle"] = "10"
+	set["tcp_keepalives_interval"] = "5"
+	set["tcp_keepalives_count"] = "3"
 }
 
 // watchConfig is without the service's role: whether one may end a session is
