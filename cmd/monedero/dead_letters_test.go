@@ -130,18 +130,25 @@ func TestDeadLetters(t *testing.T) {
 	must(t, environ, "verify")
 }
 
-// A submission that nobody knows the end of is submitted once more under the same
+// A submission whose end could not be noted is submitted once more under the same
 // ID, and under no other one; it has one effect.
 func TestDeadLetterSubmittedTwice(t *testing.T) {
 	t.Parallel()
 	environ := ready(t)
 	store, lost, _ := letters(t, environ)
 	place := first(t, environ)
-	must(t, environ, "dead-letters", "resubmit", "--at", place)
 	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
-	execute(t, database, "set session_replication_role = replica; delete from dead_letter_resolutions where action = 'submitted'")
+	execute(t, database, "alter table dead_letter_resolutions add constraint refused check (action <> 'submitted')")
+	r := monedero(t, environ, "dead-letters", "resubmit", "--at", place)
+	if r.code != exitFailed || !strings.Contains(r.errors, "written, but") || !strings.Contains(r.errors, "harmless") {
+		t.Errorf("where the end cannot be noted: %+v", r)
+	}
+	execute(t, database, "alter table dead_letter_resolutions drop constraint refused")
 	if r := monedero(t, environ, "dead-letters", "discard", "--at", place, "--reason", "x"); r.code != exitFailed {
 		t.Errorf("discarded what may have been submitted: %+v", r)
+	}
+	if r := monedero(t, environ, "dead-letters", "resubmit", "--at", place, "--key", "another"); r.code != exitFailed {
+		t.Errorf("submitted under another key: %+v", r)
 	}
 	must(t, environ, "dead-letters", "resubmit", "--at", place)
 	settled(t, environ, store, lost.Wallet, 5)

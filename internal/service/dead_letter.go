@@ -128,7 +128,10 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	if step.Offset, err = strconv.ParseInt(msg.Metadata.Get(kafka.MetaOffset), 10, 64); err != nil {
 		return postgres.Resolution{}, fmt.Errorf("read the offset of a published message: %w", err)
 	}
-	return step, b.store.Resolve(ctx, at, step)
+	if err := b.store.Resolve(ctx, at, step); err != nil {
+		return postgres.Resolution{}, fmt.Errorf("it is written, but that is not noted (the same command again is harmless): %w", err)
+	}
+	return step, nil
 }
 
 // resubmission is the message that a dead letter is submitted again as.
