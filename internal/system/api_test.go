@@ -40,8 +40,9 @@ type object struct {
 	Failure struct {
 		Reason string `json:"reason"`
 	} `json:"failure"`
-	Conflicts int   `json:"conflicting_requests"`
-	Balance   int64 `json:"balance"`
+	Conflicts    int    `json:"conflicting_requests"`
+	Balance      int64  `json:"balance"`
+	RecordsAhead *int64 `json:"records_ahead"`
 
 	Replayed   bool   `json:"-"` // the header Idempotent-Replayed
 	RetryAfter string `json:"-"` // the header Retry-After

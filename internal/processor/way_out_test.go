@@ -1,0 +1,152 @@
+package processor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// writtenLog is the fixture's log as moving a progress reads it.
+type writtenLog struct {
+	f      *fixture
+	most   int                    // records read at once
+	before func(from int64) error // each read
+}
+
+func (l writtenLog) Bounds(context.Context) (start, end int64, err error) {
+	return 0, int64(len(l.f.log)), nil
+}
+
+func (l writtenLog) Hash(_ context.Context, offset int64) (*processor.RecordHash, error) {
+	hash := l.f.log[offset].Hash()
+	return &hash, nil
+}
+
+func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
+	if err := l.before(from); err != nil {
+		return processor.Slice{}, err
+	}
+	skipper := processor.NewSkipper(kafka.Decode, l.f.minter)
+	slice := processor.Slice{From: from, To: min(from+int64(l.most), end)}
+	for _, r := range l.f.log[from:slice.To] {
+		slice.Items = append(slice.Items, skipper.Skip(r, c))
+	}
+	return slice, nil
+}
+
+// waiting counts those who wait for a lock.
+const waiting = "select count(*)::text from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+// await waits until the query counts n.
+func (f *fixture) await(what, query string, n int) {
+	f.t.Helper()
+	const most = time.Minute
+	for deadline := time.Now().Add(most); f.strings(query)[0] != fmt.Sprint(n); {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("after %v: %s: %v", most, what, f.strings(query))
+		}
+	}
+}
+
+// losePatience returns when every claim that waits already would have ended a
+// session of the services that is in its way: one that began to wait later, behind a
+// stopped processor, has done so.
+func (f *fixture) losePatience() {
+	f.t.Helper()
+	config, err := pgx.ParseConfig(f.url)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	config.RuntimeParams["application_name"] = "monedero-stopped"
+	stopped, err := pgx.ConnectConfig(f.t.Context(), config)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = stopped.Close(context.WithoutCancel(f.t.Context())) }()
+	if _, err := stopped.Exec(f.t.Context(), "begin; select from partition_progress where partition = 1 for update"); err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	defer cancel()
+	if _, err := f.store.Claim(ctx, topic, 1); err != nil {
+		f.t.Fatal("a claim behind a stopped processor: ", err)
+	}
+}
+
+func (f *fixture) move(offset int64, log writtenLog) (postgres.Moved, error) {
+	return postgres.SetProgress(f.t.Context(), f.url, f.store.Known(),
+		postgres.Move{Offset: offset, By: "somebody@here", Reason: "a test"}, log)
+}
+
+// A move reads a slice at a time; all of it is done or nothing; and whoever claims
+// the partition meanwhile waits, however long the reading takes, and ends nobody.
+func TestAMoveIsWholeOrNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.refusals(3)...)
+	f.append(f.encoded(f.charge("good", 5)), processor.Record{Value: []byte("not ours"), Time: f.clock})
+	f.append(f.encoded(f.charge("good", 5))) // once more
+	const to = 7
+	old := f.claim()
+	gone := errors.New("the broker is gone")
+	_, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
+		if from == 4 {
+			return gone
+		}
+		return nil
+	}})
+	if !errors.Is(err, gone) {
+		t.Fatalf("got %v, want %v", err, gone)
+	}
+	const written = "select count(*)::text from operations where reason is not null union all " +
+		"select count(*)::text from dead_letters union all select count(*)::text from progress_changes"
+	for _, n := range f.strings(written) {
+		if n != "0" {
+			t.Errorf("a move that failed left %v", f.strings(written))
+		}
+	}
+	if err := f.store.Holds(t.Context(), old); err != nil {
+		t.Error(err)
+	}
+
+	claimed := make(chan error, 1)
+	moved, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
+		if from == 0 {
+			go func() {
+				_, err := f.store.Claim(context.WithoutCancel(t.Context()), topic, 0)
+				claimed <- err
+			}()
+			f.await("the claim waits for the move", waiting, 1)
+			f.losePatience()
+			if n := f.strings(waiting)[0]; n != "1" {
+				t.Errorf("%s wait for a lock after all patience is over", n)
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-claimed; err != nil {
+		t.Error(err)
+	}
+	// The top-up was not settled either: it fails like the others.
+	if moved.Failed != 5 || moved.Dead != 1 || moved.Known != 1 || moved.Passed != to {
+		t.Errorf("moved %+v", moved)
+	}
+	if got := f.outcome(f.charge("good", 5).ID); got != "processing_error" {
+		t.Errorf("a charge that was passed over is %s", got)
+	}
+	if err := f.store.Holds(t.Context(), old); !errors.Is(err, processor.ErrFenced) {
+		t.Errorf("the old claim: %v", err)
+	}
+	f.verify()
+}
