@@ -31,9 +31,10 @@ func newDeadLetters(environ []string) *cobra.Command {
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters",
-		Long:  withEnvironment[config.Store]("Lists the records that could not be decided and that nobody did anything about yet."),
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return listLetters(cmd, environ, f) },
+		Long: withEnvironment[config.Store](`Lists the records that could not be decided and that nobody did anything about
+yet, nor about another one with the same value.`),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return listLetters(cmd, environ, f) },
 	}
 	list.Flags().IntVar(&f.partition, "partition", everyPartition, "only of this one; -1: all")
 	list.Flags().BoolVar(&f.all, "all", false, "also those that were discarded or submitted again")
@@ -63,7 +64,8 @@ the operation beside it, and what was done about it.`),
 and is not decided, it goes unchanged, into the partition of its wallet. Where not,
 it goes as a new operation under the idempotency key that you give; nowhere, if its
 operation was accepted. It is never submitted twice, unless the first time had no
-effect: the operation failed, or another request had come first under the key.`),
+effect: the operation failed, or another request had come first under the key.
+Letters with the same value, as the copy of a log has them, count as one.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return resubmitLetter(cmd, environ, f) },
 	}
@@ -216,6 +218,7 @@ type headerText struct {
 
 type stepText struct {
 	At        time.Time       `json:"at"`
+	NotedAt   string          `json:"noted_at,omitempty"` // with another letter of the same value
 	Action    postgres.Action `json:"action"`
 	Operation string          `json:"operation_id,omitempty"`
 	Partition *int            `json:"to_partition,omitempty"`
@@ -237,6 +240,9 @@ func newLetterText(l postgres.DeadLetter, steps []postgres.Resolution) letterTex
 	}
 	for _, s := range steps {
 		step := stepText{At: s.At, Action: s.Action, By: s.By, Reason: s.Reason}
+		if s.Of != l.At {
+			step.NotedAt = s.Of.String()
+		}
 		if !s.Operation.IsZero() {
 			step.Operation = s.Operation.String()
 		}

@@ -323,3 +323,56 @@ func settled(t *testing.T, environ []string, store *postgres.Store, wallet ledge
 		t.Fatalf("the balance is %d, not %d: %v, %v", last.Balance, balance, err, stopped)
 	}
 }
+
+// A log that is settled twice, as one that was copied is, has each dead letter in
+// two places. What is done about one is done about the other: neither the same key
+// nor another one makes it two charges.
+func TestDeadLetterInTwoPlaces(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	first, err := store.DeadLetters(t.Context(), postgres.LetterFilter{Limit: 10})
+	if err != nil || len(first) != 3 {
+		t.Fatal(first, err)
+	}
+	claim, err := store.Claim(t.Context(), "charges.requested", first[0].At.Partition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := processor.Slice{From: 3, To: 6}
+	for _, l := range first {
+		l.Record.Offset += 3
+		again.Items = append(again.Items, processor.Item{Record: l.Record, Fault: l.Reason})
+	}
+	if _, err := store.Settle(t.Context(), claim, again); err != nil {
+		t.Fatal(err)
+	}
+	at := func(offset int64) string {
+		place := first[0].At
+		place.Offset = offset
+		return place.String()
+	}
+	done := func(noted int64, line ...string) {
+		t.Helper()
+		want := "discarded or submitted already (" + at(noted) + ")"
+		if r := monedero(t, environ, append([]string{"dead-letters"}, line...)...); r.code != exitFailed || !strings.Contains(r.errors, want) {
+			t.Errorf("%v: %+v; want %q", line, r, want)
+		}
+	}
+	must(t, environ, "dead-letters", "resubmit", "--at", at(0))
+	done(0, "resubmit", "--at", at(3))
+	must(t, environ, "dead-letters", "resubmit", "--at", at(4), "--key", "one")
+	done(1, "resubmit", "--at", at(1), "--key", "another")
+	done(1, "discard", "--at", at(1), "--reason", "x")
+	must(t, environ, "dead-letters", "discard", "--at", at(2), "--reason", "nonsense")
+	done(2, "discard", "--at", at(5), "--reason", "nonsense")
+	if out := must(t, environ, "dead-letters", "list"); strings.Count(out, "\n") != 1 {
+		t.Errorf("still open:\n%s", out)
+	}
+	if out := must(t, environ, "dead-letters", "show", "--at", at(3)); !strings.Contains(out, `"noted_at": "`+at(0)+`"`) {
+		t.Errorf("what was done about the other is not shown:\n%s", out)
+	}
+	settled(t, environ, store, lost.Wallet, 12)
+	done(0, "resubmit", "--at", at(3), "--key", "once more")
+	must(t, environ, "verify")
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,7 @@ type DeadLetter struct {
 	CreatedAt time.Time
 	Operation ledger.OperationID // the failed operation, or the conflict, beside it; zero: none
 	Reason    string
+	next      Resolution
 }
 
 // Action is a step that a person takes about a dead letter.
@@ -68,7 +70,8 @@ const (
 
 // Resolution is one step about a dead letter; it is never changed.
 type Resolution struct {
-	Number    int // 1, 2, 3 ...
+	Of        LetterPlace // the letter that it is noted with
+	Number    int         // 1, 2, 3 ...
 	At        time.Time
 	Action    Action
 	Operation ledger.OperationID // that the letter was submitted as; zero: none
@@ -116,7 +119,9 @@ func (s *Store) DeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, 
 	return list, nil
 }
 
-// DeadLetter reads one, and what people did about it so far. It fails with
+// DeadLetter reads one, and what people did about it so far, or about another one
+// with the same value: a log that is copied, or a record that is written again, has
+// one request in many places, and it is to be charged once. It fails with
 // [ErrNoLetter].
 func (s *Store) DeadLetter(ctx context.Context, at LetterPlace) (DeadLetter, []Resolution, error) {
 	if at.Partition < 0 || at.Partition > math.MaxInt32 {
@@ -136,23 +141,38 @@ func (s *Store) DeadLetter(ctx context.Context, at LetterPlace) (DeadLetter, []R
 	if rows, err = s.pool.Query(ctx, resolutionsSQL, at.Partition, at.Log, at.Offset); err != nil {
 		return DeadLetter{}, nil, fmt.Errorf("read resolutions: %w", err)
 	}
-	steps, err := pgx.CollectRows(rows, scanResolution)
+	all, err := pgx.CollectRows(rows, scanResolution)
 	if err != nil {
 		return DeadLetter{}, nil, fmt.Errorf("read resolutions: %w", err)
+	}
+	var steps []Resolution
+	for _, r := range all {
+		if r.Number > 0 {
+			steps = append(steps, r)
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b Resolution) int { return a.At.Compare(b.At) })
+	letter.next = Resolution{Of: all[0].Of, Number: 1}
+	if n := len(steps); n > 0 {
+		letter.next = Resolution{Of: steps[n-1].Of, Number: steps[n-1].Number + 1}
 	}
 	return letter, steps, nil
 }
 
-// Resolve notes the next step about a dead letter; durable when it returns nil.
-// It fails with [ErrResolvedMeanwhile] if there is a step of this number.
-func (s *Store) Resolve(ctx context.Context, at LetterPlace, r Resolution) error {
+// Next is the next step about the letter: of all that have the same value, it is
+// noted with the one that has the last step, or else with the first.
+func (l DeadLetter) Next() Resolution { return l.next }
+
+// Resolve notes a step about a dead letter; durable when it returns nil. It fails
+// with [ErrResolvedMeanwhile] if there is a step of this number.
+func (s *Store) Resolve(ctx context.Context, r Resolution) error {
 	var partition pgtype.Int4
 	var offset pgtype.Int8
 	if r.Action == ActionSubmitted {
 		partition, offset = pgtype.Int4{Int32: int32(r.Partition), Valid: true}, pgtype.Int8{Int64: r.Offset, Valid: true}
 	}
 	reason := pgtype.Text{String: r.Reason, Valid: r.Reason != ""}
-	_, err := s.pool.Exec(ctx, resolveSQL, at.Partition, at.Log, at.Offset, r.Number, string(r.Action), idOrNull(r.Operation),
+	_, err := s.pool.Exec(ctx, resolveSQL, r.Of.Partition, r.Of.Log, r.Of.Offset, r.Number, string(r.Action), idOrNull(r.Operation),
 		partition, offset, r.By, reason)
 	if sqlState(err) == codeUnique {
 		return ErrResolvedMeanwhile
@@ -184,13 +204,16 @@ func scanLetter(row pgx.CollectableRow) (DeadLetter, error) {
 	return l, nil
 }
 
+// scanResolution reads a step; its number is 0 where a letter has none.
 func scanResolution(row pgx.CollectableRow) (Resolution, error) {
 	var r Resolution
+	var number, partition pgtype.Int4
+	var at pgtype.Timestamptz
+	var action, by, reason pgtype.Text
 	var operation pgtype.UUID
-	var partition pgtype.Int4
 	var offset pgtype.Int8
-	var reason pgtype.Text
-	err := row.Scan(&r.Number, &r.At, (*string)(&r.Action), &operation, &partition, &offset, &r.By, &reason)
-	r.At, r.Operation, r.Partition, r.Offset, r.Reason = r.At.UTC(), operation.Bytes, int(partition.Int32), offset.Int64, reason.String
+	err := row.Scan(&r.Of.Partition, &r.Of.Log, &r.Of.Offset, &number, &at, &action, &operation, &partition, &offset, &by, &reason)
+	r.Number, r.At, r.Action, r.By, r.Reason = int(number.Int32), utc(at), Action(action.String), by.String, reason.String
+	r.Operation, r.Partition, r.Offset = operation.Bytes, int(partition.Int32), offset.Int64
 	return r, err
 }

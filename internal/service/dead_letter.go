@@ -39,8 +39,9 @@ func standing(
 		return pending, nil
 	}
 	last := steps[len(steps)-1]
+	done := fmt.Errorf("%w (%s)", ErrDone, last.Of)
 	if last.Action == postgres.ActionDiscarded {
-		return pending, ErrDone
+		return pending, done
 	}
 	found, err := store.Decided(ctx, []ledger.OperationID{last.Operation})
 	switch {
@@ -49,7 +50,7 @@ func standing(
 	case len(found) == 1 && !accepted(found[0].Operation, letter):
 		return pending, nil
 	case last.Action == postgres.ActionSubmitted:
-		return pending, ErrDone
+		return pending, done
 	}
 	return last.Operation, nil
 }
@@ -74,7 +75,9 @@ func Discard(ctx context.Context, store *postgres.Store, at postgres.LetterPlace
 	if !pending.IsZero() {
 		return ErrOtherKey
 	}
-	return store.Resolve(ctx, at, postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionDiscarded, By: by, Reason: reason})
+	step := letter.Next()
+	step.Action, step.By, step.Reason = postgres.ActionDiscarded, by, reason
+	return store.Resolve(ctx, step)
 }
 
 // Resubmit writes a dead letter to the topic again, and returns the step that says
@@ -101,14 +104,15 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	if err != nil {
 		return postgres.Resolution{}, err
 	}
-	step := postgres.Resolution{Number: len(steps) + 1, Action: postgres.ActionSubmitting, Operation: id, By: by}
+	step := letter.Next()
+	step.Action, step.Operation, step.By = postgres.ActionSubmitting, id, by
 	if key != "" {
 		step.Reason = fmt.Sprintf("as a new operation under the key %q", key)
 	}
 	switch pending {
 	case id: // noted already
 	case ledger.OperationID{}:
-		if err := b.store.Resolve(ctx, at, step); err != nil {
+		if err := b.store.Resolve(ctx, step); err != nil {
 			return postgres.Resolution{}, err
 		}
 		step.Number++
@@ -128,7 +132,7 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	if step.Offset, err = strconv.ParseInt(msg.Metadata.Get(kafka.MetaOffset), 10, 64); err != nil {
 		return postgres.Resolution{}, fmt.Errorf("read the offset of a published message: %w", err)
 	}
-	if err := b.store.Resolve(ctx, at, step); err != nil {
+	if err := b.store.Resolve(ctx, step); err != nil {
 		return postgres.Resolution{}, fmt.Errorf("it is written, but that is not noted (the same command again is harmless): %w", err)
 	}
 	return step, nil

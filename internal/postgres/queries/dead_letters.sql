@@ -1,5 +1,5 @@
--- A page of dead letters in the order of their places, each with how many steps
--- people took about it.
+-- A page of dead letters in the order of their places. People are done with one
+-- if they are with any that has the same value.
 -- $1 partitions, $2 partition, $3 log and $4 offset to start behind, $5 also those that are done with, $6 limit.
 -- Locks: none.
 -- Index: dead_letters_pkey, dead_letter_resolutions_pkey.
@@ -10,6 +10,11 @@ where d.partition = any($1::integer[]) and (d.partition, d.log, d.log_offset) > 
   select
   from dead_letter_resolutions r
   where r.partition = d.partition and r.log = d.log and r.log_offset = d.log_offset and r.action <> 'submitting'
-))
+) and (d.value in (
+  select c.value
+  from dead_letter_resolutions r
+  join dead_letters c on c.partition = r.partition and c.log = r.log and c.log_offset = r.log_offset
+  where r.action <> 'submitting'
+)) is not true)
 order by d.partition, d.log, d.log_offset
 limit $6
