@@ -71,7 +71,7 @@ func TestQueries(t *testing.T) {
 var indexPattern = regexp.MustCompile(`(?:using|Bitmap Index Scan on|Arbiter Indexes:) (\w+)`)
 
 // ofOwner are the statements that only the owner may run, besides those that register.
-var ofOwner = []string{"set_progress", "record_progress_change"}
+var ofOwner = []string{"make_progress", "set_progress", "record_progress_change"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
 var besides = []string{"wallets_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}

@@ -17,6 +17,10 @@ import (
 var (
 	//go:embed queries/lock_progress.sql
 	lockProgressSQL string
+	//go:embed queries/reached.sql
+	reachedSQL string
+	//go:embed queries/make_progress.sql
+	makeProgressSQL string
 	//go:embed queries/highest_log.sql
 	highestLogSQL string
 	//go:embed queries/furthest_place.sql
@@ -114,7 +118,7 @@ type mover struct {
 
 	start, end int64           // of the log in Kafka
 	before     processor.Claim // where the progress stood, or was made
-	reached    int64           // the furthest that settling of the log before is known to have come
+	reached    int64           // the furthest that the progress is known to have come in the log before
 	moved      Moved
 }
 
@@ -139,29 +143,46 @@ func (m *mover) run(ctx context.Context) (err error) {
 // lock locks the progress and reads where it stands. A missing one is made: what is
 // written down needs it.
 func (m *mover) lock(ctx context.Context) error {
-	c := processor.Claim{Partition: m.move.Partition, Partitions: m.deployment.Partitions, ClusterID: m.deployment.ClusterID}
-	var hash []byte
-	err := m.conn.QueryRow(ctx, lockProgressSQL, c.Partition).Scan(&c.Topic, &c.Log, &c.Epoch, &c.NextOffset, &hash, &m.reached)
+	err := m.read(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err = m.make(ctx); err == nil {
+			err = m.read(ctx)
+		}
+	}
+	c := m.before
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		m.moved.Made, c.Topic = true, m.deployment.Topic
-		if err := m.conn.QueryRow(ctx, highestLogSQL, c.Partition).Scan(&c.Log); err != nil {
-			return fmt.Errorf("read the highest log: %w", err)
-		}
-		// An epoch that nobody can hold a claim of: more than one claim a second, ever
-		// since 1970, is out of reach.
-		c.Epoch = time.Now().Unix()
-		if _, err := m.conn.Exec(ctx, setProgressSQL, c.Partition, c.Topic, c.Log, 0, c.Epoch, nil); err != nil {
-			return fmt.Errorf("make progress: %w", err)
-		}
 	case err != nil:
 		return fmt.Errorf("lock progress: %w", err)
 	case c.Topic != m.deployment.Topic:
 		return fmt.Errorf("%w: its row is of the topic %q, not of %q", ErrMove, c.Topic, m.deployment.Topic)
 	}
+	if err := m.conn.QueryRow(ctx, reachedSQL, c.Partition, c.Log).Scan(&m.reached); err != nil {
+		return fmt.Errorf("read earlier moves: %w", err)
+	}
+	m.reached = max(m.reached, c.NextOffset)
+	return nil
+}
+
+func (m *mover) read(ctx context.Context) error {
+	c := processor.Claim{Partition: m.move.Partition, Partitions: m.deployment.Partitions, ClusterID: m.deployment.ClusterID}
+	var hash []byte
+	err := m.conn.QueryRow(ctx, lockProgressSQL, c.Partition).Scan(&c.Topic, &c.Log, &c.Epoch, &c.NextOffset, &hash)
 	c.LastRecord = recordHash(hash)
 	m.before = c
-	return nil
+	return err
+}
+
+// make makes the progress, unless somebody else does so first.
+func (m *mover) make(ctx context.Context) error {
+	var log int32
+	if err := m.conn.QueryRow(ctx, highestLogSQL, m.move.Partition).Scan(&log); err != nil {
+		return fmt.Errorf("read the highest log: %w", err)
+	}
+	// An epoch that nobody can hold a claim of: more than one claim a second, ever
+	// since 1970, is out of reach.
+	made, err := m.conn.Exec(ctx, makeProgressSQL, m.move.Partition, m.deployment.Topic, log, time.Now().Unix())
+	m.moved.Made = made.RowsAffected() == 1
+	return err
 }
 
 // check refuses what the log and the record do not bear.
@@ -280,7 +301,7 @@ func (m *mover) write(ctx context.Context) error {
 		}
 	}
 	p := m.move.Partition
-	if _, err := m.conn.Exec(ctx, setProgressSQL, p, m.deployment.Topic, to.Log, to.Offset, m.moved.Epoch, hash); err != nil {
+	if _, err := m.conn.Exec(ctx, setProgressSQL, p, to.Log, to.Offset, m.moved.Epoch, hash); err != nil {
 		return fmt.Errorf("set progress: %w", err)
 	}
 	had := !m.moved.Made

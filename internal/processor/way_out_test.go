@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -18,11 +20,16 @@ import (
 type writtenLog struct {
 	f      *fixture
 	most   int                    // records read at once
-	before func(from int64) error // each read
+	before func(from int64) error // each read; nil: nothing
+	locked func()                 // as the bounds are read; nil: nothing
+	lost   int                    // records at its end that are gone
 }
 
 func (l writtenLog) Bounds(context.Context) (start, end int64, err error) {
-	return 0, int64(len(l.f.log)), nil
+	if l.locked != nil {
+		l.locked()
+	}
+	return 0, int64(len(l.f.log) - l.lost), nil
 }
 
 func (l writtenLog) Hash(_ context.Context, offset int64) (*processor.RecordHash, error) {
@@ -31,11 +38,13 @@ func (l writtenLog) Hash(_ context.Context, offset int64) (*processor.RecordHash
 }
 
 func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
-	if err := l.before(from); err != nil {
-		return processor.Slice{}, err
+	if l.before != nil {
+		if err := l.before(from); err != nil {
+			return processor.Slice{}, err
+		}
 	}
 	skipper := processor.NewSkipper(kafka.Decode, l.f.minter)
-	slice := processor.Slice{From: from, To: min(from+int64(l.most), end)}
+	slice := processor.Slice{From: from, To: min(from+int64(max(l.most, 1)), end)}
 	for _, r := range l.f.log[from:slice.To] {
 		slice.Items = append(slice.Items, skipper.Skip(r, c))
 	}
@@ -149,4 +158,61 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 		t.Errorf("the old claim: %v", err)
 	}
 	f.verify()
+}
+
+// both runs a second move while the first one holds the lock, and returns what it
+// came to.
+func (f *fixture) both(first, second int64, lost int) (moved postgres.Moved, err error) {
+	f.t.Helper()
+	done := make(chan struct{})
+	if _, err := f.move(first, writtenLog{f: f, locked: func() {
+		go func() {
+			defer close(done)
+			moved, err = f.move(second, writtenLog{f: f, lost: lost})
+		}()
+		f.await("the second move waits for the first", waiting, 1)
+	}}); err != nil {
+		f.t.Fatal(err)
+	}
+	<-done
+	return moved, err
+}
+
+// Two people who make a missing progress at once: the second one moves what the
+// first one made.
+func TestTwoPeopleMakeAProgress(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.refusals(3)...)
+	f.strings("delete from partition_progress where partition = 0")
+	moved, err := f.both(1, 3, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := ledger.Place{Log: 1, Offset: 1}, ledger.Place{Log: 1, Offset: 3}
+	if moved.Made || moved.From != from || moved.To != to || moved.Passed != 2 {
+		t.Errorf("the second move came to %+v", moved)
+	}
+	const changes = "select coalesce(from_offset::text, 'none') || ' to ' || to_offset from progress_changes order by epoch"
+	if diff := cmp.Diff([]string{"none to 1", "1 to 3"}, f.strings(changes)); diff != "" {
+		t.Error(diff)
+	}
+	f.verify()
+}
+
+// A move that waited for one that went back knows how far settling had come before
+// that: the log has lost what was settled there.
+func TestTwoPeopleMoveAProgress(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)), f.encoded(f.charge("c", 1)))
+	if err := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := f.both(1, 2, 2); !errors.Is(err, postgres.ErrMove) {
+		t.Errorf("a move in a log that lost its tail: %+v, %v", moved, err)
+	}
+	if next := f.nextOffset(); next != 1 {
+		t.Errorf("the progress is at %d", next)
+	}
 }

@@ -1,0 +1,8 @@
+-- Make a progress that is missing, at the start of a log; where somebody made it
+-- meanwhile, nothing. Run by the owner.
+-- $1 partition, $2 topic, $3 log, $4 epoch.
+-- Locks: the new row; waits for another one who makes it.
+-- Index: partition_progress_pkey.
+insert into partition_progress (partition, topic, log, epoch)
+values ($1, $2, $3, $4)
+on conflict (partition) do nothing
