@@ -37,8 +37,11 @@ a dead letter, or a dead letter where it is none of ours. Nothing stays pending.
 Backward: the records are settled again, which changes nothing that is decided.
 With --new-log the topic is another one than the one that was settled, be it only
 its tail: places count in a log of the next number, and records before --offset
-that have no outcome yet are passed over. A missing progress is made anew; records
-before --offset that have no outcome are passed over.
+that have no outcome yet are passed over. What was answered 202 into the log before,
+and is neither settled nor in the new one, is lost: it stays pending until its sender
+submits it again under the same idempotency key. A log that holds the record that was
+settled last is no new one, and is refused as one. A missing progress is made anew;
+records before --offset that have no outcome are passed over.
 
 The offset must lie in the log. A processor that has the partition is fenced off,
 and goes on by itself from the new offset. The database is used as its owner.`),
@@ -132,6 +135,11 @@ func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
 	if done.Passed > 0 {
 		cmd.Printf("passed over %d offsets: %d failed operations, %d dead letters, %d had their outcome before\n",
 			done.Passed, done.Failed, done.Dead, done.Known)
+	}
+	if done.To.Log > done.From.Log && !done.Made {
+		cmd.Printf("what was answered 202 into log %d at offset %d or later and is not in log %d is lost: "+
+			"it stays pending until its sender submits it again under the same idempotency key\n",
+			done.From.Log, done.From.Offset, done.To.Log)
 	}
 	if done.Missing > 0 {
 		cmd.Printf("%d offsets are in the log no more: what was pending there stays pending until it is submitted again\n", done.Missing)

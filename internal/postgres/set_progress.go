@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -25,6 +26,8 @@ var (
 	highestLogSQL string
 	//go:embed queries/furthest_place.sql
 	furthestPlaceSQL string
+	//go:embed queries/count_dead_letters.sql
+	countDeadLettersSQL string
 	//go:embed queries/set_progress.sql
 	setProgressSQL string
 	//go:embed queries/record_progress_change.sql
@@ -41,6 +44,10 @@ set local statement_timeout = 0`
 // ErrMove says that a progress is not moved as asked, because what is on record or
 // in the log would not bear it. Nothing was changed.
 var ErrMove = errors.New("the progress stays as it is")
+
+// ErrMaybeMoved says that nobody knows whether the progress was moved: the answer to
+// the commit was lost.
+var ErrMaybeMoved = errors.New("it is unknown whether the progress was moved: look at `monedero partitions` before you do anything more")
 
 // Move says where a person wants a progress to stand, and why.
 type Move struct {
@@ -71,7 +78,7 @@ type Moved struct {
 	Missing  int64 // offsets passed over that are in the log no more
 	Failed   int64 // records passed over that became failed operations
 	Dead     int64 // records passed over that became dead letters and no more
-	Known    int64 // records passed over that had their outcome before
+	Known    int64 // records passed over that had their outcome before, or were dead letters
 }
 
 // SetProgress moves the progress of a partition, or makes it where it is missing,
@@ -82,7 +89,8 @@ type Moved struct {
 // transaction: a failed operation with its dead letter, or a dead letter, as
 // [Log.Skip] says. Those are the records from the old position on; of a new log, and
 // where there was no progress, those from the start of the log on. Going back changes
-// nothing that is on record. It fails with [ErrMove] where the log does not bear it.
+// nothing that is on record. It fails with [ErrMove] where the log does not bear it, and
+// with [ErrMaybeMoved] where nobody knows what it came to.
 //
 // It is run by the owner of the schema, and keeps no more than one slice in memory.
 func SetProgress(ctx context.Context, url string, d Deployment, m Move, log Log) (Moved, error) {
@@ -100,8 +108,12 @@ func SetProgress(ctx context.Context, url string, d Deployment, m Move, log Log)
 		return Moved{}, err
 	}
 	tag, err := conn.Exec(ctx, "commit")
-	if err != nil {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Severity == "ERROR" {
 		return Moved{}, fmt.Errorf("commit: %w", err)
+	}
+	if err != nil {
+		return Moved{}, fmt.Errorf("%w (commit: %w)", ErrMaybeMoved, err)
 	}
 	if tag.String() != "COMMIT" {
 		return Moved{}, errNotCommitted
@@ -190,32 +202,48 @@ func (m *mover) check(ctx context.Context) error {
 	if m.move.Offset < m.start || m.move.Offset > m.end {
 		return fmt.Errorf("%w: the log has the offsets %d to %d (the next one), and not %d", ErrMove, m.start, m.end, m.move.Offset)
 	}
-	if m.move.NewLog {
-		return nil
+	why, sure, err := m.another(ctx)
+	switch {
+	case err != nil:
+		return err
+	case why != "" && !m.move.NewLog:
+		return fmt.Errorf("%w: %s: it is another log (--new-log)", ErrMove, why)
+	case why == "" && sure && m.move.NewLog:
+		return fmt.Errorf("%w: the log holds the record at offset %d that was settled: it is log %d still (without --new-log)",
+			ErrMove, m.before.NextOffset-1, m.before.Log)
 	}
-	last := m.before.NextOffset - 1
-	if m.before.LastRecord != nil && last >= m.start && last < m.end {
-		hash, err := m.log.Hash(ctx, last)
-		if err != nil {
-			return err
+	return nil
+}
+
+// another says why the log cannot be the one on record; nothing: it may be. It is
+// sure where the log holds the record that was settled last.
+func (m *mover) another(ctx context.Context) (why string, sure bool, err error) {
+	last, want := m.before.NextOffset-1, m.before.LastRecord
+	if want != nil && last >= m.start && last < m.end {
+		found, err := m.log.Hash(ctx, last)
+		switch {
+		case err != nil:
+			return "", false, err
+		case found == nil:
+			return fmt.Sprintf("the log holds no record at offset %d any more", last), false, nil
+		case *found != *want:
+			return fmt.Sprintf("the log holds another record at offset %d than was settled", last), false, nil
 		}
-		if hash == nil || *hash != *m.before.LastRecord {
-			return fmt.Errorf("%w: the log holds another record at offset %d than was settled: it is another log (--new-log)", ErrMove, last)
-		}
+		sure = true
 	}
 	if !m.moved.Made && m.reached <= m.end {
-		return nil
+		return "", sure, nil
 	}
 	// Settling came further than the log reaches, or nobody knows how far: new
 	// records would come to places that others have.
 	var furthest int64
 	if err := m.conn.QueryRow(ctx, furthestPlaceSQL, m.move.Partition, m.before.Log).Scan(&furthest); err != nil {
-		return fmt.Errorf("read the furthest place: %w", err)
+		return "", false, fmt.Errorf("read the furthest place: %w", err)
 	}
 	if furthest >= m.end {
-		return fmt.Errorf("%w: offset %d is on record, and the log ends at %d: it is another log (--new-log)", ErrMove, furthest, m.end)
+		return fmt.Sprintf("offset %d is on record, and the log ends at %d", furthest, m.end), sure, nil
 	}
-	return nil
+	return "", sure, nil
 }
 
 // aim is where the progress is to stand.
@@ -274,6 +302,10 @@ func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.S
 	if err := o.decide(); err != nil {
 		return err
 	}
+	before, err := m.deadLetters(ctx, c, slice)
+	if err != nil {
+		return err
+	}
 	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
 	if err := w.append(ctx, m.conn); err != nil {
 		return err
@@ -281,10 +313,22 @@ func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.S
 	if err := m.conn.SendBatch(ctx, w.rest()).Close(); err != nil {
 		return fmt.Errorf("write dead letters: %w", err)
 	}
+	after, err := m.deadLetters(ctx, c, slice)
+	if err != nil {
+		return err
+	}
 	m.moved.Failed += int64(o.tally.Settled)
-	m.moved.Dead += int64(o.tally.Dead)
-	m.moved.Known += int64(o.tally.Duplicates + o.tally.Conflicts)
+	m.moved.Dead += after - before
+	m.moved.Known += int64(len(slice.Items)-o.tally.Settled) - (after - before)
 	return nil
+}
+
+// deadLetters counts those of a slice that are dead letters and no more.
+func (m *mover) deadLetters(ctx context.Context, c processor.Claim, slice processor.Slice) (n int64, err error) {
+	if err := m.conn.QueryRow(ctx, countDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	return n, nil
 }
 
 // write moves the progress and records it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/proxytest"
 )
 
 // writtenLog is the fixture's log as moving a progress reads it.
@@ -91,8 +94,11 @@ func (f *fixture) losePatience() {
 }
 
 func (f *fixture) move(offset int64, log writtenLog) (postgres.Moved, error) {
-	return postgres.SetProgress(f.t.Context(), f.url, f.store.Known(),
-		postgres.Move{Offset: offset, By: "somebody@here", Reason: "a test"}, log)
+	return f.set(postgres.Move{Offset: offset, By: "somebody@here", Reason: "a test"}, log)
+}
+
+func (f *fixture) set(m postgres.Move, log writtenLog) (postgres.Moved, error) {
+	return postgres.SetProgress(f.t.Context(), f.url, f.store.Known(), m, log)
 }
 
 // A move reads a slice at a time; all of it is done or nothing; and whoever claims
@@ -206,13 +212,116 @@ func TestTwoPeopleMoveAProgress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)), f.encoded(f.charge("c", 1)))
-	if err := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
-	}
+	f.settled()
 	if moved, err := f.both(1, 2, 2); !errors.Is(err, postgres.ErrMove) {
 		t.Errorf("a move in a log that lost its tail: %+v, %v", moved, err)
 	}
 	if next := f.nextOffset(); next != 1 {
 		t.Errorf("the progress is at %d", next)
+	}
+}
+
+// settled settles the whole log.
+func (f *fixture) settled() {
+	f.t.Helper()
+	if err := f.settler(f.store).Settle(f.t.Context(), f.batch(f.claim())); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// What is known of the log is no new one: a command that is given once more, or for
+// the wrong partition, does nothing.
+func TestNewLogOfALogThatIsKnown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)))
+	f.settled()
+	newLog := postgres.Move{Offset: 1, NewLog: true, By: "somebody@here", Reason: "a test"}
+	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, postgres.ErrMove) || !strings.Contains(err.Error(), "without --new-log") {
+		t.Errorf("of the log that was settled: %+v, %v", moved, err)
+	}
+	// Another one now, and the same command twice.
+	f.log = nil
+	f.append(processor.Record{Value: []byte("another")}, f.encoded(f.charge("c", 1)))
+	if moved, err := f.set(newLog, writtenLog{f: f, lost: 1}); err != nil || moved.To != (ledger.Place{Log: 2, Offset: 1}) || moved.Dead != 1 {
+		t.Errorf("of another log: %+v, %v", moved, err)
+	}
+	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, postgres.ErrMove) {
+		t.Errorf("once more: %+v, %v", moved, err)
+	}
+	f.settled()
+	f.verify()
+}
+
+// A log whose tail is lost behind the progress holds the record that was settled last
+// once the progress was set back; it is to become a new log all the same.
+func TestNewLogWhereTheTailBehindTheProgressIsLost(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)), f.encoded(f.charge("c", 1)))
+	f.settled()
+	if _, err := f.move(1, writtenLog{f: f}); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := f.move(2, writtenLog{f: f, lost: 2}); !errors.Is(err, postgres.ErrMove) {
+		t.Errorf("without --new-log: %+v, %v", moved, err)
+	}
+	newLog := postgres.Move{Offset: 2, NewLog: true, By: "somebody@here", Reason: "a test"}
+	if moved, err := f.set(newLog, writtenLog{f: f, lost: 2}); err != nil || moved.To.Log != 2 {
+		t.Errorf("with it: %+v, %v", moved, err)
+	}
+	f.verify()
+}
+
+// What was known before is not counted again.
+func TestAMoveCountsWhatItWrote(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.append(f.refusals(1)...)
+	f.append(processor.Record{Value: []byte("not ours"), Time: f.clock})
+	f.settled()
+	for _, offset := range []int64{0, 3} {
+		moved, err := f.move(offset, writtenLog{f: f, most: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved.Failed != 0 || moved.Dead != 0 || moved.Known != offset {
+			t.Errorf("to %d: %+v", offset, moved)
+		}
+	}
+	f.verify()
+}
+
+// The answer to the commit is lost: it may have been done, and the error says so.
+func TestAMoveWhoseCommitIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	u, err := url.Parse(f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := f.url
+	proxy := proxytest.Start(t, u.Host)
+	u.Host = proxy.Address()
+	f.url = u.String()
+	trap := proxy.ForsakeAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))
+	_, err = f.move(1, writtenLog{f: f})
+	if !errors.Is(err, postgres.ErrMaybeMoved) || !strings.Contains(err.Error(), "monedero partitions") {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-trap.Sprung():
+	case <-time.After(time.Minute):
+		t.Error("the answer to the commit was not lost")
+	}
+	f.url = direct
+	if next := f.nextOffset(); next != 1 {
+		t.Errorf("the progress is at %d", next)
+	}
+	f.strings("create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$")
+	f.strings("create constraint trigger refuse after update on partition_progress deferrable initially deferred " +
+		"for each row execute function refuse()")
+	if _, err := f.move(1, writtenLog{f: f}); err == nil || errors.Is(err, postgres.ErrMaybeMoved) {
+		t.Errorf("a commit that is refused: %v", err)
 	}
 }

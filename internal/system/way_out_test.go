@@ -48,7 +48,7 @@ func waysOut() map[string]wayOut {
 			why:     "the log ends at 0, before the next offset 1", shown: true,
 			refused: []string{"--offset", "0"},
 			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "0", "--new-log"}},
-			says:    "is at log 2, offset 0",
+			says:    "answered 202 into log 1 at offset 1 or later and is not in log 2 is lost: it stays pending until",
 		},
 		"the log was written over": {
 			breakIt: func(p *pair) {
