@@ -76,18 +76,18 @@ func listPartitions(cmd *cobra.Command, environ []string) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTITION\tLOG\tFIRST\tNEXT\tEND\tLAG\tEPOCH\tOWNER\tSETTLED\tDUPLICATES\tCONFLICTS\tDEAD\tGAPS\tUPDATED\tSTATE")
 	for _, p := range list {
-		state, end, updated := "ok", fmt.Sprint(p.End), p.UpdatedAt.UTC().Format(time.RFC3339)
+		state, end, lag, updated := "ok", fmt.Sprint(p.End), fmt.Sprint(p.Lag()), p.UpdatedAt.UTC().Format(time.RFC3339)
 		if p.State != nil {
 			state = p.State.Error()
 		}
 		if p.End < 0 {
-			end = "?"
+			end, lag = "?", "?"
 		}
 		if p.Claim.Log == 0 {
 			updated = "never"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
-			p.Claim.Partition, p.Claim.Log, p.Claim.FirstOffset, p.Claim.NextOffset, end, p.Lag(), p.Claim.Epoch, orDash(p.Owner),
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
+			p.Claim.Partition, p.Claim.Log, p.Claim.FirstOffset, p.Claim.NextOffset, end, lag, p.Claim.Epoch, orDash(p.Owner),
 			p.Settled, p.Duplicates, p.Conflicts, p.Dead, p.Gaps, updated, state)
 	}
 	return w.Flush()

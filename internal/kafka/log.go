@@ -111,13 +111,13 @@ func (l *log) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.end = end
 	if start > l.position {
 		return haltf("the log starts at %d, after the next offset %d", start, l.position)
 	}
 	if end < l.position {
 		return haltf("the log ends at %d, before the next offset %d", end, l.position)
 	}
-	l.end = end
 	if start < l.position {
 		if err := l.compare(ctx); err != nil {
 			return err

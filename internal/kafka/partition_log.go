@@ -64,17 +64,16 @@ func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end in
 }
 
 // CheckClaim looks whether the partition's log is the one that the claim belongs to,
-// as a processor does before it settles under it. It returns the end of the log, and
-// as wrong why the processor would halt. An error means that it could not look.
+// as a processor does before it settles under it. It returns the end of the log,
+// negative where that was not read, and as wrong why the processor would halt. An
+// error means that it could not look. Where there is neither, the end was read.
 func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end int64, wrong, err error) {
 	l := openLog(c, claim)
-	if _, end, err = c.Offsets(ctx, claim.Topic, claim.Partition); err != nil {
-		end = -1 // the check says better why
-	}
+	l.end = -1
 	err = l.verify(ctx)
 	var halt *haltError
 	if errors.As(err, &halt) {
-		return end, err, nil
+		return l.end, err, nil
 	}
-	return end, nil, err
+	return l.end, nil, err
 }

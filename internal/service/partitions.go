@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/postgres"
@@ -47,25 +49,28 @@ func Partitions(ctx context.Context, c config.Admin) ([]Partition, error) {
 		list[i] = Partition{End: -1, State: processor.ErrNoProgress}
 		list[i].Claim.Partition = i
 	}
-	var unreachable error
+	var looks errgroup.Group
+	looks.SetLimit(looksAtOnce)
 	for _, p := range progress {
 		if p.Claim.Partition >= len(list) {
 			continue // verify says so
 		}
-		found := &list[p.Claim.Partition]
-		*found = Partition{Progress: p, End: -1, State: unreachable}
-		if unreachable != nil {
-			continue
-		}
-		end, wrong, err := b.cluster.CheckClaim(ctx, p.Claim)
-		found.End, found.State = end, wrong
-		if err != nil {
-			unreachable = fmt.Errorf("the log was not read: %w", err)
-			found.State = unreachable
-		}
+		looks.Go(func() error {
+			found := &list[p.Claim.Partition]
+			end, wrong, err := b.cluster.CheckClaim(ctx, p.Claim)
+			if err != nil {
+				wrong = fmt.Errorf("the log was not read: %w", err)
+			}
+			*found = Partition{Progress: p, End: end, State: wrong}
+			return nil
+		})
 	}
-	return list, nil
+	return list, looks.Wait()
 }
+
+// looksAtOnce is how many logs are read at once: one that does not answer must not
+// hold up the others.
+const looksAtOnce = 16
 
 // SetProgress moves the progress of a partition as [postgres.SetProgress] says. It
 // refuses a cluster or a topic that is not the one the database belongs to. The

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
@@ -332,5 +335,42 @@ func TestSetProgressRefuses(t *testing.T) {
 		t.Errorf("topics create made a progress that was lost: %s", out)
 	} else if !strings.Contains(err.Error(), "set-progress") {
 		t.Error(err)
+	}
+}
+
+// TestPartitionsThatAreNotRead: that Kafka does not answer for one partition says
+// nothing of another one, and nobody calls it well.
+func TestPartitionsThatAreNotRead(t *testing.T) {
+	t.Parallel()
+	p := newWayOutPair(t)
+	var refusals atomic.Int32
+	p.kafka.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		p.kafka.KeepControl()
+		asked := request.(*kmsg.ListOffsetsRequest)
+		answer := asked.ResponseKind().(*kmsg.ListOffsetsResponse)
+		refused := false
+		for _, topic := range asked.Topics {
+			rt := kmsg.NewListOffsetsResponseTopic()
+			rt.Topic = topic.Topic
+			for _, partition := range topic.Partitions {
+				rp := kmsg.NewListOffsetsResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = partition.Partition, kerr.UnknownServerError.Code
+				rt.Partitions = append(rt.Partitions, rp)
+				refused = refused || partition.Partition == 0 && refusals.Add(-1) >= 0
+			}
+			answer.Topics = append(answer.Topics, rt)
+		}
+		return answer, nil, refused
+	})
+	for _, n := range []int32{1, 1 << 20} { // the first question, and every one
+		refusals.Store(n)
+		list := strings.Split(p.monedero("partitions"), "\n")
+		if len(list) != 3 || !strings.Contains(list[1], "the log was not read: ") || !strings.HasSuffix(list[2], "ok") {
+			t.Errorf("%d answers missing:\n%s", n, strings.Join(list, "\n"))
+		}
+	}
+	refusals.Store(0)
+	if list := p.monedero("partitions"); strings.Count(list, "  ok") != 2 || strings.Contains(list, "?") {
+		t.Errorf("afterwards:\n%s", list)
 	}
 }
