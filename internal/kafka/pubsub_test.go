@@ -56,24 +56,27 @@ func groupOf(t *testing.T) string {
 	return strings.ReplaceAll(t.Name(), "/", "_")
 }
 
+// TestUniversalSuite runs all of Watermill's suite but what TestReconnect,
+// TestKeysKeepTheirOrder and TestNewGroupReceivesOldMessages do instead.
 func TestUniversalSuite(t *testing.T) {
 	t.Parallel()
 	for name, partitions := range map[string]int{"one partition": 1, "eight partitions": 8} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			broker := kafkatest.Start(t)
-			inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-				t.Helper()
-				return pubSub(t, broker, group, partitions)
-			}
-			tests.TestPubSub(t, tests.Features{
-				ConsumerGroups:  true,
-				GuaranteedOrder: partitions == 1, // without keys; with them, see below
-				Persistent:      true,
-			}, func(t *testing.T) (message.Publisher, message.Subscriber) {
-				t.Helper()
-				return inGroup(t, groupOf(t))
-			}, inGroup)
+			kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+				inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+					t.Helper()
+					return pubSub(t, broker, group, partitions)
+				}
+				tests.TestPubSub(t, tests.Features{
+					ConsumerGroups:  true,
+					GuaranteedOrder: partitions == 1, // without keys; with them, see below
+					Persistent:      true,
+				}, func(t *testing.T) (message.Publisher, message.Subscriber) {
+					t.Helper()
+					return inGroup(t, groupOf(t))
+				}, inGroup)
+			})
 		})
 	}
 }
@@ -87,6 +90,20 @@ func TestKeysKeepTheirOrder(t *testing.T) {
 			t.Helper()
 			pub, sub := pubSub(t, broker, groupOf(t), 8)
 			return keyed{pub}, sub
+		})
+	})
+}
+
+// TestNewGroupReceivesOldMessages is the test of the suite that wants subscribers
+// in no group with the first: here each has a group of its own.
+func TestNewGroupReceivesOldMessages(t *testing.T) {
+	t.Parallel()
+	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
+		tests.TestNewSubscriberReceivesOldMessages(t, tests.TestContext{
+			TestID: tests.NewTestID(), Features: tests.Features{NewSubscriberReceivesOldMessages: true, Persistent: true},
+		}, func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Helper()
+			return pubSub(t, broker, kafkatest.Name(), 1)
 		})
 	})
 }
