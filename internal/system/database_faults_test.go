@@ -205,7 +205,7 @@ func newSick(t *testing.T, database string) *sick {
 	s.env = append(s.env, "DATABASE_URL="+u.String())
 	_, operator := s.ingest()
 	s.processor = s.stack.processor()
-	s.load = startLoad(t, newRand(t), []*api{operator}, 16)
+	s.load = startLoad(t, newRand(t), []*api{operator}, 64) // some in each partition
 	return s
 }
 
