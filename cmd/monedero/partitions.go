@@ -75,10 +75,11 @@ func listPartitions(cmd *cobra.Command, environ []string) error {
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTITION\tLOG\tFIRST\tNEXT\tEND\tLAG\tEPOCH\tOWNER\tSETTLED\tDUPLICATES\tCONFLICTS\tDEAD\tGAPS\tUPDATED\tSTATE")
+	halted := false
 	for _, p := range list {
 		state, end, lag, updated := "ok", fmt.Sprint(p.End), fmt.Sprint(p.Lag()), p.UpdatedAt.UTC().Format(time.RFC3339)
 		if p.State != nil {
-			state = p.State.Error()
+			state, halted = p.State.Error(), true
 		}
 		if p.End < 0 {
 			end, lag = "?", "?"
@@ -89,6 +90,9 @@ func listPartitions(cmd *cobra.Command, environ []string) error {
 		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
 			p.Claim.Partition, p.Claim.Log, p.Claim.FirstOffset, p.Claim.NextOffset, end, lag, p.Claim.Epoch, orDash(p.Owner),
 			p.Settled, p.Duplicates, p.Conflicts, p.Dead, p.Gaps, updated, state)
+	}
+	if halted {
+		fmt.Fprintln(w, "\nThe ways out of each state that is not ok are in docs/playbooks.")
 	}
 	return w.Flush()
 }

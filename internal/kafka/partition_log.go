@@ -24,9 +24,11 @@ func NewPartitionLog(c *Cluster, topic Topic, partition int, skipper processor.S
 }
 
 // Bounds are the first offset of the log and the one that its next record will
-// have. They fail with ErrMismatch where Kafka is not what the database knows.
+// have. They fail with ErrMismatch where Kafka is not what the database knows; but
+// not for partitions that were added: the log is what it was, and what is pending in
+// it can get an outcome before the topic is made anew.
 func (l *PartitionLog) Bounds(ctx context.Context) (start, end int64, err error) {
-	if err := l.cluster.Check(ctx, l.topic); err != nil {
+	if err := l.cluster.Check(ctx, l.topic); err != nil && !errors.Is(err, errAdded) {
 		return 0, 0, err
 	}
 	return l.cluster.Offsets(ctx, l.topic.Name, l.partition)
@@ -73,6 +75,11 @@ func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end in
 	err = l.verify(ctx)
 	var halt *haltError
 	if errors.As(err, &halt) {
+		if errors.Is(err, errAdded) {
+			if _, end, err := c.Offsets(ctx, claim.Topic, claim.Partition); err == nil {
+				l.end = end
+			}
+		}
 		return l.end, err, nil
 	}
 	return l.end, nil, err

@@ -18,6 +18,9 @@ const minInSyncReplicas = 2
 // a topic of another size, or no such topic.
 var ErrMismatch = errors.New("Kafka is not what the database knows") //nolint:staticcheck // a name keeps its capital
 
+// errAdded is an ErrMismatch of a topic whose partitions are all there, and others.
+var errAdded = errors.New("added")
+
 // Topic is a topic and where it lives: as the database knows it, or as Kafka
 // describes it.
 type Topic struct {
@@ -145,6 +148,11 @@ func (c *Cluster) Check(ctx context.Context, known Topic) error {
 	}
 	if known.ClusterID != "" && found.ClusterID != known.ClusterID {
 		return fmt.Errorf("%w: cluster %q instead of %q", ErrMismatch, found.ClusterID, known.ClusterID)
+	}
+	if found.Partitions > known.Partitions {
+		return fmt.Errorf("%w: topic %s has %d partitions instead of %d: some were %w, and Kafka takes none away: "+
+			"it has to be made anew with %d (docs/playbooks)",
+			ErrMismatch, known.Name, found.Partitions, known.Partitions, errAdded, known.Partitions)
 	}
 	if found.Partitions != known.Partitions {
 		return fmt.Errorf("%w: topic %s has %d partitions instead of %d",
