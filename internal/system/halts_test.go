@@ -94,11 +94,46 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	p := newPair(t)
 	other := kafkatest.Start(t)
 	other.Create(t, topicName, 2)
-	p.env = append(p.env, "KAFKA_BROKERS="+strings.Join(other.Brokers, ","))
-	p.processor().await(`monedero_kafka_partition_halted{partition="0"} 1`)
-	_, operator := p.startIngest() // which will not be ready
-	p.shop.till = operator.as(p.shop.till.key)
+	env, till := p.env, p.shop.till
+	p.env = append(env[:len(env):len(env)], "KAFKA_BROKERS="+strings.Join(other.Brokers, ","))
+	wrong := p.processor()
+	wrong.await(`monedero_kafka_partition_halted{partition="0"} 1`)
+	ingest, operator := p.startIngest() // which will not be ready
+	p.shop.till = operator.as(till.key)
 	p.awaitUnavailable()
+	ingest.terminate()
+	wrong.terminate()
+	p.env, p.shop.till = env, till
+	p.processor()
+	for i := range p.wallets {
+		p.goesOn(i)
+	}
+	p.monedero("verify")
+}
+
+// TestTheRightClusterIsBack has another cluster answer at the address of the right
+// one for a while. Nothing is to be done about it but to bring the right one back.
+func TestTheRightClusterIsBack(t *testing.T) {
+	t.Parallel()
+	p := newWayOutPair(t)
+	settler := p.processor()
+	p.goesOn(0)
+	p.kafka.Kill()
+	back := p.kafka.Replace(t)
+	p.kafka.Create(t, topicName, 2)
+	settler.await(`monedero_kafka_partition_halted{partition="0"} 1`)
+	settler.awaitOutput("Kafka is not what the database knows: cluster")
+	p.awaitUnavailable()
+	if list := p.monedero("partitions"); strings.Count(list, "Kafka is not what the database knows: cluster") != 2 {
+		t.Errorf("monedero partitions does not say so:\n%s", list)
+	}
+	p.refusesToSet("--offset", "0", "--new-log")
+	p.kafka.Kill()
+	back()
+	settler.await(`monedero_kafka_partition_halted{partition="0"} 0`)
+	p.goesOn(1)
+	p.nothingPending()
+	p.monedero("verify")
 }
 
 // TestPartitionsAddedStopIngest: a wallet's records must not go elsewhere.

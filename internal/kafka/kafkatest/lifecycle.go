@@ -75,14 +75,21 @@ func (k *Kafka) RestartBroker(t testing.TB, i int) {
 }
 
 // Replace starts another cluster, without any topic, at the address of a stopped
-// broker. It is kfake's.
-func (k *Kafka) Replace(t testing.TB) {
+// broker, and returns what brings the first one back once the other is stopped. It is
+// kfake's.
+func (k *Kafka) Replace(t testing.TB) (back func()) {
 	t.Helper()
 	if k.real != nil {
 		t.Fatal("only kfake can be replaced")
 	}
+	first := k.dir
 	k.dir = t.TempDir()
 	k.Restart(t)
+	return func() {
+		t.Helper()
+		k.dir = first
+		k.Restart(t)
+	}
 }
 
 // mine panics where other tests use the broker too: that is a mistake in the test.
