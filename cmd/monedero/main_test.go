@@ -219,6 +219,18 @@ func TestVerify(t *testing.T) {
 	must(t, environ, "verify")
 }
 
+// TestVerifyThatIsCutShort: what was found until then is shown.
+func TestVerifyThatIsCutShort(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	execute(t, strings.TrimPrefix(environ[0], "DATABASE_URL="),
+		"delete from partition_progress where partition = 3; alter table conflicts rename to lost")
+	r := monedero(t, environ, "verify", "--partition", "3")
+	if r.code != exitFailed || !strings.Contains(r.out, "partition 3: progress has no row") || !strings.Contains(r.errors, "42P01") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestMisuse: what is wrong with the command line or the environment is said on
 // one or a few lines, with exit code 2, and nothing on standard output.
 func TestMisuse(t *testing.T) {

@@ -83,18 +83,18 @@ func verify(cmd *cobra.Command, environ []string, f verifyFlags) error {
 		return err
 	}
 	defer store.Close()
-	report, err := store.VerifyScope(cmd.Context(), scope)
-	if err != nil {
-		return err
-	}
-	if !scope.Wallet.IsZero() && report.Wallets == 0 && report.Operations == 0 {
-		return fmt.Errorf("there is no wallet %s, and no operation on it", scope.Wallet)
-	}
+	report, unread := store.VerifyScope(cmd.Context(), scope)
 	for _, v := range report.Violations {
 		cmd.Println(v)
 	}
 	if report.More > 0 {
 		cmd.Printf("and %d more\n", report.More)
+	}
+	if unread != nil {
+		return unread
+	}
+	if !scope.Wallet.IsZero() && report.Wallets == 0 && report.Operations == 0 {
+		return fmt.Errorf("there is no wallet %s, and no operation on it", scope.Wallet)
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), report)
 	if !report.OK() {

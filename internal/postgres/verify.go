@@ -54,7 +54,8 @@ func (s *Store) Verify(ctx context.Context) (Report, error) { return s.VerifySco
 // system is live. What goes together is read in one read-only snapshot, and no
 // snapshot grows old: histories, which only ever get longer, are read on in the
 // next one. It keeps only what one wallet needs. An error means that it could not
-// look, never that something is wrong: that is in the report.
+// look at all, never that something is wrong: that is in the report, which then
+// holds what was found until there.
 func (s *Store) VerifyScope(ctx context.Context, scope Scope) (Report, error) {
 	if !scope.Wallet.IsZero() {
 		scope.Partitions = []int{s.partition(scope.Wallet)}
