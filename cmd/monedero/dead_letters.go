@@ -69,7 +69,7 @@ Letters with the same value, as the copy of a log has them, count as one.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return resubmitLetter(cmd, environ, f) },
 	}
-	resubmit.Flags().StringVar(&f.key, "key", "", "idempotency key of the new operation, where its own ID will not do")
+	resubmit.Flags().StringVar(&f.key, "key", "", "idempotency key of the new operation, where its own ID will not do; the one it came with, where its ID does not follow")
 	for _, c := range []*cobra.Command{show, discard, resubmit} {
 		c.Flags().StringVar(&f.at, "at", "", "where it lies: partition/log/offset")
 	}

@@ -195,6 +195,30 @@ func TestDeadLetterThatItsCallerSubmittedAgain(t *testing.T) {
 	must(t, environ, "verify")
 }
 
+// The letter's ID does not follow; its caller's retry, under the key that the letter
+// came with, has the one that does, and was accepted.
+func TestDeadLetterWhoseIDDoesNotFollowAndItsCallerSubmittedAgain(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, _, forged := letters(t, environ)
+	place := strings.TrimSuffix(first(t, environ), "0") + "1"
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	retry := forged
+	retry.ID = minter.OperationID(retry.Identity())
+	decided(t, store, retry)
+	for _, key := range []string{"another", retry.IdempotencyKey} {
+		r := monedero(t, environ, "dead-letters", "resubmit", "--at", place, "--key", key)
+		if r.code != exitFailed || !strings.Contains(r.errors, "accepted already") {
+			t.Errorf("under the key %q: %+v", key, r)
+		}
+	}
+	must(t, environ, "dead-letters", "discard", "--at", place, "--reason", "its caller did")
+	must(t, environ, "verify")
+}
+
 // A submission that had no effect leaves the letter open: its operation failed, or
 // another request came first under its key.
 func TestDeadLetterWhoseSubmissionHadNoEffect(t *testing.T) {

@@ -151,14 +151,17 @@ func (b bound) resubmission(
 	case d.Fault != nil:
 		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, d.Fault)
 	}
-	decided, err := b.store.Decided(ctx, []ledger.OperationID{d.ID})
+	follows := b.minter.OperationID(d.Identity) // what its caller's retry has
+	decided, err := b.store.Decided(ctx, []ledger.OperationID{d.ID, follows})
 	if err != nil {
 		return nil, d.ID, err
 	}
-	if pending.IsZero() && len(decided) == 1 && accepted(decided[0].Operation, letter) {
-		return nil, d.ID, ErrAccepted
+	for _, o := range decided {
+		if pending.IsZero() && accepted(o.Operation, letter) {
+			return nil, d.ID, ErrAccepted
+		}
 	}
-	own := b.minter.OperationID(d.Identity) == d.ID && letter.Operation.IsZero() && (len(decided) == 0 || pending == d.ID)
+	own := follows == d.ID && letter.Operation.IsZero() && (len(decided) == 0 || pending == d.ID)
 	switch {
 	case own && key != "":
 		return nil, d.ID, ErrOwnKey
