@@ -251,7 +251,7 @@ func TestMisuse(t *testing.T) {
 		{"topics create", with(complete, "OPERATION_ID_SECRET=short"), "OPERATION_ID_SECRET: has 5 bytes"},
 		{"topics create --partitions 12", complete, "--partitions must be a power of two"},
 		{"topics create --partitions x", complete, "invalid argument"},
-		{"topics create --replication 0", complete, "--replication must be at least 1"},
+		{"topics create --replication -1", complete, "--replication must not be negative"},
 		{"keys create", complete, "--role must be"},
 		{"keys create --role king", complete, "--role must be"},
 		{"keys create --role merchant", complete, "--merchant belongs to a merchant's key"},

@@ -22,7 +22,7 @@ later. The same command again changes nothing.`),
 		RunE: func(cmd *cobra.Command, _ []string) error { return createTopic(cmd, environ, partitions, replication) },
 	}
 	create.Flags().IntVar(&partitions, "partitions", 16, "how many partitions: a power of two; for ever")
-	create.Flags().IntVar(&replication, "replication", 1, "how many replicas of each partition; 3 where there are three brokers")
+	create.Flags().IntVar(&replication, "replication", 0, "how many replicas of each partition; 0: as many as there are brokers now, three at most")
 	return group("topics", "Make the topic that charges go through", create)
 }
 
@@ -30,8 +30,8 @@ func createTopic(cmd *cobra.Command, environ []string, partitions, replication i
 	if !ledger.ValidPartitions(partitions) {
 		return misuse(fmt.Errorf("--partitions must be a power of two from 1 to %d", ledger.Buckets))
 	}
-	if replication < 1 {
-		return misuse(fmt.Errorf("--replication must be at least 1"))
+	if replication < 0 {
+		return misuse(fmt.Errorf("--replication must not be negative"))
 	}
 	c, err := load[config.Admin](environ)
 	if err != nil {

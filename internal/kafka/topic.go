@@ -10,9 +10,13 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-// minInSyncReplicas is how many replicas have a record before it counts as
-// durable, where the topic has three or more.
-const minInSyncReplicas = 2
+const (
+	// minInSyncReplicas is how many replicas have a record before it counts as
+	// durable, where the topic has three or more.
+	minInSyncReplicas = 2
+	// mostReplicas is how many a topic gets unless it is told otherwise.
+	mostReplicas = 3
+)
 
 // ErrMismatch says that Kafka is not what we were told it is: another cluster,
 // a topic of another size, or no such topic.
@@ -33,11 +37,19 @@ type Topic struct {
 var ErrSettings = errors.New("the topic would lose records")
 
 // CreateTopic makes the topic, kept without limit of time and never led by a
-// replica that lags, and returns when the brokers know it. It changes nothing if
-// a topic of the name exists: it fails with ErrMismatch if that has another
-// number of partitions, and with ErrSettings if it compacts its log or may be led
-// by a replica that lags. A finite retention is the operator's choice.
+// replica that lags, and returns when the brokers know it. Replication 0 is as
+// many replicas as there are brokers now, three at most. With three and more, two
+// have a record before it counts as durable. CreateTopic changes nothing if a
+// topic of the name exists: it fails with ErrMismatch if that has another number
+// of partitions, and with ErrSettings if it compacts its log or may be led by a
+// replica that lags. A finite retention is the operator's choice.
 func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, replication int) error {
+	if replication == 0 {
+		var err error
+		if replication, err = c.replicas(ctx); err != nil {
+			return fmt.Errorf("create topic %s: %w", name, err)
+		}
+	}
 	settings := []kafkago.ConfigEntry{
 		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
 		{ConfigName: "retention.ms", ConfigValue: "-1"},
@@ -67,6 +79,21 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 		return fmt.Errorf("create topic %s: %w", name, err)
 	}
 	return c.appear(ctx, Topic{Name: name, Partitions: partitions})
+}
+
+// replicas is how many a topic may have here, up to mostReplicas.
+func (c *Cluster) replicas(ctx context.Context) (n int, err error) {
+	err = c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
+		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{})
+		if err == nil {
+			n = min(len(answer.Brokers), mostReplicas)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count the brokers: %w", err)
+	}
+	return n, nil
 }
 
 // appear waits until the brokers know of a topic that was just made.

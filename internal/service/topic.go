@@ -12,7 +12,7 @@ import (
 type Topic struct {
 	Name        string
 	Partitions  int
-	Replication int
+	Replication int    // 0: as many replicas as there are brokers, three at most
 	DatabaseURL string // of the schema's owner
 	Brokers     []string
 	Minter      *ledger.Minter

@@ -83,13 +83,13 @@ func (k *Kafka) Topic(t testing.TB, partitions int) kafka.Topic {
 // Name is a topic's that no other test has.
 func Name() string { return "test-" + rand.Text() }
 
-// Create makes a topic.
+// Create makes a topic, with as many replicas as there are brokers, three at most.
 func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	c := k.Client(t)
-	if err := c.CreateTopic(ctx, name, partitions, k.replicas()); err != nil {
+	if err := c.CreateTopic(ctx, name, partitions, 0); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -113,14 +113,6 @@ func (k *Kafka) leads(ctx context.Context, c *kafka.Cluster, topic kafka.Topic) 
 		}
 	}
 	return true
-}
-
-// replicas is how many a topic has: as many as there are brokers, three at most.
-func (k *Kafka) replicas() int {
-	if k.real == nil {
-		return 1
-	}
-	return min(len(k.Brokers), 3)
 }
 
 // pause is between two looks at what sends no signal.
