@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/monedero/monedero/internal/devstack"
 )
 
@@ -51,7 +53,7 @@ func Each(t *testing.T, f func(t *testing.T, k *Kafka)) {
 }
 
 // EachOwn is Each with a broker that no other test uses, so that f may stop, kill
-// and restart it.
+// and restart it: see [Own] for the real one.
 func EachOwn(t *testing.T, f func(t *testing.T, k *Kafka)) {
 	t.Helper()
 	each(t, func(t testing.TB) *Kafka { t.Helper(); return Own(t, 1) }, f)
@@ -75,7 +77,7 @@ func each(t *testing.T, open func(testing.TB) *Kafka, f func(t *testing.T, k *Ka
 }
 
 // Open gives a test that runs once a Kafka that no other test uses: kfake, or with
-// KAFKA_TEST=real a real one.
+// KAFKA_TEST=real one that [Own] starts, and never the one at KAFKA_BROKERS.
 func Open(t testing.TB) *Kafka {
 	t.Helper()
 	if choice(t) == onlyReal {
@@ -97,10 +99,14 @@ func Shared(t testing.TB) *Kafka {
 	return &Kafka{Brokers: r.Brokers(), real: r, shared: true}
 }
 
-// Own is a real Kafka of so many brokers that no other test uses, in Docker (one
-// broker) or else run by java. It ends with the test.
+// Own starts a real Kafka of so many brokers that no other test uses: one broker in
+// Docker where that answers, else, and always when there are several, by java. It
+// ends with the test. KAFKA_BROKERS is not asked: a test that takes its own stops and
+// kills brokers, and makes topics of fixed names, which nobody may do to a Kafka
+// that was given. Own waits for other tests to end where mostBrokers would run at once.
 func Own(t testing.TB, brokers int) *Kafka {
 	t.Helper()
+	takeTurns(t, brokers)
 	ctx, cancel := context.WithTimeout(t.Context(), lifecycleTimeout)
 	defer cancel()
 	r, err := startReal(ctx, brokers)
@@ -113,6 +119,26 @@ func Own(t testing.TB, brokers int) *Kafka {
 		}
 	})
 	return &Kafka{Brokers: r.Brokers(), real: r}
+}
+
+// mostBrokers is how many brokers that belong to single tests run at once in the
+// process: as many as the largest cluster has. Each is a JVM, and more of them
+// starve a small machine. The shared one is not counted.
+const mostBrokers = 3
+
+// running is the share of mostBrokers that is taken.
+var running = semaphore.NewWeighted(mostBrokers)
+
+// takeTurns waits until so many more brokers may run, until the test ends.
+func takeTurns(t testing.TB, brokers int) {
+	t.Helper()
+	if brokers > mostBrokers {
+		t.Fatalf("%d brokers: a test may have %d", brokers, mostBrokers)
+	}
+	if err := running.Acquire(t.Context(), int64(brokers)); err != nil {
+		t.Fatal("wait for other tests' brokers to end: ", err)
+	}
+	t.Cleanup(func() { running.Release(int64(brokers)) })
 }
 
 // NeedReal ends a test that runs Apache Kafka by java itself, where it is not
