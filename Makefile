@@ -34,7 +34,7 @@ test: ## Run the tests
 
 .PHONY: race
 race: ## Run the tests under the race detector, in shuffled order
-	$(GO) test -race -shuffle=on $(TEST)
+	$(GO) test -race -shuffle=on -timeout 30m $(TEST)
 
 # How long, from which seed (empty: a new one, which is printed), and on which
 # Kafka: real or kfake.
