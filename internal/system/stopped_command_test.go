@@ -21,7 +21,7 @@ func TestCommandStoppedWhileItHoldsAPartition(t *testing.T) {
 		before string // the statement that is never sent
 	}{
 		"rebuild":      {[]string{"rebuild", "--partition", "0"}, "-- Make every wallet of a partition anew"},
-		"set-progress": {setProgressArgs([]string{"--offset", "1"}), "-- Set a progress, or make it"},
+		"set-progress": {setProgressArgs([]string{"--offset", "1"}), "-- Set a progress"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
