@@ -48,7 +48,11 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 		}
 		return nil
 	})
-	ends := p.awaitSettled(nil)
+	var ends [len(p.wallets)]int64
+	for i := range ends {
+		_, _, ends[i] = p.logOf(i)
+		p.awaitNext(i, ends[i])
+	}
 	reasons := p.column("select distinct coalesce(reason::text, 'accepted') from operations order by 1")
 	for _, want := range []ledger.Reason{
 		ledger.ReasonExpired, ledger.ReasonWalletNotFound, ledger.ReasonSelfCharge, ledger.ReasonWalletClosed,
@@ -71,10 +75,12 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 	}
 
 	before := p.everything()
-	for partition := range p.wallets {
-		p.setProgress("--partition", fmt.Sprint(partition), "--offset", "0")
+	for i := range ends {
+		p.setProgress("--partition", fmt.Sprint(i), "--offset", "0")
 	}
-	p.awaitSettled(ends)
+	for i, end := range ends {
+		p.awaitNext(i, end)
+	}
 	if diff := cmp.Diff(before, p.everything()); diff != "" {
 		t.Errorf("settling the topic again changed\n%s", diff)
 	}
@@ -139,24 +145,12 @@ func (d *day) submit(ctx context.Context, r *rand.Rand, key string) error {
 	return nil
 }
 
-// awaitSettled waits until each partition is settled up to its end, or where none
-// are given up to the end of its log, and returns the ends.
-func (p *pair) awaitSettled(ends []int64) []int64 {
+// awaitNext waits until the partition is settled up to the offset.
+func (p *pair) awaitNext(partition int, offset int64) {
 	p.t.Helper()
-	if ends == nil {
-		cluster := p.kafka.Client(p.t)
-		for partition := range p.wallets {
-			_, end, err := cluster.Offsets(p.t.Context(), topicName, partition)
-			p.must(err)
-			ends = append(ends, end)
-		}
-	}
-	for partition, end := range ends {
-		awaitThat(p.t, fmt.Sprintf("partition %d is settled up to %d", partition, end), func() bool {
-			return p.count(fmt.Sprint("select next_offset from partition_progress where partition = ", partition)) == end
-		})
-	}
-	return ends
+	awaitThat(p.t, fmt.Sprintf("partition %d is settled up to %d", partition, offset), func() bool {
+		return p.count(fmt.Sprint("select next_offset from partition_progress where partition = ", partition)) == offset
+	})
 }
 
 // everything is every row that settling writes, but for the progress.

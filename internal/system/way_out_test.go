@@ -286,13 +286,7 @@ func (p *pair) nothingPending() {
 // database, under a processor that has nothing else to do.
 func (p *pair) replayChangesNothing(processor *process, again []string) {
 	p.t.Helper()
-	tables := func() (all []string) {
-		for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
-			all = append(all, p.column("select '"+table+"' || to_jsonb(t)::text from "+table+" t order by 1")...)
-		}
-		return all
-	}
-	before := tables()
+	before := p.everything()
 	_, start, end := p.logOf(0)
 	p.setProgress("--offset", fmt.Sprint(start))
 	p.monedero("verify") // also while what is settled again is on its way
@@ -300,10 +294,8 @@ func (p *pair) replayChangesNothing(processor *process, again []string) {
 		processor.await(`monedero_kafka_partition_halted{partition="0"} 1`)
 		p.setProgress(again...)
 	}
-	awaitThat(p.t, "the replay is over", func() bool {
-		return p.column("select next_offset::text from partition_progress where partition = 0")[0] == fmt.Sprint(end)
-	})
-	if diff := cmp.Diff(before, tables()); diff != "" {
+	p.awaitNext(0, end)
+	if diff := cmp.Diff(before, p.everything()); diff != "" {
 		p.t.Errorf("settling the log again changed\n%s", diff)
 	}
 	p.nothingPending()
