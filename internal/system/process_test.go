@@ -87,6 +87,12 @@ func (b binaries) start(t *testing.T, env []string, name string) *process {
 }
 
 func (p *process) cleanup() {
+	state := "it ran to the end of the test"
+	select {
+	case <-p.ended:
+		state = fmt.Sprintf("it had ended before: %v", p.err)
+	default:
+	}
 	p.kill()
 	if !p.t.Failed() {
 		return
@@ -96,7 +102,7 @@ func (p *process) cleanup() {
 	if len(text) > most {
 		text = text[len(text)-most:]
 	}
-	p.t.Logf("end of the output of %s:\n%s", p.name, text)
+	p.t.Logf("end of the output of %s (%s):\n%s", p.name, state, text)
 }
 
 // output is what the service has printed up to now.
