@@ -75,7 +75,7 @@ func (s *stack) check(l *load) verdict {
 	t.Log(v)
 	t.Log(s.monedero("verify"))
 	if len(v.lost)+len(v.twice)+len(v.disordered) > 0 {
-		t.Errorf("not as promised: %s", v)
+		t.Errorf("not as promised: %s\n%s", v, s.monedero("partitions"))
 	}
 	return v
 }

@@ -22,7 +22,7 @@ func TestReliabilityNamesTests(t *testing.T) {
 		t.Fatalf("the page names %d tests only", len(named))
 	}
 	var tests strings.Builder
-	if err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+	if err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
