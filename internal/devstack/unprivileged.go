@@ -57,10 +57,13 @@ func (u *unprivileged) own(dir string) error {
 		return nil
 	}
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil {
+			err = os.Lchown(path, int(u.uid), int(u.gid))
 		}
-		return os.Lchown(path, int(u.uid), int(u.gid))
+		if errors.Is(err, fs.ErrNotExist) && path != dir {
+			return nil // the server of an earlier run, which is ending, has removed it
+		}
+		return err
 	})
 }
 
