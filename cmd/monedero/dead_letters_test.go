@@ -29,10 +29,6 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	minter, err := ledger.NewMinter([]byte(testSecret))
-	if err != nil {
-		t.Fatal(err)
-	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	client := ingest.Client{ID: ledger.ClientID{1}, Name: "Ada", CreatedAt: now}
 	if _, _, err := store.CreateClient(t.Context(), client); err != nil {
@@ -46,7 +42,7 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 	}
 	for i := range requests {
 		requests[i].ReceivedAt = now
-		requests[i].ID = minter.OperationID(requests[i].Identity())
+		requests[i].ID = follows(t, requests[i])
 	}
 	requests[2].ID[15]++
 	if _, _, err := store.Apply(t.Context(), requests[0]); err != nil {
@@ -155,6 +151,16 @@ func TestDeadLetterSubmittedTwice(t *testing.T) {
 	must(t, environ, "verify")
 }
 
+// follows is the ID that follows from what the request says.
+func follows(t *testing.T, r ledger.Request) ledger.OperationID {
+	t.Helper()
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return minter.OperationID(r.Identity())
+}
+
 // first is the place of the first dead letter.
 func first(t *testing.T, environ []string) string {
 	t.Helper()
@@ -185,7 +191,14 @@ func TestDeadLetterThatItsCallerSubmittedAgain(t *testing.T) {
 	store, lost, _ := letters(t, environ)
 	place := first(t, environ)
 	decided(t, store, lost)
-	for _, line := range [][]string{{}, {"--key", "another"}} {
+	onlyDiscarded(t, environ, place, nil, []string{"--key", "another"})
+}
+
+// onlyDiscarded wants the letter, whose operation was accepted, to be submitted with
+// none of the flags.
+func onlyDiscarded(t *testing.T, environ []string, place string, lines ...[]string) {
+	t.Helper()
+	for _, line := range lines {
 		r := monedero(t, environ, append([]string{"dead-letters", "resubmit", "--at", place}, line...)...)
 		if r.code != exitFailed || !strings.Contains(r.errors, "accepted already") {
 			t.Errorf("%v: %+v", line, r)
@@ -202,21 +215,10 @@ func TestDeadLetterWhoseIDDoesNotFollowAndItsCallerSubmittedAgain(t *testing.T) 
 	environ := ready(t)
 	store, _, forged := letters(t, environ)
 	place := strings.TrimSuffix(first(t, environ), "0") + "1"
-	minter, err := ledger.NewMinter([]byte(testSecret))
-	if err != nil {
-		t.Fatal(err)
-	}
 	retry := forged
-	retry.ID = minter.OperationID(retry.Identity())
+	retry.ID = follows(t, retry)
 	decided(t, store, retry)
-	for _, key := range []string{"another", retry.IdempotencyKey} {
-		r := monedero(t, environ, "dead-letters", "resubmit", "--at", place, "--key", key)
-		if r.code != exitFailed || !strings.Contains(r.errors, "accepted already") {
-			t.Errorf("under the key %q: %+v", key, r)
-		}
-	}
-	must(t, environ, "dead-letters", "discard", "--at", place, "--reason", "its caller did")
-	must(t, environ, "verify")
+	onlyDiscarded(t, environ, place, []string{"--key", "another"}, []string{"--key", retry.IdempotencyKey})
 }
 
 // A submission that had no effect leaves the letter open: its operation failed, or
@@ -228,13 +230,9 @@ func TestDeadLetterWhoseSubmissionHadNoEffect(t *testing.T) {
 	failed := first(t, environ)
 	taken := strings.TrimSuffix(failed, "0") + "1"
 	must(t, environ, "dead-letters", "resubmit", "--at", taken, "--key", "taken")
-	minter, err := ledger.NewMinter([]byte(testSecret))
-	if err != nil {
-		t.Fatal(err)
-	}
 	other := forged
 	other.IdempotencyKey, other.Amount = "taken", 900
-	other.ID = minter.OperationID(other.Identity())
+	other.ID = follows(t, other)
 	decided(t, store, other)
 	if r := monedero(t, environ, "dead-letters", "resubmit", "--at", taken, "--key", "taken"); !strings.Contains(r.errors, "the key belongs to") {
 		t.Errorf("under the same key: %+v", r)
