@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -57,14 +56,9 @@ func TestClaimEndsASessionThatIsIdleInTransaction(t *testing.T) {
 func TestEndingASessionIsLogged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	u, err := url.Parse(w.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := proxytest.Start(t, u.Host)
-	u.Host = proxy.Address()
+	proxy, through := proxytest.StartURL(t, w.url)
 	var log bytes.Buffer
-	store, err := postgres.Connect(t.Context(), u.String(), postgres.Options{Application: "claimer", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	store, err := postgres.Connect(t.Context(), through, postgres.Options{Application: "claimer", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -296,16 +295,11 @@ func TestAMoveCountsWhatItWrote(t *testing.T) {
 func TestAMoveWhoseCommitIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	u, err := url.Parse(f.url)
-	if err != nil {
-		t.Fatal(err)
-	}
 	direct := f.url
-	proxy := proxytest.Start(t, u.Host)
-	u.Host = proxy.Address()
-	f.url = u.String()
+	proxy, through := proxytest.StartURL(t, direct)
+	f.url = through
 	trap := proxy.ForsakeAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))
-	_, err = f.move(1, writtenLog{f: f})
+	_, err := f.move(1, writtenLog{f: f})
 	if !errors.Is(err, postgres.ErrMaybeMoved) || !strings.Contains(err.Error(), "monedero partitions") {
 		t.Errorf("got %v", err)
 	}

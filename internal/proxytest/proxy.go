@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -50,6 +51,18 @@ type way struct {
 	delay   time.Duration
 	stalled bool
 	lossy   bool
+}
+
+// StartURL starts a proxy to the server of a URL, and returns the URL through it.
+func StartURL(t testing.TB, direct string) (p *Proxy, through string) {
+	t.Helper()
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = Start(t, u.Host)
+	u.Host = p.Address()
+	return p, u.String()
 }
 
 // Start starts a proxy to the server, as host:port, on a free loopback port. It

@@ -143,18 +143,12 @@ func (p *pair) logHolds(ids []string) {
 	p.t.Helper()
 	found := map[string]bool{}
 	for i := range p.wallets {
-		log, from, end := p.logOf(i)
-		for from < end {
-			slice, err := log.Skip(p.t.Context(), processor.Claim{Partition: i, Partitions: 2}, from, end)
-			p.must(err)
-			for _, item := range slice.Items {
-				if item.Refusal == nil {
-					p.t.Errorf("partition %d, offset %d: %s", i, item.Record.Offset, item.Fault)
-					continue
-				}
-				found[item.Refusal.ID.String()] = true
+		for _, item := range p.items(i) {
+			if item.Refusal == nil {
+				p.t.Errorf("partition %d, offset %d: %s", i, item.Record.Offset, item.Fault)
+				continue
 			}
-			from = slice.To
+			found[item.Refusal.ID.String()] = true
 		}
 	}
 	for _, id := range ids {
@@ -178,4 +172,17 @@ func (p *pair) logOf(partition int) (log *kafka.PartitionLog, start, end int64) 
 	start, end, err = log.Bounds(p.t.Context())
 	p.must(err)
 	return log, start, end
+}
+
+// items are the records that are in the log of a partition, as they would be passed
+// over.
+func (p *pair) items(partition int) (items []processor.Item) {
+	p.t.Helper()
+	log, from, end := p.logOf(partition)
+	for from < end {
+		slice, err := log.Skip(p.t.Context(), processor.Claim{Partition: partition, Partitions: 2}, from, end)
+		p.must(err)
+		items, from = append(items, slice.Items...), slice.To
+	}
+	return items
 }

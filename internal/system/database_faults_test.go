@@ -74,6 +74,13 @@ func (d *dba) awaitSQL(question string) {
 	})
 }
 
+// awaitAllMove waits until every partition has moved on from where it is now.
+func (d *dba) awaitAllMove() {
+	d.t.Helper()
+	d.exec("drop table if exists pg_temp.before", "create temp table before as select partition, next_offset from partition_progress")
+	d.awaitSQL("select count(*) = 0 from before b join partition_progress p using (partition) where p.next_offset = b.next_offset")
+}
+
 // raise makes every insert of an operation fail with the SQLSTATE.
 func raise(state string) func(*dba) {
 	return func(d *dba) {
@@ -187,11 +194,12 @@ type sick struct {
 func newSick(t *testing.T, database string) *sick {
 	t.Helper()
 	s := &sick{stack: newStackOn(t, database, 4), dba: newDBA(t, database)}
-	u, err := url.Parse(database)
+	proxy, through := proxytest.StartURL(t, database)
+	s.proxy = proxy
+	u, err := url.Parse(through)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.proxy = proxytest.Start(t, u.Host)
 	s.login = strings.TrimPrefix(u.Path, "/") + "_login"
 	s.exec("create role " + s.login + " login password 'secret' in role monedero_service")
 	t.Cleanup(func() {
@@ -201,7 +209,7 @@ func newSick(t *testing.T, database string) *sick {
 		}
 		s.close()
 	})
-	u.Host, u.User = s.proxy.Address(), url.UserPassword(s.login, "secret")
+	u.User = url.UserPassword(s.login, "secret")
 	s.env = append(s.env, "DATABASE_URL="+u.String())
 	_, operator := s.ingest()
 	s.processor = s.stack.processor()
@@ -216,13 +224,12 @@ func (s *sick) newOutput(text string) func() bool {
 	return func() bool { return strings.Count(s.processor.output(), text) > before }
 }
 
-// recovers waits until every partition moves on.
+// recovers waits until every partition moves on, and wants it to be soon.
 func (s *sick) recovers(what string) {
 	t := s.stack.t
 	t.Helper()
 	started := time.Now()
-	s.exec("drop table if exists pg_temp.before", "create temp table before as select partition, next_offset from partition_progress")
-	s.awaitSQL("select count(*) = 0 from before b join partition_progress p using (partition) where p.next_offset = b.next_offset")
+	s.awaitAllMove()
 	took := time.Since(started).Round(time.Millisecond)
 	t.Logf("%s: all partitions move after %v", what, took)
 	if took > recoverLimit+busy {

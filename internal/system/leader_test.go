@@ -42,12 +42,13 @@ func TestLeaderLostAmongThree(t *testing.T) {
 	_, operator := s.ingest()
 	s.processor()
 	s.processor()
-	m := watchMotion(t, s.database)
+	d := newDBA(t, s.database)
+	t.Cleanup(d.close)
 	l := startLoad(t, r, []*api{operator}, 100)
 	l.resent = true
 	before := -1
 	for range 2 {
-		m.awaitAllMove(partitions)
+		d.awaitAllMove()
 		victim, led := mostLeading(broker.Replicas(t, topicName), before)
 		failed := l.repeated.Load()
 		killed := time.Now()
@@ -61,14 +62,14 @@ func TestLeaderLostAmongThree(t *testing.T) {
 			return true
 		})
 		elected := time.Now()
-		m.awaitAllMove(partitions)
+		d.awaitAllMove()
 		took := time.Since(elected)
 		t.Logf("broker %d led %d of %d partitions: others lead after %v, all move on %v later; %d answers failed or repeated",
 			victim, led, partitions, elected.Sub(killed).Round(time.Millisecond), took.Round(time.Millisecond), l.repeated.Load()-failed)
 		if took > busyFactor*kafkaLimit {
 			t.Errorf("partitions moved on %v after they had leaders again, the goal is %v", took, kafkaLimit)
 		}
-		m.awaitAllMove(partitions)
+		d.awaitAllMove()
 		broker.RestartBroker(t, victim)
 		awaitThat(t, "the broker that came back is in sync", inSync)
 		before = victim

@@ -180,19 +180,6 @@ func (m *motion) awaitMoved(places map[int]int64, from *process, started time.Ti
 	return last.Sub(started)
 }
 
-// awaitAllMove waits until each of so many partitions has moved on from where it is
-// seen now.
-func (m *motion) awaitAllMove(partitions int) {
-	m.t.Helper()
-	seen := make([]int64, partitions)
-	for p := range seen {
-		seen[p] = m.at(p)
-	}
-	for p, at := range seen {
-		awaitThat(m.t, fmt.Sprintf("partition %d moves on", p), func() bool { return m.at(p) > at })
-	}
-}
-
 // awaitOwns waits until the process has so many partitions at least, and they
 // move.
 func (m *motion) awaitOwns(p *process, partitions int) {

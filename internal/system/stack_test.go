@@ -1,7 +1,6 @@
 package system
 
 import (
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -104,13 +103,8 @@ func (s *stack) ingestAt(address string, env ...string) *process {
 // service use it.
 func (s *stack) behind() (*proxytest.Proxy, string) {
 	s.t.Helper()
-	u, err := url.Parse(s.database)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	p := proxytest.Start(s.t, u.Host)
-	u.Host = p.Address()
-	return p, "DATABASE_URL=" + u.String()
+	p, through := proxytest.StartURL(s.t, s.database)
+	return p, "DATABASE_URL=" + through
 }
 
 // shop is who is charged and who charges.
