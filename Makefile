@@ -78,6 +78,14 @@ schema: ## Write migrations/schema.sql anew (needs pg_dump)
 golden: ## Write the golden bodies of the HTTP API anew
 	$(GO) test ./internal/ingest -run '^(TestStory|TestProblems)$$' -count=1 -update
 
+# The form (--quick, or empty: the full one) and whatever else monedero bench takes.
+BENCH ?= --quick
+
+.PHONY: bench
+bench: ## Measure against the limits: make bench BENCH='--only drain'; full form: BENCH=
+	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/monedero ./cmd/monedero
+	@$(BIN)/monedero bench $(BENCH)
+
 .PHONY: demo
 demo: ## Run the demo until Ctrl-C
 	$(GO) run ./cmd/monedero demo

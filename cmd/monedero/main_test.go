@@ -288,6 +288,10 @@ func TestMisuse(t *testing.T) {
 		{"demo --charges many", nil, "invalid argument"},
 		{"demo", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
 		{"devstack now", nil, `knows no "now"`},
+		{"bench --only drian", nil, `no row "drian"; there are: drain, `},
+		{"bench -o xml", nil, `table or json, not "xml"`},
+		{"bench now", nil, `knows no "now"`},
+		{"bench", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
 		{"devstack --kafka=other", nil, `must be embedded or apache, not "other"`},
 	} {
 		r := monedero(t, c.environ, strings.Fields(c.line)...)
@@ -317,6 +321,7 @@ func TestHelp(t *testing.T) {
 		"dead-letters resubmit": {"DATABASE_URL", "OPERATION_ID_SECRET", "--at", "--key"},
 		"demo":                  {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":              {"--data", "--kafka"},
+		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "hot_wallet"},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)
 		for _, v := range variables {

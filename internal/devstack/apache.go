@@ -97,7 +97,7 @@ func StartApache(ctx context.Context, o ApacheOptions) (_ *Apache, err error) {
 			return nil, err
 		}
 	}
-	o.Log.Info("kafka started", "version", apacheVersion, "brokers", a.Brokers(), "dir", a.dir)
+	o.Log.Info("kafka started", "version", ApacheVersion, "brokers", a.Brokers(), "dir", a.dir)
 	return a, nil
 }
 
@@ -128,6 +128,15 @@ func (a *Apache) Brokers() []string {
 		addresses[i] = b.address()
 	}
 	return addresses
+}
+
+// Processes are the process IDs of the brokers, by number.
+func (a *Apache) Processes() []int {
+	pids := make([]int, 0, len(a.brokers))
+	for _, b := range a.brokers {
+		pids = append(pids, b.process.cmd.Process.Pid)
+	}
+	return pids
 }
 
 // StopBroker shuts a broker down in order, or by force if that takes longer than

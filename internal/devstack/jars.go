@@ -22,7 +22,8 @@ import (
 
 // Apache Kafka and what runs it.
 const (
-	apacheVersion = "4.1.1"
+	// ApacheVersion is the version of Apache Kafka that [StartApache] runs.
+	ApacheVersion = "4.1.1"
 	oldestJava    = 17
 
 	// MavenURL in the environment names another Maven repository, a mirror, than
@@ -84,7 +85,7 @@ func findJava(ctx context.Context) (string, error) {
 // want them wait meanwhile.
 func fetchJars(ctx context.Context, cache, base, list string) (string, error) {
 	hash := sha256.Sum256([]byte(list))
-	dir := filepath.Join(cache, "kafka-"+apacheVersion+"-"+hex.EncodeToString(hash[:4]))
+	dir := filepath.Join(cache, "kafka-"+ApacheVersion+"-"+hex.EncodeToString(hash[:4]))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -108,7 +109,7 @@ func fetchJars(ctx context.Context, cache, base, list string) (string, error) {
 		return "", fmt.Errorf("open temporary folder: %w", err)
 	}
 	if err := downloadJars(ctx, base, listJars(list), scratch); err != nil {
-		return "", fmt.Errorf("download Apache Kafka %s: %w (%s can name a mirror)", apacheVersion, err, MavenURL)
+		return "", fmt.Errorf("download Apache Kafka %s: %w (%s can name a mirror)", ApacheVersion, err, MavenURL)
 	}
 	// The folder gets its name last, so that there is either all of it or none.
 	if err := os.Rename(scratch, dir); err != nil {

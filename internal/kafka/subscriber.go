@@ -16,10 +16,13 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
+// SessionTimeout is after how long without a heartbeat the group gives a member's
+// partitions to the others: the least that brokers allow (group.min.session.timeout.ms).
+const SessionTimeout = 6 * time.Second
+
 // The settings of the consumer group.
 const (
 	heartbeatInterval = 100 * time.Millisecond // members learn of a join or leave at their next one
-	sessionTimeout    = 6 * time.Second        // the broker's group.min.session.timeout.ms
 	rebalanceTimeout  = 5 * time.Second
 	groupTimeout      = 20 * time.Second
 	joinBackoff       = 500 * time.Millisecond
@@ -155,7 +158,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		Brokers:           s.cluster.brokers,
 		Topics:            []string{topic},
 		HeartbeatInterval: heartbeatInterval,
-		SessionTimeout:    sessionTimeout,
+		SessionTimeout:    SessionTimeout,
 		RebalanceTimeout:  rebalanceTimeout,
 		Timeout:           groupTimeout,
 		JoinGroupBackoff:  joinBackoff,

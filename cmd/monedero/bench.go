@@ -1,0 +1,62 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/bench"
+)
+
+func newBench(environ []string) *cobra.Command {
+	var o bench.Options
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure what is settled and answered against what limits it",
+		Long: `Starts Postgres, Kafka and the services, each a process of its own, and measures
+each row against the limit or peer that it is held against, by turns, in the same
+run. Kafka is Apache Kafka where java 17 or newer is installed, else the embedded
+broker; the report says which. It exits with 0 where a goal is missed too: it
+fails only where something could not be measured or where money came out wrong.
+
+Rows: ` + strings.Join(bench.Names(), ", ") + `
+
+Environment:
+  DATABASE_URL   a Postgres that runs already, as a superuser; unset: one is
+                 started. bench makes databases of its own there, and removes them`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.Check(); err != nil {
+				return misuse(err)
+			}
+			var err error
+			if o.DatabaseURL, err = givenDatabase(environ); err != nil {
+				return err
+			}
+			o.Out = cmd.OutOrStdout()
+			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			_, err = bench.Run(cmd.Context(), o)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.Only, "only", nil, "measure this row alone; can be given several times")
+	f.BoolVar(&o.Quick, "quick", false, "end within three minutes: fewer rounds and charges, growth at 1 million operations")
+	f.StringVarP(&o.Format, "output", "o", bench.FormatTable, "table or json")
+	f.IntVar(&o.Rounds, "rounds", 0, "how often each row is measured (default 5, quick 3)")
+	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 400,000, quick 100,000)")
+	return cmd
+}
+
+// newBenchPart is how bench starts its processes.
+func newBenchPart(environ []string) *cobra.Command {
+	return &cobra.Command{
+		Use:    bench.PartCommand + " NAME",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return bench.Part(cmd.Context(), args[0], environ, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+}

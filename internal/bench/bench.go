@@ -1,0 +1,150 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The formats of a report.
+const (
+	FormatTable = "table"
+	FormatJSON  = "json"
+)
+
+// Options say what a run measures. The zero value is all of it, in the full form.
+type Options struct {
+	Only   []string // names of rows; none: all of them
+	Quick  bool     // fewer rounds, fewer charges, a smaller history: it ends within three minutes
+	Format string   // FormatTable or FormatJSON; empty: FormatTable
+
+	// Rounds and Charges change how often each row is measured and how many charges
+	// a round of it settles; 0: as the form has it.
+	Rounds, Charges int
+
+	// DatabaseURL of a Postgres that runs already, as a superuser; empty: one is
+	// started. The run makes databases of its own there, and removes them.
+	DatabaseURL string
+	// Executable runs the parts, each as a process, with the arguments PartCommand
+	// and the name of the part; empty: this program.
+	Executable string
+
+	Out io.Writer    // the report
+	Log *slog.Logger // what is being measured; nil: nothing
+}
+
+// Row is something that is measured.
+type Row struct {
+	Name string
+	What string // ours against what, in one sentence
+	Unit string
+	Goal Goal
+
+	measure func(context.Context, *run) (Figures, error)
+}
+
+// Rows lists what can be measured, in the order of the report.
+func Rows() []Row {
+	return []Row{
+		drainRow(), hotWalletRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
+	}
+}
+
+// Names are the names of all rows.
+func Names() []string {
+	var names []string
+	for _, row := range Rows() {
+		names = append(names, row.Name)
+	}
+	return names
+}
+
+// Check says what is wrong with the options; nil: nothing.
+func (o Options) Check() error {
+	var faults []error
+	names := Names()
+	for _, name := range o.Only {
+		if !slices.Contains(names, name) {
+			faults = append(faults, fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(names, ", ")))
+		}
+	}
+	switch o.Format {
+	case "", FormatTable, FormatJSON:
+	default:
+		faults = append(faults, fmt.Errorf("the format must be %s or %s, not %q", FormatTable, FormatJSON, o.Format))
+	}
+	if o.Rounds < 0 || o.Charges < 0 {
+		faults = append(faults, errors.New("rounds and charges cannot be negative"))
+	}
+	return errors.Join(faults...)
+}
+
+// errStopped says that a run was asked to stop before it was through.
+var errStopped = errors.New("stopped before all was measured")
+
+// Run measures, and prints the report of what it could measure even where it
+// fails. It fails where a row could not be measured and where money came out
+// wrong, and not because a goal is missed. Whatever happens, all that it started
+// has ended and all that it made is removed when it returns.
+func Run(ctx context.Context, o Options) (report Report, err error) {
+	if err := o.Check(); err != nil {
+		return Report{}, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, worlds: map[scale]*world{}}
+	if r.executable == "" {
+		if r.executable, err = os.Executable(); err != nil {
+			return Report{}, fmt.Errorf("find this program: %w", err)
+		}
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.open(ctx); err != nil {
+		return Report{}, stopped(ctx, err)
+	}
+	report.Head = r.head
+	var faults []error
+	for _, row := range Rows() {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, row.Name) {
+			continue
+		}
+		began := time.Now()
+		figures, err := row.measure(ctx, r)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			o.Log.Error("row failed", "row", row.Name, "err", err)
+			faults = append(faults, fmt.Errorf("measure %s: %w", row.Name, err))
+			continue
+		}
+		result := Result{Row: row, Figures: figures}
+		o.Log.Info("row measured", "row", row.Name, "ours", figure(result.OursFigure()), "limit", figure(result.LimitFigure()),
+			"unit", row.Unit, "ratio", ratio(result.Ratio()), "took", time.Since(began).Round(time.Millisecond))
+		report.Results = append(report.Results, result)
+	}
+	if o.Out != nil {
+		write := report.WriteTable
+		if o.Format == FormatJSON {
+			write = report.WriteJSON
+		}
+		faults = append(faults, write(o.Out))
+	}
+	return report, stopped(ctx, errors.Join(faults...))
+}
+
+// stopped says that somebody asked for the end, where that is so: the errors that
+// follow from it tell nothing.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	return err
+}

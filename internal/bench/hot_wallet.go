@@ -1,0 +1,41 @@
+package bench
+
+import "context"
+
+// hotWalletRow: what it costs that all charges are of one wallet.
+func hotWalletRow() Row {
+	return Row{
+		Name: "hot_wallet",
+		What: "charges settled a second where all are of one wallet, against the same spread over 1,000 wallets, both on one partition",
+		Unit: "charges/s",
+		Goal: ratioAtLeast(0.90),
+		measure: func(ctx context.Context, r *run) (Figures, error) {
+			var f Figures
+			one, many := r.baseSpec(), r.baseSpec()
+			one.partitions, many.partitions = 1, 1
+			one.wallets = 1
+			worlds := map[settleSpec]*world{}
+			for _, s := range []settleSpec{one, many} {
+				w, err := r.world(ctx, s.scale)
+				if err != nil {
+					return f, err
+				}
+				worlds[s] = w
+			}
+			for round := range r.rounds() {
+				last := round == r.rounds()-1
+				ours, err := r.drainCopy(ctx, worlds[one], one, last)
+				if err != nil {
+					return f, err
+				}
+				limit, err := r.drainCopy(ctx, worlds[many], many, last)
+				if err != nil {
+					return f, err
+				}
+				f.Ours, f.Limit = append(f.Ours, ours.rate), append(f.Limit, limit.rate)
+				f.OursCPU, f.LimitCPU = f.OursCPU.plus(ours.cpu), f.LimitCPU.plus(limit.cpu)
+			}
+			return f, nil
+		},
+	}
+}

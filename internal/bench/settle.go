@@ -1,0 +1,299 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/postgres"
+)
+
+const (
+	// pollEvery is how often the progress is read while charges are settled.
+	pollEvery = 5 * time.Millisecond
+	megabyte  = 1 << 20
+	// Settles of one processor that run at once, and so the connections that it
+	// writes through, are as many as its partitions, and no more than these.
+	maxSettles = 16
+)
+
+// settleSpec is one way to settle a topic from its first charge to its last.
+type settleSpec struct {
+	scale
+	stored     int // operations that are stored already when it begins
+	processors int
+	batch      int  // BATCH_SIZE; 0: the default
+	empty      bool // COPY is also measured where nothing is stored
+}
+
+// legs are the rounds of a spec: settled by processors, and the very same rows by
+// COPY.
+type legs struct {
+	drains []drained
+	copies []copied
+	empty  []copied // into a table without the stored operations
+}
+
+// drained is what one round of settling came to.
+type drained struct {
+	rate float64 // charges a second
+	wal  float64 // bytes a charge
+	peak float64 // of the largest processor, in MB; 0: the system does not say
+	cpu  CPU
+}
+
+// copied is what one round of COPY came to.
+type copied struct {
+	rate float64 // rows a second
+	wal  float64 // bytes a row
+	cpu  CPU
+}
+
+// baseSpec is what the rows have in common: one processor, as it is by default.
+func (r *run) baseSpec() settleSpec {
+	return settleSpec{scale: scale{partitions: 8, wallets: 1_000, charges: r.charges()}, processors: 1}
+}
+
+// settle measures the rounds of a spec, or returns what was measured of it before:
+// several rows read the same rounds.
+func (r *run) settle(ctx context.Context, s settleSpec) (*legs, error) {
+	if l := r.settled[s]; l != nil {
+		return l, nil
+	}
+	w, err := r.world(ctx, s.scale)
+	if err != nil {
+		return nil, err
+	}
+	template := w.database
+	if s.stored > 0 {
+		if template, err = r.history(ctx, w, s.stored); err != nil {
+			return nil, fmt.Errorf("store %d operations: %w", s.stored, err)
+		}
+		defer template.drop() //nolint:errcheck // it is dropped again, and then told, at the end
+	}
+	l := &legs{}
+	for round := range r.rounds() {
+		if err := r.settleRound(ctx, w, s, template, l, round == r.rounds()-1); err != nil {
+			return nil, err
+		}
+	}
+	r.settled[s] = l
+	return l, nil
+}
+
+// settleRound settles and copies once. In the last round the checker looks at what
+// was settled.
+func (r *run) settleRound(ctx context.Context, w *world, s settleSpec, template *database, l *legs, last bool) (err error) {
+	d, err := r.copyOf(ctx, template.name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.drop()) }()
+	began := time.Now()
+	ours, err := r.drain(ctx, w, s, d, last && s.stored == 0)
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	copies := []*[]copied{&l.copies}
+	templates := []*database{template}
+	if s.empty {
+		copies, templates = append(copies, &l.empty), append(templates, w.database)
+	}
+	for i := range copies {
+		into, err := r.copyOf(ctx, templates[i].name)
+		if err != nil {
+			return err
+		}
+		c, err := r.copyRows(ctx, w, s, d, into, began)
+		if err := errors.Join(err, into.drop()); err != nil {
+			return fmt.Errorf("copy: %w", err)
+		}
+		*copies[i] = append(*copies[i], c)
+	}
+	l.drains = append(l.drains, ours)
+	r.options.Log.Info("round measured", "stored", s.stored, "partitions", s.partitions, "wallets", s.wallets,
+		"settled_per_second", figure(ours.rate), "copied_per_second", figure(l.copies[len(l.copies)-1].rate))
+	return nil
+}
+
+// drainCopy settles once on a database of its own.
+func (r *run) drainCopy(ctx context.Context, w *world, s settleSpec, verify bool) (found drained, err error) {
+	d, err := r.copyOf(ctx, w.database.name)
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, d.drop()) }()
+	return r.drain(ctx, w, s, d, verify)
+}
+
+// stand is how far a database is, at one moment.
+type stand struct {
+	at      time.Time
+	offsets int64 // settled, of all partitions
+	wal     int64 // bytes, since the server was made
+	used    map[string]time.Duration
+}
+
+func readStand(ctx context.Context, conn *pgx.Conn) (s stand, err error) {
+	err = conn.QueryRow(ctx, `select sum(next_offset)::bigint, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint
+		from partition_progress`).Scan(&s.offsets, &s.wal)
+	s.at = time.Now()
+	return s, err
+}
+
+// drain starts processors on a database and measures them from the first charges
+// that are settled to the last. Rate and CPU time are of that time; the WAL is of
+// all charges, from before the processors start.
+func (r *run) drain(ctx context.Context, w *world, s settleSpec, d *database, verify bool) (found drained, err error) {
+	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
+		before, err := readBooks(ctx, conn)
+		if err != nil {
+			return err
+		}
+		found, err = r.drainOn(ctx, w, s, d, conn)
+		if err != nil {
+			return err
+		}
+		after, err := readBooks(ctx, conn)
+		if err != nil {
+			return err
+		}
+		return after.follow(before, w)
+	})
+	if err == nil && verify {
+		err = verified(ctx, d.url)
+	}
+	return found, err
+}
+
+func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, conn *pgx.Conn) (found drained, err error) {
+	start, err := readStand(ctx, conn)
+	if err != nil {
+		return found, err
+	}
+	environ := r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())
+	if s.batch > 0 {
+		environ = append(environ, "BATCH_SIZE="+strconv.Itoa(s.batch))
+	}
+	var parts []*part
+	defer func() {
+		for _, p := range parts {
+			err = errors.Join(err, p.stop())
+		}
+	}()
+	for range s.processors {
+		p, err := r.start(ctx, partProcessor, environ...)
+		if err != nil {
+			return found, err
+		}
+		parts = append(parts, p)
+	}
+	processes := r.metered("processor", parts...)
+	// What was used is read before the progress at the start and after it at the
+	// end, so that no time of the charges between is left out.
+	var first, now stand
+	total := start.offsets + int64(w.charges)
+	deadline := time.Now().Add(settleTimeout)
+	for used := read(processes); ; used = read(processes) {
+		if now, err = readStand(ctx, conn); err != nil {
+			return found, err
+		}
+		if first.at.IsZero() && now.offsets > start.offsets {
+			first, first.used = now, used
+		}
+		if now.offsets >= total {
+			break
+		}
+		if now.at.After(deadline) {
+			return found, fmt.Errorf("after %s only %d of %d charges are settled", settleTimeout, now.offsets-start.offsets, w.charges)
+		}
+		for _, p := range parts {
+			err = errors.Join(err, p.check())
+		}
+		if err := errors.Join(err, pause(ctx, pollEvery)); err != nil {
+			return found, err
+		}
+	}
+	now.used = read(processes)
+	settled := now.offsets - first.offsets
+	if settled <= 0 {
+		return found, fmt.Errorf("%d charges are settled too fast to be measured", w.charges)
+	}
+	found = drained{
+		rate: float64(settled) / now.at.Sub(first.at).Seconds(),
+		wal:  float64(now.wal-start.wal) / float64(w.charges),
+		cpu:  between(processes, first.used, now.used, settled),
+	}
+	for _, p := range parts {
+		if peak, ok := peakMemory(p.pid()); ok {
+			found.peak = max(found.peak, float64(peak)/megabyte)
+		}
+	}
+	return found, nil
+}
+
+// books are sums over a database.
+type books struct {
+	accepted, failed, other      int64 // charges; records that became no operation
+	charged, inWallets, anywhere int64 // minor units
+}
+
+func readBooks(ctx context.Context, conn *pgx.Conn) (b books, err error) {
+	err = conn.QueryRow(ctx, `
+		select (select count(*) from operations where kind = 'charge' and reason is null),
+			(select count(*) from operations where reason is not null),
+			(select sum(duplicates + conflicts + dead + gaps) from partition_progress)::bigint,
+			(select coalesce(sum(amount), 0) from operations where kind = 'charge' and reason is null)::bigint,
+			(select sum(balance) from wallets)::bigint,
+			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint`).
+		Scan(&b.accepted, &b.failed, &b.other, &b.charged, &b.inWallets, &b.anywhere)
+	if err != nil {
+		return b, fmt.Errorf("read the books: %w", err)
+	}
+	return b, nil
+}
+
+// follow fails unless all charges of the world, and nothing else, came between.
+func (b books) follow(before books, w *world) error {
+	want := before
+	want.accepted += int64(w.charges)
+	want.charged += w.amount
+	want.inWallets -= w.amount
+	if b != want {
+		return fmt.Errorf("money came out wrong: the books say %+v, and must say %+v", b, want)
+	}
+	return nil
+}
+
+// verified lets the checker look at every row.
+func verified(ctx context.Context, address string) error {
+	store, err := postgres.Connect(ctx, address, postgres.Options{Application: "bench"})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	report, err := store.Verify(ctx)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if !report.OK() {
+		return fmt.Errorf("money came out wrong: %s; first: %s", report, report.Violations[0])
+	}
+	return nil
+}
+
+// figures put a figure of our rounds beside one of COPY's.
+func (l *legs) figures(ours func(drained) float64, limit func(copied) float64) Figures {
+	var f Figures
+	for i := range l.drains {
+		f.Ours = append(f.Ours, ours(l.drains[i]))
+		f.Limit = append(f.Limit, limit(l.copies[i]))
+		f.OursCPU = f.OursCPU.plus(l.drains[i].cpu)
+		f.LimitCPU = f.LimitCPU.plus(l.copies[i].cpu)
+	}
+	return f
+}

@@ -1,0 +1,290 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/service"
+)
+
+const (
+	worldClients   = 100
+	worldMerchants = 50
+	worldConns     = 16 // that open wallets at the same time
+	// topUp is what each wallet has to begin with, in minor units: more than all
+	// charges of a run.
+	topUp = 1_000_000_000_000
+	// maxCharge is the largest amount of a charge, in minor units.
+	maxCharge = 5_000
+	currency  = "EUR"
+	// inFlight is how many records of a partition wait to be written at once.
+	inFlight = 4_000
+	// settleTimeout is for a topic to be settled to its end; a full form's largest
+	// takes minutes.
+	settleTimeout = 30 * time.Minute
+)
+
+// scale is how large a world is.
+type scale struct {
+	partitions, wallets, charges int
+}
+
+// world is a topic full of charges, and a database as it was before the first of
+// them: the wallets are open and have money for all charges. As the topic is only
+// read, copies of the database can be settled from it again and again.
+type world struct {
+	scale
+	database  *database // a template: nobody is connected to it
+	topic     string
+	wallets   [][]ledger.WalletID // by partition, about as many in each
+	merchants []ledger.MerchantID
+	before    int64 // records before the first charge
+	amount    int64 // of all charges
+}
+
+// world is the one of that scale, made when it is first asked for.
+func (r *run) world(ctx context.Context, s scale) (*world, error) {
+	if w := r.worlds[s]; w != nil {
+		return w, nil
+	}
+	began := time.Now()
+	w := &world{scale: s, topic: r.name()}
+	var err error
+	if w.database, err = r.copyOf(ctx, "template0"); err != nil {
+		return nil, err
+	}
+	if err := r.found(ctx, w); err != nil {
+		return nil, fmt.Errorf("make wallets: %w", err)
+	}
+	if err := r.fill(ctx, w); err != nil {
+		return nil, fmt.Errorf("fill topic: %w", err)
+	}
+	r.worlds[s] = w
+	r.options.Log.Info("world made", "partitions", s.partitions, "wallets", s.wallets, "charges", s.charges,
+		"took", time.Since(began).Round(time.Millisecond))
+	return w, nil
+}
+
+// found makes the topic, the people and the wallets, and lets a processor settle
+// the wallets' first money.
+func (r *run) found(ctx context.Context, w *world) error {
+	if _, err := postgres.Migrate(ctx, w.database.url); err != nil {
+		return err
+	}
+	if err := service.CreateTopic(ctx, service.Topic{
+		Name: w.topic, Partitions: w.partitions, Replication: 1, DatabaseURL: w.database.url, Brokers: r.brokers, Minter: r.minter,
+	}); err != nil {
+		return err
+	}
+	store, err := postgres.Connect(ctx, w.database.url, postgres.Options{Application: "bench", MaxConns: worldConns})
+	if err != nil {
+		return err
+	}
+	err = r.populate(ctx, w, store)
+	store.Close()
+	if err != nil {
+		return err
+	}
+	producer, done, err := r.producer(w)
+	if err != nil {
+		return err
+	}
+	err = w.each(func(partition int) error {
+		list := make([]ledger.Request, len(w.wallets[partition]))
+		for i, wallet := range w.wallets[partition] {
+			list[i] = r.minted(ledger.Request{
+				Kind: ledger.KindTopUp, Wallet: wallet, Amount: topUp, Currency: currency, IdempotencyKey: "first money",
+			})
+		}
+		return w.produce(ctx, producer, partition, list)
+	})
+	if err := errors.Join(err, done()); err != nil {
+		return err
+	}
+	w.before = int64(w.scale.wallets)
+	return r.settleAll(ctx, w, w.database, w.before)
+}
+
+// populate makes clients, merchants and wallets.
+func (r *run) populate(ctx context.Context, w *world, store *postgres.Store) error {
+	now := time.Now()
+	clients := make([]ledger.ClientID, worldClients)
+	for i := range clients {
+		clients[i] = newID()
+		if _, _, err := store.CreateClient(ctx, ingest.Client{ID: clients[i], Name: "Ana", CreatedAt: now}); err != nil {
+			return err
+		}
+	}
+	for range worldMerchants {
+		id := ledger.MerchantID(newID())
+		if _, _, err := store.CreateMerchant(ctx, ingest.Merchant{ID: id, Name: "Bodega", CreatedAt: now}); err != nil {
+			return err
+		}
+		w.merchants = append(w.merchants, id)
+	}
+	w.wallets = make([][]ledger.WalletID, w.partitions)
+	var group errgroup.Group
+	group.SetLimit(worldConns)
+	for i := range w.scale.wallets {
+		partition := i % w.partitions
+		id := ledger.WalletID(newID())
+		for id.Partition(w.partitions) != partition {
+			id = newID()
+		}
+		w.wallets[partition] = append(w.wallets[partition], id)
+		group.Go(func() error {
+			_, _, err := store.Apply(ctx, r.minted(ledger.Request{
+				Kind: ledger.KindOpen, Wallet: id, Client: clients[i%worldClients], Currency: currency, IdempotencyKey: "open",
+			}))
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// fill writes the charges, an equal share into each partition.
+func (r *run) fill(ctx context.Context, w *world) error {
+	producer, done, err := r.producer(w)
+	if err != nil {
+		return err
+	}
+	amounts := make([]int64, w.partitions)
+	err = w.each(func(partition int) error {
+		share := w.charges / w.partitions
+		if partition < w.charges%w.partitions {
+			share++
+		}
+		draw := w.draw(partition)
+		for share > 0 {
+			list := make([]ledger.Request, min(share, inFlight))
+			for i := range list {
+				list[i] = r.minted(draw())
+				amounts[partition] += list[i].Amount
+			}
+			if err := w.produce(ctx, producer, partition, list); err != nil {
+				return err
+			}
+			share -= len(list)
+		}
+		return nil
+	})
+	for _, amount := range amounts {
+		w.amount += amount
+	}
+	return errors.Join(err, done())
+}
+
+// draw makes charges of a partition as merchants send them: each with an invoice
+// and an idempotency key of its own, on any wallet of the partition.
+func (w *world) draw(partition int) func() ledger.Request {
+	random := mathrand.New(mathrand.NewPCG(uint64(partition), mathrand.Uint64()))
+	n := 0
+	return func() ledger.Request {
+		n++
+		wallets := w.wallets[partition]
+		var key [16]byte
+		_, _ = rand.Read(key[:]) // never fails
+		return ledger.Request{
+			Kind: ledger.KindCharge, Wallet: wallets[random.IntN(len(wallets))], Merchant: w.merchants[random.IntN(len(w.merchants))],
+			Amount: 1 + random.Int64N(maxCharge), Currency: currency, Invoice: fmt.Sprintf("INV-%03d-%07d", partition, n),
+			IdempotencyKey: hex.EncodeToString(key[:]),
+		}
+	}
+}
+
+// minted gives the request its ID and the time of its receipt.
+func (r *run) minted(q ledger.Request) ledger.Request {
+	q.ReceivedAt = time.Now().UTC()
+	q.ID = r.minter.OperationID(q.Identity())
+	return q
+}
+
+// producer writes to the world's topic as ingest does.
+func (r *run) producer(w *world) (*kafka.Producer, func() error, error) {
+	cluster, err := kafka.NewCluster(r.brokers, w.topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := kafka.NewProducer(cluster, kafka.NewMetrics(nil), kafka.Topic{Name: w.topic, Partitions: w.partitions})
+	return p, func() error {
+		defer cluster.Close()
+		return p.Close()
+	}, nil
+}
+
+// produce writes the requests in their order, and waits until all are durable.
+func (w *world) produce(ctx context.Context, p *kafka.Producer, partition int, list []ledger.Request) error {
+	pending := make([]kafka.Pending, 0, len(list))
+	for _, q := range list {
+		record, err := encoded(q)
+		if err != nil {
+			return err
+		}
+		one, err := p.Enqueue(ctx, w.topic, partition, record)
+		if err != nil {
+			return err
+		}
+		pending = append(pending, one)
+	}
+	for _, one := range pending {
+		if _, err := one.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func encoded(q ledger.Request) (processor.Record, error) {
+	value, headers, err := kafka.Encode(q)
+	return processor.Record{Key: []byte(q.Wallet.String()), Value: value, Headers: headers}, err
+}
+
+// each does something for every partition at once.
+func (w *world) each(do func(partition int) error) error {
+	var group errgroup.Group
+	for partition := range w.partitions {
+		group.Go(func() error { return do(partition) })
+	}
+	return group.Wait()
+}
+
+// settleAll runs a processor until so many records are settled.
+func (r *run) settleAll(ctx context.Context, w *world, d *database, records int64) error {
+	p, err := r.start(ctx, partProcessor, r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())...)
+	if err != nil {
+		return err
+	}
+	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
+		for {
+			s, err := readStand(ctx, conn)
+			if err != nil {
+				return err
+			}
+			if s.offsets >= records {
+				return nil
+			}
+			if err := errors.Join(p.check(), pause(ctx, pollEvery)); err != nil {
+				return err
+			}
+		}
+	})
+	return errors.Join(err, p.stop())
+}
+
+func newID() (id [16]byte) {
+	_, _ = rand.Read(id[:]) // never fails
+	return id
+}
