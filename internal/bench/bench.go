@@ -53,6 +53,7 @@ type Row struct {
 func Rows() []Row {
 	return []Row{
 		drainRow(), hotWalletRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
+		takeoverRow(), joinRow(), leaveRow(),
 	}
 }
 

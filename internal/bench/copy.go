@@ -53,8 +53,8 @@ func (r *run) copyRows(ctx context.Context, w *world, s settleSpec, from, into *
 	if err := p.hear(ctx, &ready); err != nil {
 		return found, err
 	}
-	if ready.Rows != int64(w.charges) {
-		return found, fmt.Errorf("%d rows were read to copy, not %d", ready.Rows, w.charges)
+	if ready.Rows != w.tally.charges {
+		return found, fmt.Errorf("%d rows were read to copy, not %d", ready.Rows, w.scale.charges)
 	}
 	processes := r.metered("copy", p)
 	err = r.withConn(ctx, into.url, func(conn *pgx.Conn) error {

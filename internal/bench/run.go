@@ -36,6 +36,7 @@ type run struct {
 
 	worlds  map[scale]*world
 	settled map[settleSpec]*legs
+	moved   *motions
 }
 
 func (r *run) onClose(f func() error) { r.closers = append(r.closers, f) }

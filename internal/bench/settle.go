@@ -150,7 +150,8 @@ func readStand(ctx context.Context, conn *pgx.Conn) (s stand, err error) {
 // all charges, from before the processors start.
 func (r *run) drain(ctx context.Context, w *world, s settleSpec, d *database, verify bool) (found drained, err error) {
 	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
-		before, err := readBooks(ctx, conn)
+		began := time.Now()
+		before, err := readBooks(ctx, conn, began)
 		if err != nil {
 			return err
 		}
@@ -158,11 +159,11 @@ func (r *run) drain(ctx context.Context, w *world, s settleSpec, d *database, ve
 		if err != nil {
 			return err
 		}
-		after, err := readBooks(ctx, conn)
+		after, err := readBooks(ctx, conn, began)
 		if err != nil {
 			return err
 		}
-		return after.follow(before, w)
+		return after.follow(before, w.tally)
 	})
 	if err == nil && verify {
 		err = verified(ctx, d.url)
@@ -196,7 +197,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	// What was used is read before the progress at the start and after it at the
 	// end, so that no time of the charges between is left out.
 	var first, now stand
-	total := start.offsets + int64(w.charges)
+	total := start.offsets + w.tally.charges
 	deadline := time.Now().Add(settleTimeout)
 	for used := read(processes); ; used = read(processes) {
 		if now, err = readStand(ctx, conn); err != nil {
@@ -209,7 +210,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 			break
 		}
 		if now.at.After(deadline) {
-			return found, fmt.Errorf("after %s only %d of %d charges are settled", settleTimeout, now.offsets-start.offsets, w.charges)
+			return found, fmt.Errorf("after %s only %d of %d charges are settled", settleTimeout, now.offsets-start.offsets, w.scale.charges)
 		}
 		for _, p := range parts {
 			err = errors.Join(err, p.check())
@@ -221,11 +222,11 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	now.used = read(processes)
 	settled := now.offsets - first.offsets
 	if settled <= 0 {
-		return found, fmt.Errorf("%d charges are settled too fast to be measured", w.charges)
+		return found, fmt.Errorf("%d charges are settled too fast to be measured", w.scale.charges)
 	}
 	found = drained{
 		rate: float64(settled) / now.at.Sub(first.at).Seconds(),
-		wal:  float64(now.wal-start.wal) / float64(w.charges),
+		wal:  float64(now.wal-start.wal) / float64(w.tally.charges),
 		cpu:  between(processes, first.used, now.used, settled),
 	}
 	for _, p := range parts {
@@ -238,31 +239,35 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 
 // books are sums over a database.
 type books struct {
-	accepted, failed, other      int64 // charges; records that became no operation
+	accepted, failed, other      int64 // charges; operations that failed; records that became no operation
 	charged, inWallets, anywhere int64 // minor units
 }
 
-func readBooks(ctx context.Context, conn *pgx.Conn) (b books, err error) {
+// readBooks counts the operations that were decided since then.
+func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, err error) {
 	err = conn.QueryRow(ctx, `
-		select (select count(*) from operations where kind = 'charge' and reason is null),
-			(select count(*) from operations where reason is not null),
+		select count(*) filter (where kind = 'charge' and reason is null), count(*) filter (where reason is not null),
+			coalesce(sum(amount) filter (where kind = 'charge' and reason is null), 0)::bigint,
 			(select sum(duplicates + conflicts + dead + gaps) from partition_progress)::bigint,
-			(select coalesce(sum(amount), 0) from operations where kind = 'charge' and reason is null)::bigint,
 			(select sum(balance) from wallets)::bigint,
-			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint`).
-		Scan(&b.accepted, &b.failed, &b.other, &b.charged, &b.inWallets, &b.anywhere)
+			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint
+		from operations where decided_at >= $1`, since).
+		Scan(&b.accepted, &b.failed, &b.charged, &b.other, &b.inWallets, &b.anywhere)
 	if err != nil {
 		return b, fmt.Errorf("read the books: %w", err)
 	}
 	return b, nil
 }
 
-// follow fails unless all charges of the world, and nothing else, came between.
-func (b books) follow(before books, w *world) error {
+// tally is how many charges came, and their sum in minor units.
+type tally struct{ charges, amount int64 }
+
+// follow fails unless these charges, and nothing else, came between.
+func (b books) follow(before books, came tally) error {
 	want := before
-	want.accepted += int64(w.charges)
-	want.charged += w.amount
-	want.inWallets -= w.amount
+	want.accepted += came.charges
+	want.charged += came.amount
+	want.inWallets -= came.amount
 	if b != want {
 		return fmt.Errorf("money came out wrong: the books say %+v, and must say %+v", b, want)
 	}

@@ -52,7 +52,7 @@ type world struct {
 	wallets   [][]ledger.WalletID // by partition, about as many in each
 	merchants []ledger.MerchantID
 	before    int64 // records before the first charge
-	amount    int64 // of all charges
+	tally           // of all charges
 }
 
 // world is the one of that scale, made when it is first asked for.
@@ -161,10 +161,10 @@ func (r *run) fill(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	amounts := make([]int64, w.partitions)
+	tallies := make([]tally, w.partitions)
 	err = w.each(func(partition int) error {
-		share := w.charges / w.partitions
-		if partition < w.charges%w.partitions {
+		share := w.scale.charges / w.partitions
+		if partition < w.scale.charges%w.partitions {
 			share++
 		}
 		draw := w.draw(partition)
@@ -172,7 +172,8 @@ func (r *run) fill(ctx context.Context, w *world) error {
 			list := make([]ledger.Request, min(share, inFlight))
 			for i := range list {
 				list[i] = r.minted(draw())
-				amounts[partition] += list[i].Amount
+				tallies[partition].charges++
+				tallies[partition].amount += list[i].Amount
 			}
 			if err := w.produce(ctx, producer, partition, list); err != nil {
 				return err
@@ -181,8 +182,9 @@ func (r *run) fill(ctx context.Context, w *world) error {
 		}
 		return nil
 	})
-	for _, amount := range amounts {
-		w.amount += amount
+	for _, t := range tallies {
+		w.tally.charges += t.charges
+		w.amount += t.amount
 	}
 	return errors.Join(err, done())
 }
