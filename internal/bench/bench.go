@@ -131,7 +131,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 			"unit", row.Unit, "ratio", ratio(result.Ratio()), "took", time.Since(began).Round(time.Millisecond))
 		report.Results = append(report.Results, result)
 	}
-	if o.Out != nil {
+	if o.Out != nil && len(report.Results) > 0 {
 		write := report.WriteTable
 		if o.Format == FormatJSON {
 			write = report.WriteJSON

@@ -58,9 +58,6 @@ func (r *run) copyRows(ctx context.Context, w *world, s settleSpec, from, into *
 	}
 	processes := r.metered("copy", p)
 	err = r.withConn(ctx, into.url, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, "checkpoint"); err != nil {
-			return err
-		}
 		before, err := readStand(ctx, conn)
 		if err != nil {
 			return err

@@ -119,7 +119,7 @@ func findPostmaster(ctx context.Context, conn *pgx.Conn) (int, error) {
 func (r *run) rounds() int { return r.choose(r.options.Rounds, 3, 5) }
 
 // charges is how many a round of a row settles.
-func (r *run) charges() int { return r.choose(r.options.Charges, 100_000, 400_000) }
+func (r *run) charges() int { return r.choose(r.options.Charges, 60_000, 400_000) }
 
 func (r *run) choose(given, quick, full int) int {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,10 +14,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/bench"
+	"github.com/monedero/monedero/internal/devstack"
 	"github.com/monedero/monedero/internal/devstack/devstacktest"
 )
 
@@ -72,21 +77,57 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunThatIsStopped is asked to stop while it measures.
+// TestRunThatIsStopped is asked to stop while processors settle, on a Postgres of
+// somebody else.
 func TestRunThatIsStopped(t *testing.T) {
 	gone := leavesNothing(t)
+	postgres, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), postgres.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	made := make(chan struct{})
+	var watch errgroup.Group
+	watch.Go(func() error {
+		defer stop()
+		select {
+		case <-made:
+		case <-ctx.Done(): // it failed before
+		}
+		for n := 0; n == 0 && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where application_name = 'monedero-processor'").Scan(&n)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	report, err := bench.Run(ctx, bench.Options{
-		Only: []string{"drain"}, Quick: true, Charges: 20_000,
+		Only: []string{"drain"}, Quick: true, DatabaseURL: postgres.URL(),
 		Log: logTo(t, func(message string) {
 			if message == "world made" {
-				stop()
+				close(made)
 			}
 		}),
 	})
 	if err == nil || !strings.Contains(err.Error(), "stopped") || len(report.Results) != 0 {
 		t.Errorf("%+v, %v", report.Results, err)
+	}
+	stop()
+	if err := watch.Wait(); err != nil {
+		t.Error(err)
+	}
+	var left int
+	if err := conn.QueryRow(t.Context(), "select count(*) from pg_database where datname like 'monedero%'").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d databases are left, %v", left, err)
+	}
+	if err := errors.Join(conn.Close(t.Context()), postgres.Stop()); err != nil {
+		t.Error(err)
 	}
 	gone()
 }
