@@ -49,3 +49,13 @@ func TestOwnTime(t *testing.T) {
 		t.Error("a time that is not known was told")
 	}
 }
+
+func TestParseMeminfo(t *testing.T) {
+	t.Parallel()
+	if got := parseMeminfo([]byte("MemFree:  5 kB\nMemTotal:       16384000 kB\n")); got != 16_000 {
+		t.Errorf("%d MB, want 16000", got)
+	}
+	if got := parseMeminfo([]byte("nothing")); got != 0 {
+		t.Errorf("%d MB of nothing", got)
+	}
+}

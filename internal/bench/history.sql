@@ -9,13 +9,15 @@ insert into operations (
 select
   c.n, w.first_sequence + $1::bigint, 1 + c.n % 5000, 1000000000, c.at, c.at, w.partition, 1,
   (w.bucket || substr(c.hash, 5))::uuid, w.id, c.merchant, 'charge', case when c.n % 33 = 0 then 'insufficient_funds' end,
-  'EUR', 'active', sha256(c.hash::bytea), sha256(c.hash::bytea), md5(c.hash), c.invoice,
+  'EUR', 'active', c.seal, c.seal, c.hash, c.invoice,
   substr(sha256(convert_to(c.merchant::text || c.invoice, 'UTF8')), 1, 16)
 from bench_wallets w
 cross join lateral (
   select $1::bigint * $4::bigint + w.n as n, md5(w.id::text || $1::text) as hash,
     now() - interval '30 days' + ($1::bigint * $4::bigint + w.n) * interval '1 millisecond' as at,
-    ($5::uuid[])[1 + w.n % cardinality($5::uuid[])] as merchant, 'INV-OLD-' || ($1::bigint * $4::bigint + w.n) as invoice
+    ($5::uuid[])[1 + w.n % cardinality($5::uuid[])] as merchant, 'INV-OLD-' || ($1::bigint * $4::bigint + w.n) as invoice,
+    sha256(convert_to(w.id::text || $1::text, 'UTF8')) as seal
+  offset 0 -- each of them computed once
 ) c
 where w.n % $2::bigint = $3::bigint
 order by w.n

@@ -57,7 +57,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.prefix = "monedero_bench_" + strings.ToLower(rand.Text()[:10])
-	server, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{URL: r.options.DatabaseURL})
+	server, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{URL: r.options.DatabaseURL, Settings: serverSettings()})
 	if err != nil {
 		return err
 	}

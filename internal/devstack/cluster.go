@@ -38,6 +38,7 @@ type cluster struct {
 	bin       binaries
 	temporary bool
 	port      int // 0: any
+	settings  map[string]string
 	log       *slog.Logger
 }
 
@@ -158,7 +159,7 @@ func (c *cluster) attempt(ctx context.Context, password string) (*process, strin
 	if err != nil {
 		return nil, "", fmt.Errorf("open log of postgres: %w", err)
 	}
-	args := append([]string{"-D", c.data(), "-p", strconv.Itoa(port)}, flags(settings(c.walCompression(ctx)))...)
+	args := append([]string{"-D", c.data(), "-p", strconv.Itoa(port)}, flags(settings(c.walCompression(ctx), c.settings))...)
 	// The server outlives ctx, which is for the start.
 	cmd := command(context.WithoutCancel(ctx), c.user, c.dir, c.bin.path("postgres"), args...)
 	cmd.Stdout, cmd.Stderr = output, output

@@ -48,6 +48,8 @@ type PostgresOptions struct {
 	Dir string
 	// Port on 127.0.0.1; 0: a free one, another one at each start.
 	Port int
+	// Settings of the server, as in postgresql.conf, instead of our defaults.
+	Settings map[string]string
 	// Log gets a few lines; nil: none.
 	Log *slog.Logger
 }
@@ -108,7 +110,7 @@ func startOwn(ctx context.Context, o PostgresOptions) (_ *Postgres, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: dir, user: user, temporary: o.Dir == "", port: o.Port, log: o.Log}
+	c := &cluster{dir: dir, user: user, temporary: o.Dir == "", port: o.Port, settings: o.Settings, log: o.Log}
 	if c.bin, err = c.chooseBinaries(ctx); err != nil {
 		return nil, err
 	}

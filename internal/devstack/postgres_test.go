@@ -20,12 +20,13 @@ import (
 
 func TestPostgresInATemporaryFolder(t *testing.T) {
 	t.Parallel()
-	p := start(t, devstack.PostgresOptions{})
+	p := start(t, devstack.PostgresOptions{Settings: map[string]string{"shared_buffers": "17MB"}})
 	dir := filepath.Dir(query(t, p.URL(), `select current_setting('data_directory')`))
 	pid := postmaster(t, dir)
 	got := query(t, p.URL(), `select string_agg(name || '=' || setting, ' ' order by name) from pg_settings
-		where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses', 'unix_socket_directories')`)
-	want := "fsync=on full_page_writes=on listen_addresses=127.0.0.1 synchronous_commit=on unix_socket_directories="
+		where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses', 'unix_socket_directories',
+			'shared_buffers')`)
+	want := "fsync=on full_page_writes=on listen_addresses=127.0.0.1 shared_buffers=2176 synchronous_commit=on unix_socket_directories="
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

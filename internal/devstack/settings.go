@@ -1,6 +1,9 @@
 package devstack
 
-import "sort"
+import (
+	"maps"
+	"sort"
+)
 
 // settings are how our Postgres differs from its defaults. They are given on the
 // command line at each start, so that a kept folder follows this build. fsync,
@@ -13,8 +16,10 @@ import "sort"
 //     each one every page that changes is written to the WAL whole.
 //   - wal_compression: those pages are compressed; lz4 where the build has it.
 //   - timezone, log_timezone: the same everywhere.
-func settings(walCompression string) map[string]string {
-	return map[string]string{
+//
+// Those that are given replace them.
+func settings(walCompression string, given map[string]string) map[string]string {
+	all := map[string]string{
 		"listen_addresses":        "127.0.0.1",
 		"unix_socket_directories": "",
 		"max_connections":         "300",
@@ -25,6 +30,8 @@ func settings(walCompression string) map[string]string {
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 	}
+	maps.Copy(all, given)
+	return all
 }
 
 // flags writes settings as arguments of postgres, in a fixed order.
