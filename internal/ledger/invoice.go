@@ -8,10 +8,7 @@ type InvoiceKey [16]byte
 
 // NewInvoiceKey hashes merchant and invoice.
 func NewInvoiceKey(m MerchantID, invoice string) InvoiceKey {
-	e := encoder{}
-	e.bytes(m[:])
-	e.text(invoice)
-	sum := sha256.Sum256(e)
+	sum := sha256.Sum256(make(encoder, 0, sealBytes).bytes(m[:]).text(invoice))
 	return InvoiceKey(sum[:16])
 }
 

@@ -4,7 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash"
 )
 
 // SecretBytes is the least length of the secret behind the operation IDs.
@@ -33,14 +35,21 @@ const (
 // Minter computes IDs under the secret that all services share. The secret
 // guards IDs against guessing and must stay the same for ever: under another
 // one a retry would be a second charge.
-type Minter struct{ secret []byte }
+type Minter struct {
+	keyed hash.Cloner // HMAC-SHA256 under the secret, before the first byte; only ever cloned
+}
 
 // NewMinter fails when the secret is shorter than [SecretBytes].
 func NewMinter(secret []byte) (*Minter, error) {
 	if len(secret) < SecretBytes {
 		return nil, fmt.Errorf("the secret has %d bytes, want at least %d", len(secret), SecretBytes)
 	}
-	return &Minter{secret: append([]byte(nil), secret...)}, nil
+	keyed, ok := hmac.New(sha256.New, secret).(hash.Cloner)
+	if !ok {
+		return nil, errors.New("the HMAC of this build cannot be cloned")
+	}
+	keyed.Reset() // from then on the state under the secret is not computed again
+	return &Minter{keyed: keyed}, nil
 }
 
 // OperationID computes the ID of an operation from its identity: the wallet's
@@ -51,8 +60,8 @@ func (m *Minter) OperationID(i Identity) OperationID {
 	if !i.Merchant.IsZero() {
 		scope = i.Merchant.String()
 	}
-	hash := m.hash("operation", string(i.Kind), scope, i.Wallet.String(), string(i.Source), i.Value)
-	return m.operationID(i.Wallet, [10]byte(hash[:10]))
+	h := m.hash("operation", string(i.Kind), scope, i.Wallet.String(), string(i.Source), i.Value)
+	return m.operationID(i.Wallet, [10]byte(h[:10]))
 }
 
 // RandomOperationID makes an ID for a direct operation that came without an
@@ -71,15 +80,15 @@ func (m *Minter) Issued(id OperationID) bool {
 // ResourceID computes the ID of a client, merchant, wallet or API key that is
 // created under an idempotency key, as a UUIDv8: a retry meets the same row.
 func (m *Minter) ResourceID(resource, scope, key string) [16]byte {
-	hash := m.hash("resource", resource, scope, key)
-	return version8([16]byte(hash[:16]))
+	h := m.hash("resource", resource, scope, key)
+	return version8([16]byte(h[:16]))
 }
 
 // CheckValue is kept in the database, so that a service with another secret is
 // refused. It does not reveal the secret.
 func (m *Minter) CheckValue() []byte {
-	hash := m.hash("check")
-	return hash[:16]
+	h := m.hash("check")
+	return h[:16]
 }
 
 // operationID packs bucket and the first 74 bits of h around the version and
@@ -99,20 +108,26 @@ func (m *Minter) operationID(w WalletID, h [10]byte) OperationID {
 }
 
 func (m *Minter) tag(id OperationID) [4]byte {
-	hash := m.hash("tag", string(id[:12]))
-	return [4]byte(hash[:4])
+	h := m.hash("tag", string(id[:12]))
+	return [4]byte(h[:4])
 }
 
+// identityBytes is room for most identities; whatever is longer is given more.
+const identityBytes = 256
+
 // hash is HMAC-SHA256 over the fields, each with its length before it.
-func (m *Minter) hash(fields ...string) []byte {
-	mac := hmac.New(sha256.New, m.secret)
-	var length [4]byte
-	for _, f := range fields {
-		binary.BigEndian.PutUint32(length[:], uint32(len(f)))
-		mac.Write(length[:])
-		mac.Write([]byte(f))
+func (m *Minter) hash(fields ...string) (sum [sha256.Size]byte) {
+	mac, err := m.keyed.Clone()
+	if err != nil {
+		panic("an HMAC that can be cloned was not: " + err.Error()) // cannot happen
 	}
-	return mac.Sum(nil)
+	e := make(encoder, 0, identityBytes)
+	for _, f := range fields {
+		e = e.text(f)
+	}
+	mac.Write(e)
+	mac.Sum(sum[:0])
+	return sum
 }
 
 func version8(id [16]byte) [16]byte {

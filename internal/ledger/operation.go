@@ -72,27 +72,23 @@ type Fingerprint [32]byte
 
 // Fingerprint hashes the request. Times are left out: a retry may carry others.
 func (r Request) Fingerprint() Fingerprint {
-	e := make(encoder, 0, sealBytes)
-	e.text("monedero fingerprint 1")
-	e.text(string(r.Kind))
-	e.bytes(r.Wallet[:])
-	e.bytes(r.Merchant[:])
-	e.bytes(r.Client[:])
-	e.int(r.Amount)
-	e.text(string(r.Currency))
-	e.text(r.Invoice)
-	e.text(r.Description)
-	e.text(string(r.Metadata))
-	return sha256.Sum256(e)
+	return sha256.Sum256(make(encoder, 0, sealBytes).
+		text("monedero fingerprint 1").
+		text(string(r.Kind)).
+		bytes(r.Wallet[:]).
+		bytes(r.Merchant[:]).
+		bytes(r.Client[:]).
+		int(r.Amount).
+		text(string(r.Currency)).
+		text(r.Invoice).
+		text(r.Description).
+		text(string(r.Metadata)))
 }
 
 // RefusedFingerprint is the fingerprint of a record that could not be read as a
 // request: a hash of its bytes.
 func RefusedFingerprint(value []byte) Fingerprint {
-	e := encoder{}
-	e.text("monedero refused 1")
-	e.bytes(value)
-	return sha256.Sum256(e)
+	return sha256.Sum256(encoder{}.text("monedero refused 1").bytes(value))
 }
 
 // Digest seals an operation and, through the one before it, the whole history
@@ -104,60 +100,58 @@ type Digest [32]byte
 // without a sequence. Times count in microseconds. The encoding is versioned;
 // a change of it needs a new version.
 func (o Operation) Seal(previous Digest) Digest {
-	e := make(encoder, 0, sealBytes)
-	e.text("monedero operation 1")
-	e.bytes(previous[:])
-	e.bytes(o.ID[:])
-	e.text(string(o.Kind))
-	e.bytes(o.Wallet[:])
-	e.bytes(o.Merchant[:])
-	e.bytes(o.Client[:])
-	e.int(o.Amount)
-	e.text(string(o.Currency))
-	e.text(o.Invoice)
-	e.text(o.Description)
-	e.text(string(o.Metadata))
-	e.text(o.IdempotencyKey)
-	e.time(o.ApplyBefore)
-	e.time(o.ReceivedAt)
-	e.int(int64(o.Place.Log))
-	e.int(o.Place.Offset)
-	e.bytes(o.Fingerprint[:])
-	e.text(string(o.Reason))
-	e.bytes(o.DuplicateOf[:])
-	e.int(o.Sequence)
-	e.int(o.BalanceAfter)
-	e.text(string(o.StatusAfter))
-	e.time(o.DecidedAt)
-	return sha256.Sum256(e)
+	return sha256.Sum256(make(encoder, 0, sealBytes).
+		text("monedero operation 1").
+		bytes(previous[:]).
+		bytes(o.ID[:]).
+		text(string(o.Kind)).
+		bytes(o.Wallet[:]).
+		bytes(o.Merchant[:]).
+		bytes(o.Client[:]).
+		int(o.Amount).
+		text(string(o.Currency)).
+		text(o.Invoice).
+		text(o.Description).
+		text(string(o.Metadata)).
+		text(o.IdempotencyKey).
+		time(o.ApplyBefore).
+		time(o.ReceivedAt).
+		int(int64(o.Place.Log)).
+		int(o.Place.Offset).
+		bytes(o.Fingerprint[:]).
+		text(string(o.Reason)).
+		bytes(o.DuplicateOf[:]).
+		int(o.Sequence).
+		int(o.BalanceAfter).
+		text(string(o.StatusAfter)).
+		time(o.DecidedAt))
 }
 
-// sealBytes is room for what most operations say; only a guess to start with.
-const sealBytes = 768
+// sealBytes is room for what most operations say; whatever says more is given
+// more. An encoder of a constant size that its function does not hand out costs
+// no allocation.
+const sealBytes = 1024
 
 // encoder writes fields so that no two lists of fields have the same bytes:
 // text with its length before it, numbers in eight bytes.
 type encoder []byte
 
-func (e *encoder) text(s string) {
-	*e = binary.BigEndian.AppendUint32(*e, uint32(len(s)))
-	*e = append(*e, s...)
+func (e encoder) text(s string) encoder {
+	return append(binary.BigEndian.AppendUint32(e, uint32(len(s))), s...)
 }
 
-func (e *encoder) bytes(b []byte) {
-	*e = binary.BigEndian.AppendUint32(*e, uint32(len(b)))
-	*e = append(*e, b...)
+func (e encoder) bytes(b []byte) encoder {
+	return append(binary.BigEndian.AppendUint32(e, uint32(len(b))), b...)
 }
 
-func (e *encoder) int(v int64) {
-	*e = binary.BigEndian.AppendUint64(*e, uint64(v))
+func (e encoder) int(v int64) encoder {
+	return binary.BigEndian.AppendUint64(e, uint64(v))
 }
 
 // time writes microseconds since 1970, and the smallest number for no time.
-func (e *encoder) time(t time.Time) {
+func (e encoder) time(t time.Time) encoder {
 	if t.IsZero() {
-		e.int(-1 << 63)
-		return
+		return e.int(-1 << 63)
 	}
-	e.int(t.UnixMicro())
+	return e.int(t.UnixMicro())
 }
