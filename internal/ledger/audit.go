@@ -91,7 +91,8 @@ func (a *Audit) again(o Operation, charged OperationID) Operation {
 		known.Merchants[o.Merchant] = Merchant{}
 	}
 	if !charged.IsZero() {
-		known.Invoices[walletInvoice(o.Request)] = charged
+		invoice, _ := o.WalletInvoice()
+		known.Invoices[invoice] = charged
 	}
 	book := NewBook(known, o.DecidedAt)
 	book.Decide(o.Request, o.Place)

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // MaxBatch is how many requests one [Book] may decide: so few that no sum of
 // their amounts leaves int64.
@@ -58,6 +61,9 @@ func NewBook(known Known, now time.Time) *Book {
 	return &Book{known: known, now: microseconds(now), touched: map[WalletID]bool{}, movements: map[Movement]int64{}}
 }
 
+// Expect makes room for n operations, which saves copying them; more may come.
+func (b *Book) Expect(n int) { b.operations = slices.Grow(b.operations, n) }
+
 // Decide gives the request its outcome, unless its ID already has one. The
 // request has no [Request.Faults].
 func (b *Book) Decide(r Request, at Place) Verdict {
@@ -71,12 +77,13 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	if r.Kind == KindOpen && !exists {
 		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
 	}
-	op.Reason = b.judge(r, w, exists)
+	invoice, _ := r.WalletInvoice()
+	op.Reason = b.judge(r, invoice, w, exists)
 	if op.Reason == "" {
 		w, exists = w.apply(r), true
-		b.accept(op)
+		b.accept(op, invoice)
 	} else if op.Reason == ReasonDuplicateInvoice {
-		op.DuplicateOf = b.known.Invoices[walletInvoice(r)]
+		op.DuplicateOf = b.known.Invoices[invoice]
 	}
 	if exists {
 		w.Sequence++
@@ -158,7 +165,7 @@ func (b *Book) repeated(op Operation) Verdict {
 }
 
 // judge is the rules: the first reason that holds, in order of precedence.
-func (b *Book) judge(r Request, w Wallet, exists bool) Reason {
+func (b *Book) judge(r Request, invoice WalletInvoice, w Wallet, exists bool) Reason {
 	if !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore) {
 		return ReasonExpired
 	}
@@ -184,7 +191,7 @@ func (b *Book) judge(r Request, w Wallet, exists bool) Reason {
 	}
 	switch r.Kind {
 	case KindCharge:
-		if _, charged := b.known.Invoices[walletInvoice(r)]; charged && r.Invoice != "" {
+		if _, charged := b.known.Invoices[invoice]; charged && r.Invoice != "" {
 			return ReasonDuplicateInvoice
 		}
 		if w.Balance < r.Amount-w.CreditLimit { // written so that no limit overflows
@@ -232,9 +239,9 @@ func (w Wallet) apply(r Request) Wallet {
 	return w
 }
 
-func (b *Book) accept(op Operation) {
+func (b *Book) accept(op Operation, invoice WalletInvoice) {
 	if op.Kind == KindCharge && op.Invoice != "" {
-		b.known.Invoices[walletInvoice(op.Request)] = op.ID
+		b.known.Invoices[invoice] = op.ID
 	}
 	if m := op.Movement(); m.Amount != 0 {
 		sum := m.Amount
@@ -251,10 +258,6 @@ func (b *Book) put(w Wallet) {
 func (b *Book) record(op Operation) {
 	b.known.Decided[op.ID] = op.Fingerprint
 	b.operations = append(b.operations, op)
-}
-
-func walletInvoice(r Request) WalletInvoice {
-	return WalletInvoice{Wallet: r.Wallet, Invoice: NewInvoiceKey(r.Merchant, r.Invoice)}
 }
 
 func microseconds(t time.Time) time.Time {

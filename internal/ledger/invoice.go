@@ -26,3 +26,10 @@ type WalletInvoice struct {
 	Wallet  WalletID
 	Invoice InvoiceKey
 }
+
+// WalletInvoice is what the request charges at most once, and whether it has an
+// invoice.
+func (r Request) WalletInvoice() (WalletInvoice, bool) {
+	key, has := r.InvoiceKey()
+	return WalletInvoice{Wallet: r.Wallet, Invoice: key}, has
+}

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -66,6 +65,7 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 		return processor.Tally{}, err
 	}
 	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, s.now())}
+	o.book.Expect(len(slice.Items))
 	if err := o.decide(); err != nil {
 		return processor.Tally{}, err
 	}
@@ -124,7 +124,9 @@ func fence(row pgx.Row, c processor.Claim, slice processor.Slice) error {
 	return fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, log, next, c.Log, slice.From)
 }
 
-// touched is everything that the requests of a slice name.
+// touched is everything that the requests of a slice name. What is asked for
+// twice is answered twice, and harmless; only what is locked is named once, in
+// one order for everybody.
 type touched struct {
 	wallets        []ledger.WalletID
 	operations     []ledger.OperationID
@@ -134,37 +136,40 @@ type touched struct {
 }
 
 func touchedBy(slice processor.Slice) touched {
-	wallets := map[ledger.WalletID]bool{}
-	merchants := map[ledger.MerchantID]bool{}
-	operations := make(map[ledger.OperationID]bool, len(slice.Items))
-	invoices := make(map[ledger.WalletInvoice]bool, len(slice.Items))
+	n := len(slice.Items)
+	t := touched{
+		wallets: make([]ledger.WalletID, 0, n), operations: make([]ledger.OperationID, 0, n),
+		merchants: make([]ledger.MerchantID, 0, n), invoices: make([]ledger.InvoiceKey, 0, n),
+		invoiceWallets: make([]ledger.WalletID, 0, n),
+	}
 	for _, item := range slice.Items {
 		switch r := item.Request; {
 		case r != nil:
-			operations[r.ID] = true
-			wallets[r.Wallet] = true
+			t.operations = append(t.operations, r.ID)
+			t.wallets = append(t.wallets, r.Wallet)
 			if r.Kind == ledger.KindCharge {
-				merchants[r.Merchant] = true
+				t.merchants = append(t.merchants, r.Merchant)
 			}
-			if key, has := r.InvoiceKey(); has {
-				invoices[ledger.WalletInvoice{Wallet: r.Wallet, Invoice: key}] = true
+			if i, has := r.WalletInvoice(); has {
+				t.invoices = append(t.invoices, i.Invoice)
+				t.invoiceWallets = append(t.invoiceWallets, i.Wallet)
 			}
 		case item.Refusal != nil:
-			operations[item.Refusal.ID] = true
+			t.operations = append(t.operations, item.Refusal.ID)
 		}
 	}
-	t := touched{
-		wallets:    slices.Collect(maps.Keys(wallets)),
-		operations: slices.Collect(maps.Keys(operations)),
-		merchants:  slices.Collect(maps.Keys(merchants)),
-	}
-	// One order for everybody who locks wallets.
-	slices.SortFunc(t.wallets, func(a, b ledger.WalletID) int { return bytes.Compare(a[:], b[:]) })
-	for i := range invoices {
-		t.invoices = append(t.invoices, i.Invoice)
-		t.invoiceWallets = append(t.invoiceWallets, i.Wallet)
-	}
+	t.wallets = distinct(t.wallets)
+	t.merchants = distinct(t.merchants)
 	return t
+}
+
+// distinct sorts the IDs and names each once.
+func distinct[T ~[16]byte](list []T) []T {
+	slices.SortFunc(list, func(a, b T) int {
+		x, y := [16]byte(a), [16]byte(b)
+		return bytes.Compare(x[:], y[:])
+	})
+	return slices.Compact(list)
 }
 
 // queue asks for everything; the locks come first.
