@@ -216,7 +216,7 @@ CREATE TABLE public.operations (
     digest bytea NOT NULL,
     idempotency_key text,
     invoice text,
-    invoice_key bytea,
+    invoice_key uuid,
     description text,
     metadata text,
     CONSTRAINT operations_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
@@ -224,7 +224,7 @@ CREATE TABLE public.operations (
     CONSTRAINT operations_currency_check CHECK ((octet_length(currency) = 3)),
     CONSTRAINT operations_duplicate_of_check CHECK (((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text)))),
     CONSTRAINT operations_hash_check CHECK (((octet_length(fingerprint) = 32) AND (octet_length(digest) = 32))),
-    CONSTRAINT operations_invoice_key_check CHECK ((((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(invoice_key) = 16))),
+    CONSTRAINT operations_invoice_key_check CHECK (((invoice IS NULL) = (invoice_key IS NULL))),
     CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['open'::text, 'top_up'::text, 'charge'::text, 'freeze'::text, 'unfreeze'::text, 'close'::text]))),
     CONSTRAINT operations_place_check CHECK ((((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0))),
     CONSTRAINT operations_reason_check CHECK ((reason = ANY (ARRAY['expired'::text, 'wallet_not_found'::text, 'merchant_not_found'::text, 'merchant_suspended'::text, 'self_charge_not_allowed'::text, 'wallet_closed'::text, 'wallet_frozen'::text, 'currency_mismatch'::text, 'duplicate_invoice'::text, 'wallet_not_empty'::text, 'insufficient_funds'::text, 'amount_overflow'::text, 'processing_error'::text]))),
@@ -245,7 +245,7 @@ COMMENT ON COLUMN public.operations.kind IS 'Null only where the record''s kind 
 
 COMMENT ON COLUMN public.operations.reason IS 'Why it failed; null: accepted.';
 
-COMMENT ON COLUMN public.operations.invoice_key IS 'First 16 bytes of a hash of merchant and invoice.';
+COMMENT ON COLUMN public.operations.invoice_key IS 'First 16 bytes of a hash of merchant and invoice, kept as a uuid for its fixed size.';
 
 COMMENT ON COLUMN public.operations.metadata IS 'Canonical JSON, as text: what was sealed is what is read.';
 

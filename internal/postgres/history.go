@@ -69,14 +69,14 @@ func (s *Store) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, er
 	switch {
 	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
 		sql = listWalletInvoiceSQL
-		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), key[:], f.Limit}, afterSequence(f.After)...)
+		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), [16]byte(key), f.Limit}, afterSequence(f.After)...)
 	case !f.Wallet.IsZero():
 		sql = listWalletSQL
 		invoice := pgtype.Text{String: f.Invoice, Valid: f.Invoice != ""}
 		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), invoice, f.Limit}, afterSequence(f.After)...)
 	case !f.Merchant.IsZero() && f.Invoice != "":
 		sql = listInvoiceSQL
-		args = append(append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...), key[:])
+		args = append(append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...), [16]byte(key))
 	case !f.Merchant.IsZero():
 		sql = listMerchantSQL
 		args = append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...)

@@ -176,11 +176,7 @@ func distinct[T ~[16]byte](list []T) []T {
 func (t touched) queue(b *pgx.Batch, partition int) {
 	b.Queue(lockWalletsSQL, partition, ids(t.wallets))
 	b.Queue(knownOperationsSQL, partition, ids(t.operations))
-	keys := make(pgtype.FlatArray[[]byte], len(t.invoices))
-	for i := range t.invoices {
-		keys[i] = t.invoices[i][:]
-	}
-	b.Queue(acceptedInvoicesSQL, partition, keys, ids(t.invoiceWallets))
+	b.Queue(acceptedInvoicesSQL, partition, ids(t.invoices), ids(t.invoiceWallets))
 	b.Queue(knownMerchantsSQL, ids(t.merchants))
 }
 
@@ -198,15 +194,15 @@ func (t touched) read(results pgx.BatchResults) (ledger.Known, error) {
 	}); err != nil {
 		return known, fmt.Errorf("lock wallets: %w", err)
 	}
-	var id, wallet, owner pgtype.UUID
+	var id, wallet, owner, invoice pgtype.UUID
 	var hash []byte
 	if err := each(results, []any{&id, &hash}, func() {
 		known.Decided[id.Bytes] = ledger.Fingerprint(hash)
 	}); err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
-	if err := each(results, []any{&wallet, &hash, &id}, func() {
-		known.Invoices[ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: ledger.InvoiceKey(hash)}] = id.Bytes
+	if err := each(results, []any{&wallet, &invoice, &id}, func() {
+		known.Invoices[ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: invoice.Bytes}] = id.Bytes
 	}); err != nil {
 		return known, fmt.Errorf("read accepted invoices: %w", err)
 	}

@@ -22,7 +22,7 @@ var (
 // its invoice.
 type auditRow struct {
 	operationRow
-	invoiceKey                    []byte
+	invoiceKey                    pgtype.UUID
 	client                        pgtype.UUID
 	currency, status              pgtype.Text
 	balance, creditLimit, lastSeq pgtype.Int8
@@ -93,7 +93,7 @@ func (p *partitionCheck) histories(ctx context.Context) error {
 	h.finish()
 	wallet, operation := from, ledger.OperationID{}
 	var row operationRow
-	var invoiceKey []byte
+	var invoiceKey pgtype.UUID
 	return p.pages(ctx, func(tx pgx.Tx) (int, error) {
 		args := []any{p.partition, [16]byte(wallet), [16]byte(operation), [16]byte(to), verifyRows, since}
 		rows := 0
@@ -158,7 +158,7 @@ func (h *history) finish() {
 }
 
 // operation checks what one row says by itself, and notes what else is wrong.
-func (p *partitionCheck) operation(o ledger.Operation, invoiceKey []byte, flaws []ledger.Flaw) {
+func (p *partitionCheck) operation(o ledger.Operation, invoiceKey pgtype.UUID, flaws []ledger.Flaw) {
 	p.report.Operations++
 	if o.Status() == ledger.StatusAccepted {
 		p.report.Accepted++
@@ -169,7 +169,7 @@ func (p *partitionCheck) operation(o ledger.Operation, invoiceKey []byte, flaws 
 		p.violation(RulePartition, o, "is not where the operation's wallet belongs")
 	}
 	key, has := o.InvoiceKey()
-	if has && !bytes.Equal(key[:], invoiceKey) || !has && invoiceKey != nil {
+	if has != invoiceKey.Valid || has && invoiceKey.Bytes != key {
 		p.violation(RuleInvoiceKey, o, "does not follow from merchant and invoice")
 	}
 	for _, flaw := range flaws {

@@ -23,7 +23,7 @@ var tamperings = map[string]struct {
 	"offset":                          {"update operations set log_offset = 99 where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest, ledger.RuleOrder, postgres.RulePlace}},
 	"log":                             {"update operations set log = 2 where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest, postgres.RulePlace}},
 	"key":                             {"update operations set idempotency_key = 'x' where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest}},
-	"invoice key":                     {"update operations set invoice_key = decode('00112233445566778899aabbccddeeff', 'hex') where invoice is not null and reason is null", []ledger.Rule{postgres.RuleInvoiceKey}},
+	"invoice key":                     {"update operations set invoice_key = '00112233445566778899aabbccddeeff' where invoice is not null and reason is null", []ledger.Rule{postgres.RuleInvoiceKey}},
 	"partition":                       {"update operations set partition = 2 where kind = 'open'", []ledger.Rule{postgres.RulePartition}},
 	"no partition":                    {"update wallets set partition = 9", []ledger.Rule{postgres.RulePartition, postgres.RuleWallet}},
 	"a row removed":                   {"delete from operations where reason = 'insufficient_funds'", []ledger.Rule{ledger.RuleSequence, ledger.RuleDigest, postgres.RuleProgress}},

@@ -21,8 +21,10 @@ import (
 var (
 	//go:embed queries/write_operations.sql
 	writeOperationsSQL string
-	//go:embed queries/write_wallets.sql
-	writeWalletsSQL string
+	//go:embed queries/open_wallet.sql
+	openWalletSQL string
+	//go:embed queries/update_wallets.sql
+	updateWalletsSQL string
 	//go:embed queries/write_balances.sql
 	writeBalancesSQL string
 	//go:embed queries/write_dead_letters.sql
@@ -114,22 +116,29 @@ func finish(results pgx.BatchResults, statements int) error {
 }
 
 func (w writing) queueWallets(b *pgx.Batch) {
-	wallets := w.book.Wallets()
-	if len(wallets) == 0 {
-		return
+	opened := map[ledger.WalletID]time.Time{}
+	for i := range w.book.Operations() {
+		if op := &w.book.Operations()[i]; op.Kind == ledger.KindOpen && op.Reason == "" {
+			opened[op.Wallet] = op.DecidedAt
+		}
 	}
+	wallets := w.book.Wallets()
 	n := len(wallets)
-	id, client := make([]ledger.WalletID, n), make([]ledger.ClientID, n)
-	currency, status := make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[string], n)
-	balance, limit, sequence := make([]int64, n), make([]int64, n), make([]int64, n)
-	digest := make(pgtype.FlatArray[[]byte], n)
+	id, status := make([]ledger.WalletID, 0, n), make(pgtype.FlatArray[string], 0, n)
+	balance, sequence, digest := make([]int64, 0, n), make([]int64, 0, n), make(pgtype.FlatArray[[]byte], 0, n)
 	for i := range wallets {
 		x := &wallets[i]
-		id[i], client[i], currency[i], status[i] = x.ID, x.Client, string(x.Currency), string(x.Status)
-		balance[i], limit[i], sequence[i], digest[i] = x.Balance, x.CreditLimit, x.Sequence, x.Digest[:]
+		if at, is := opened[x.ID]; is {
+			b.Queue(openWalletSQL, w.partition, at, [16]byte(x.ID), [16]byte(x.Client), string(x.Currency), string(x.Status),
+				x.Balance, x.CreditLimit, x.Sequence, x.Digest[:])
+			continue
+		}
+		id, status = append(id, x.ID), append(status, string(x.Status))
+		balance, sequence, digest = append(balance, x.Balance), append(sequence, x.Sequence), append(digest, x.Digest[:])
 	}
-	openedAt := w.book.Operations()[0].DecidedAt
-	b.Queue(writeWalletsSQL, w.partition, openedAt, ids(id), ids(client), currency, status, balance, limit, sequence, digest)
+	if len(id) > 0 {
+		b.Queue(updateWalletsSQL, w.partition, ids(id), status, balance, sequence, digest)
+	}
 }
 
 func (w writing) queueBalances(b *pgx.Batch) {

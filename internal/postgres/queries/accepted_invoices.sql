@@ -6,7 +6,7 @@
 -- Locks: none; runs after the wallets are locked.
 -- Index: operations_invoice_accepted_key.
 select o.wallet_id, o.invoice_key, o.id
-from unnest($2::bytea[], $3::uuid[]) as u (invoice_key, wallet_id)
+from unnest($2::uuid[], $3::uuid[]) as u (invoice_key, wallet_id)
 cross join lateral (
   select a.wallet_id, a.invoice_key, a.id
   from operations a

@@ -1,5 +1,6 @@
 -- A page of the attempts to charge a merchant's invoice to one wallet, in the
--- order of the wallet's history.
+-- order of the wallet's history. "offset 0" keeps wallet and merchant out of the
+-- choice of the index.
 -- $1 partition, $2 wallet ID, $3 merchant ID, $4 invoice key, $5 limit; after the operation with $6 sequence (null: it
 -- has none, or the first page) and $7 ID (null: the first page).
 -- Locks: none.
@@ -11,9 +12,13 @@ with page as (
     and kind = 'charge' and reason is null and invoice_key is not null
   union all
   select *
-  from operations
-  where partition = $1 and wallet_id = $2 and merchant_id = $3 and invoice_key = $4
-    and reason is not null and invoice_key is not null
+  from (
+    select *
+    from operations
+    where partition = $1 and invoice_key = $4 and reason is not null and invoice_key is not null
+    offset 0
+  ) failed
+  where wallet_id = $2 and merchant_id = $3
 )
 select
   o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
