@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -43,16 +44,21 @@ func Decode(r processor.Record) (processor.Decoded, error) {
 	return d, nil
 }
 
-// members are the raw values of a record's JSON object, and what is wrong with
-// its names.
+// raw is a JSON value as it was written; empty: absent, which reads as zero. All
+// values of a record, and the text read from them, are parts of one string: a
+// record costs one allocation for them instead of one each.
+type raw string
+
+// members are the values of a record's JSON object, and what is wrong with its
+// names.
 type members struct {
-	version, id, kind, merchant, wallet, source, value jsontext.Value
-	amount, currency, invoice, description, metadata   jsontext.Value
-	applyBefore, receivedAt                            jsontext.Value
+	version, id, kind, merchant, wallet, source, value raw
+	amount, currency, invoice, description, metadata   raw
+	applyBefore, receivedAt                            raw
 	fault                                              error // of a name that is no part of the identity
 }
 
-func (m *members) field(name string) (v *jsontext.Value, identity bool) {
+func (m *members) field(name string) (v *raw, identity bool) {
 	switch name {
 	case fieldVersion:
 		return &m.version, true
@@ -89,33 +95,41 @@ func (m *members) field(name string) (v *jsontext.Value, identity bool) {
 // readMembers splits the object. Names are exact in case. What makes only the
 // rest of the record doubtful (unknown and repeated names, text that is not
 // UTF-8) is kept as a fault; a repeated part of the identity is no identity.
-func readMembers(text []byte) (members, error) {
+func readMembers(value []byte) (members, error) {
 	var m members
-	d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	text := string(value)
+	d := jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return m, fmt.Errorf("%w: the value is not a JSON object", errNotOurs)
 	}
-	for d.PeekKind() == '"' {
-		t, err := d.ReadToken()
-		if err != nil {
-			return m, fmt.Errorf("%w: the value is not JSON", errNotOurs)
-		}
-		name := t.String()
+	next := func() (raw, error) {
 		v, err := d.ReadValue()
 		if err != nil {
-			return m, fmt.Errorf("%w: the value is not JSON", errNotOurs)
+			return "", fmt.Errorf("%w: the value is not JSON", errNotOurs)
 		}
+		end := d.InputOffset()
+		return raw(text[end-int64(len(v)) : end]), nil
+	}
+	for d.PeekKind() == '"' {
+		quoted, err := next()
+		if err != nil {
+			return m, err
+		}
+		v, err := next()
+		if err != nil {
+			return m, err
+		}
+		name, _ := quoted.text()
 		at, identity := m.field(name)
 		switch {
 		case at == nil:
 			m.fault = errors.New("the record has a field that is not known")
-		case *at != nil && identity:
+		case *at != "" && identity:
 			return m, fmt.Errorf("%w: %s is there twice", errNotOurs, name)
-		case *at != nil:
+		case *at != "":
 			m.fault = fmt.Errorf("%s is there twice", name)
 		default:
-			end := d.InputOffset()
-			*at = text[end-int64(len(v)) : end : end] // v itself is good only until the next read
+			*at = v
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
@@ -124,7 +138,7 @@ func readMembers(text []byte) (members, error) {
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return m, fmt.Errorf("%w: something follows the JSON object", errNotOurs)
 	}
-	if m.fault == nil && !utf8.Valid(text) {
+	if m.fault == nil && !utf8.ValidString(text) {
 		m.fault = errors.New("the record is not UTF-8")
 	}
 	return m, nil
@@ -132,15 +146,14 @@ func readMembers(text []byte) (members, error) {
 
 // identity reads what every version says.
 func (m *members) identity() (processor.Decoded, error) {
-	var d processor.Decoded
-	version, err := integer(m.version)
+	version, err := m.version.integer()
 	if err != nil || version < 1 || version > 1<<30 {
-		return d, fmt.Errorf("%w: it does not say its version", errNotOurs)
+		return processor.Decoded{}, fmt.Errorf("%w: it does not say its version", errNotOurs)
 	}
 	var texts [6]string
-	for i, part := range []struct {
+	for i, part := range [...]struct {
 		name string
-		raw  jsontext.Value
+		raw  raw
 	}{
 		{fieldID, m.id},
 		{fieldKind, m.kind},
@@ -149,22 +162,24 @@ func (m *members) identity() (processor.Decoded, error) {
 		{fieldValue, m.value},
 		{fieldMerchant, m.merchant},
 	} {
-		if part.raw == nil && part.name == fieldMerchant {
+		if part.raw == "" && part.name == fieldMerchant {
 			continue // the operator asked
 		}
-		if texts[i], err = text(part.raw); err != nil || texts[i] == "" || !utf8.Valid(part.raw) {
-			return d, fmt.Errorf("%w: it does not say its %s", errNotOurs, part.name)
+		if texts[i], err = part.raw.text(); err != nil || texts[i] == "" || !utf8.ValidString(string(part.raw)) {
+			return processor.Decoded{}, fmt.Errorf("%w: it does not say its %s", errNotOurs, part.name)
 		}
 	}
-	d.Version = int(version)
+	d := processor.Decoded{
+		Version:  int(version),
+		Identity: ledger.Identity{Kind: ledger.Kind(texts[1]), Source: ledger.Source(texts[3]), Value: texts[4]},
+	}
 	if d.ID, err = ledger.ParseOperationID(texts[0]); err != nil {
 		return processor.Decoded{}, fmt.Errorf("%w: id: %w", errNotOurs, err)
 	}
-	d.Identity = ledger.Identity{Kind: ledger.Kind(texts[1]), Source: ledger.Source(texts[3]), Value: texts[4]}
 	if d.Identity.Wallet, err = ledger.ParseWalletID(texts[2]); err != nil {
 		return processor.Decoded{}, fmt.Errorf("%w: wallet_id: %w", errNotOurs, err)
 	}
-	if m.merchant != nil {
+	if m.merchant != "" {
 		if d.Identity.Merchant, err = ledger.ParseMerchantID(texts[5]); err != nil {
 			return processor.Decoded{}, fmt.Errorf("%w: merchant_id: %w", errNotOurs, err)
 		}
@@ -182,42 +197,28 @@ func (m *members) request(d processor.Decoded) (ledger.Request, error) {
 	if d.Identity.Source == ledger.SourceKey {
 		r.IdempotencyKey = d.Identity.Value
 	}
-	err := m.fault
-	note := func(name string, e error) {
-		if e != nil && err == nil {
-			err = fmt.Errorf("%s %w", name, e)
+	fault := m.fault
+	note := func(name string, err error) {
+		if err != nil && fault == nil {
+			fault = fmt.Errorf("%s %w", name, err)
 		}
 	}
-	var e error
-	if m.amount != nil {
-		r.Amount, e = integer(m.amount)
-		note(fieldAmount, e)
-	}
-	for _, f := range []struct {
-		name string
-		raw  jsontext.Value
-		set  func(string)
-	}{
-		{fieldCurrency, m.currency, func(s string) { r.Currency = ledger.Currency(s) }},
-		{fieldInvoice, m.invoice, func(s string) { r.Invoice = s }},
-		{fieldDescription, m.description, func(s string) { r.Description = s }},
-	} {
-		if f.raw != nil {
-			s, e := text(f.raw)
-			note(f.name, e)
-			f.set(s)
-		}
-	}
-	if m.applyBefore != nil {
-		r.ApplyBefore, e = parseTime(m.applyBefore)
-		note(fieldApplyBefore, e)
-	}
-	if m.receivedAt != nil {
-		r.ReceivedAt, e = parseTime(m.receivedAt)
-		note(fieldReceivedAt, e)
-	}
-	if err != nil {
-		return ledger.Request{}, err
+	var err error
+	r.Amount, err = m.amount.integer()
+	note(fieldAmount, err)
+	currency, err := m.currency.text()
+	r.Currency = ledger.Currency(currency)
+	note(fieldCurrency, err)
+	r.Invoice, err = m.invoice.text()
+	note(fieldInvoice, err)
+	r.Description, err = m.description.text()
+	note(fieldDescription, err)
+	r.ApplyBefore, err = m.applyBefore.time()
+	note(fieldApplyBefore, err)
+	r.ReceivedAt, err = m.receivedAt.time()
+	note(fieldReceivedAt, err)
+	if fault != nil {
+		return ledger.Request{}, fault
 	}
 	return r, judge(r, d.Identity)
 }
@@ -238,41 +239,47 @@ func judge(r ledger.Request, said ledger.Identity) error {
 
 // text reads a JSON string. Bytes that are not UTF-8 are replaced; whoever calls
 // has noted them.
-func text(raw jsontext.Value) (string, error) {
-	if raw.Kind() != '"' {
+func (v raw) text() (string, error) {
+	switch {
+	case v == "":
+		return "", nil
+	case v[0] != '"':
 		return "", errText
+	case strings.IndexByte(string(v), '\\') < 0 && utf8.ValidString(string(v)):
+		return string(v[1 : len(v)-1]), nil
 	}
-	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : len(raw)-1]), nil
-	}
-	b, err := jsontext.AppendUnquote(nil, raw)
-	if err != nil && utf8.Valid(raw) {
+	b, err := jsontext.AppendUnquote(nil, v)
+	if err != nil && utf8.ValidString(string(v)) {
 		return "", errText
 	}
 	return string(b), nil
 }
 
 // integer reads a JSON number that is written as an integer.
-func integer(raw jsontext.Value) (int64, error) {
-	if raw.Kind() != '0' {
-		return 0, errInteger
+func (v raw) integer() (int64, error) {
+	if v == "" {
+		return 0, nil
 	}
-	v, err := strconv.ParseInt(string(raw), 10, 64)
+	i, err := strconv.ParseInt(string(v), 10, 64)
 	if err != nil {
 		return 0, errInteger
 	}
-	return v, nil
+	return i, nil
 }
 
-// parseTime takes the one form that formatTime writes, so that no two readers
-// can disagree. The zero time would mean that no time was said.
-func parseTime(raw jsontext.Value) (time.Time, error) {
-	s, err := text(raw)
+// time takes the one form that formatTime writes, so that no two readers can
+// disagree. The zero time would mean that no time was said.
+func (v raw) time() (time.Time, error) {
+	if v == "" {
+		return time.Time{}, nil
+	}
+	s, err := v.text()
 	if err != nil {
 		return time.Time{}, errTime
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.IsZero() || formatTime(t) != s {
+	var room [len(time.RFC3339Nano)]byte
+	if err != nil || t.IsZero() || string(appendTime(room[:0], t)) != s {
 		return time.Time{}, errTime
 	}
 	return t.UTC(), nil

@@ -345,15 +345,24 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
+// BenchmarkDecode reads a charge as most are, and one with all that has to be
+// escaped.
 func BenchmarkDecode(b *testing.B) {
-	value, _, err := kafka.Encode(charge(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if d, err := kafka.Decode(processor.Record{Value: value}); err != nil || d.Fault != nil {
-			b.Fatal(err, d.Fault)
-		}
+	escaped := charge(b)
+	plain := escaped
+	plain.Description, plain.Metadata = "Coffee", ledger.NewMetadata(map[string]string{"table": "7", "waiter": "Zoë"})
+	for name, r := range map[string]ledger.Request{"plain": plain, "escaped": escaped} {
+		b.Run(name, func(b *testing.B) {
+			value, _, err := kafka.Encode(r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if d, err := kafka.Decode(processor.Record{Value: value}); err != nil || d.Fault != nil {
+					b.Fatal(err, d.Fault)
+				}
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -160,6 +161,30 @@ func FuzzMetadata(f *testing.F) {
 			if v != m[k] {
 				t.Fatalf("%q: member %q is %v, %q was read", text, k, v, m[k])
 			}
+		}
+	})
+}
+
+// TestMetadataIsReadAsJSONReadsIt holds every reading, of text that is nearly
+// canonical, against the standard library's.
+func TestMetadataIsReadAsJSONReadsIt(t *testing.T) {
+	t.Parallel()
+	parts := rapid.SampledFrom([]string{
+		`{`, `}`, `"`, `:`, `,`, `{"`, `":"`, `","`, `"}`, `\`, `\"`, `\u0061`, `\u2028`, "a", "b", "é", "<", " ", "\u2028", "\u2029", "\x7f", "\x1f", "\xff", "null", "1",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(parts, 0, 12).Draw(t, "parts"), "")
+		if rapid.Bool().Draw(t, "wrapped") {
+			text = `{"` + text + `"}`
+		}
+		var want map[string]string
+		canonical := text == "" || json.Unmarshal([]byte(text), &want) == nil && len(want) > 0 && string(ledger.NewMetadata(want)) == text
+		got, err := ledger.Metadata(text).Map()
+		if (err == nil) != canonical {
+			t.Fatalf("%q: %v, canonical: %t", text, err, canonical)
+		}
+		if err == nil && !maps.Equal(got, want) {
+			t.Fatalf("%q: %q, want %q", text, got, want)
 		}
 	})
 }

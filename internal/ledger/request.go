@@ -120,7 +120,7 @@ func (f *faults) text(field, value string, limit int) {
 }
 
 func (f *faults) metadata(m Metadata) {
-	entries, err := m.Map()
+	entries, err := m.entries()
 	if err != nil {
 		f.add("metadata", "must be a flat object of strings in canonical form")
 		return
@@ -128,17 +128,17 @@ func (f *faults) metadata(m Metadata) {
 	if len(entries) > MaxMetadataEntries {
 		f.add("metadata", fmt.Sprintf("must not have more than %d entries", MaxMetadataEntries))
 	}
-	for _, key := range sortedKeys(entries) {
+	for _, e := range entries {
 		before := len(*f)
-		if key == "" {
+		if e.key == "" {
 			f.add("metadata", "must not have an empty key")
 		}
-		f.text("metadata", key, MaxMetadataKeyLength)
-		field := "metadata." + key
+		f.text("metadata", e.key, MaxMetadataKeyLength)
+		field := "metadata." + e.key
 		if len(*f) > before {
 			field = "metadata" // a key that is itself at fault must not be echoed
 		}
-		f.text(field, entries[key], MaxMetadataValueLength)
+		f.text(field, e.value, MaxMetadataValueLength)
 	}
 }
 
