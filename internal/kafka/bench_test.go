@@ -2,6 +2,8 @@ package kafka_test
 
 import (
 	"bytes"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -27,4 +29,46 @@ func BenchmarkProduce(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkConsume reads charges as the processor does, in batches of 500, and
+// acknowledges them without doing anything.
+func BenchmarkConsume(b *testing.B) {
+	broker := kafkatest.Start(b)
+	topic := broker.Topic(b, 1)
+	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil))
+	b.Cleanup(func() { _ = p.Close() })
+	value, headers, err := kafka.Encode(charge(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var callers sync.WaitGroup
+	for c := range 64 {
+		callers.Go(func() {
+			for n := c; n < b.N; n += 64 {
+				r := processor.Record{Key: []byte(wallet.String()), Value: value, Headers: headers}
+				if _, err := p.Produce(b.Context(), topic.Name, 0, r); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	s, err := kafka.NewSubscriber(broker.Client(b), kafka.SubscriberOptions{Group: fmt.Sprint(b.Name(), b.N), Batch: true, MaxRecords: 500})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	messages, err := s.Subscribe(b.Context(), topic.Name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; {
+		msg := <-messages
+		n += len(processor.BatchFrom(msg.Context()).Records)
+		msg.Ack()
+	}
 }
