@@ -32,7 +32,8 @@ type child struct {
 }
 
 // Part runs a part of a run until ctx ends or in does. It is what [PartCommand]
-// calls, in a process of its own.
+// calls, in a process of its own. Every part, of ours and of what we are held
+// against, collects its garbage as our services do.
 func Part(ctx context.Context, name string, environ []string, in io.Reader, out, log io.Writer) error {
 	parts := map[string]func(context.Context, *child) error{
 		partProcessor: runProcessor,
@@ -44,6 +45,7 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 	if !known {
 		return fmt.Errorf("there is no part %q", name)
 	}
+	service.TuneMemory(environ)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := &child{

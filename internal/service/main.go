@@ -37,6 +37,7 @@ func Main[T interface{ Log() config.Logging }](
 		_, _ = fmt.Fprintf(stderr, "%s: the environment is not complete:\n%v\n", name, err)
 		return exitMisuse
 	}
+	TuneMemory(environ)
 	log := telemetry.NewLogger(stderr, c.Log().LogLevel, string(c.Log().LogFormat), name)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
