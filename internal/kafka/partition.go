@@ -135,6 +135,8 @@ func (p *partition) own(stop context.Context) error {
 	}
 	p.claims.Inc()
 	log := openLog(p.s.cluster, claim)
+	reader := &ahead{log: log}
+	defer reader.stop()
 	from := claim.NextOffset
 	held := time.Now()
 	for stop.Err() == nil {
@@ -144,8 +146,9 @@ func (p *partition) own(stop context.Context) error {
 			}
 			held = time.Now()
 		}
-		found, err := log.read(stop)
-		p.shown.set(from, log.end)
+		found, err := reader.read(stop)
+		end := log.end
+		p.shown.set(from, end)
 		var halt *haltError
 		if errors.As(err, &halt) {
 			return err
@@ -161,11 +164,14 @@ func (p *partition) own(stop context.Context) error {
 			continue
 		}
 		p.retry.reset()
-		if from == log.end {
+		if from == end {
 			p.well()
 		}
 		if found.to > from {
 			held = time.Now() // whoever settles it is fenced if it does not hold
+			if found.to < end {
+				reader.start(stop)
+			}
 		}
 		if from, err = p.deliver(stop, claim, from, found); err != nil {
 			return err
