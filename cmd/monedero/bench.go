@@ -46,6 +46,7 @@ Environment:
 	f.StringVarP(&o.Format, "output", "o", bench.FormatTable, "table or json")
 	f.IntVar(&o.Rounds, "rounds", 0, "how often each row is measured (default 5, quick 3)")
 	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 400,000, quick 60,000)")
+	f.IntVar(&o.Stored, "stored", 0, "how many operations are stored before growth is measured (default 10,000,000, quick 1,000,000)")
 	return cmd
 }
 

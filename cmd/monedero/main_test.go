@@ -321,7 +321,7 @@ func TestHelp(t *testing.T) {
 		"dead-letters resubmit": {"DATABASE_URL", "OPERATION_ID_SECRET", "--at", "--key"},
 		"demo":                  {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":              {"--data", "--kafka"},
-		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "hot_wallet"},
+		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "--stored", "hot_wallet"},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)
 		for _, v := range variables {

@@ -24,9 +24,10 @@ type Options struct {
 	Quick  bool     // fewer rounds, fewer charges, a smaller history: it ends within three minutes
 	Format string   // FormatTable or FormatJSON; empty: FormatTable
 
-	// Rounds and Charges change how often each row is measured and how many charges
-	// a round of it settles; 0: as the form has it.
-	Rounds, Charges int
+	// Rounds, Charges and Stored change how often each row is measured, how many
+	// charges a round of it settles, and how many operations are stored before
+	// growth is measured; 0: as the form has it.
+	Rounds, Charges, Stored int
 
 	// DatabaseURL of a Postgres that runs already, as a superuser; empty: one is
 	// started. The run makes databases of its own there, and removes them.
@@ -80,8 +81,8 @@ func (o Options) Check() error {
 	default:
 		faults = append(faults, fmt.Errorf("the format must be %s or %s, not %q", FormatTable, FormatJSON, o.Format))
 	}
-	if o.Rounds < 0 || o.Charges < 0 {
-		faults = append(faults, errors.New("rounds and charges cannot be negative"))
+	if o.Rounds < 0 || o.Charges < 0 || o.Stored < 0 {
+		faults = append(faults, errors.New("rounds, charges and stored cannot be negative"))
 	}
 	return errors.Join(faults...)
 }

@@ -13,21 +13,18 @@ const (
 
 func (r *run) grownSpec() settleSpec {
 	s := r.baseSpec()
-	s.empty = true
-	s.stored = storedFull
-	if r.options.Quick {
-		s.stored = storedQuick
-	}
+	s.empty, s.stored = true, r.choose(r.options.Stored, storedQuick, storedFull)
 	return s
 }
 
-// grownNotes say what else must be known about a history.
-func (r *run) grownNotes() []string {
-	notes := []string{"what is stored was written by SQL, as charges of 50 for each wallet; its digests are none"}
-	if r.options.Quick {
-		notes = append(notes, fmt.Sprintf("QUICK: at %d operations stored; the goal is for %d", storedQuick, storedFull))
+// grown says of figures what must be known about the history that they are of.
+func (r *run) grown(f Figures) Figures {
+	f.Notes = []string{"what is stored was written by SQL, as charges of 50 for each wallet; its digests are none"}
+	if stored := r.grownSpec().stored; stored != storedFull {
+		f.Mark = fmt.Sprintf("(at %g million)", float64(stored)/1e6)
+		f.Notes = append(f.Notes, fmt.Sprintf("measured with %d operations stored; the goal is for %d", stored, storedFull))
 	}
-	return notes
+	return f
 }
 
 // growthRow: whether settling keeps up with COPY as the history grows.
@@ -42,9 +39,7 @@ func growthRow() Row {
 			if err != nil {
 				return Figures{}, err
 			}
-			f := l.figures(func(d drained) float64 { return d.rate }, func(c copied) float64 { return c.rate })
-			f.Notes = r.grownNotes()
-			return f, nil
+			return r.grown(l.figures(func(d drained) float64 { return d.rate }, func(c copied) float64 { return c.rate })), nil
 		},
 	}
 }
@@ -61,12 +56,12 @@ func copyGrowthRow() Row {
 			if err != nil {
 				return Figures{}, err
 			}
-			f := Figures{Notes: r.grownNotes()}
+			var f Figures
 			for i := range l.copies {
 				f.Ours, f.Limit = append(f.Ours, l.copies[i].rate), append(f.Limit, l.empty[i].rate)
 				f.OursCPU, f.LimitCPU = f.OursCPU.plus(l.copies[i].cpu), f.LimitCPU.plus(l.empty[i].cpu)
 			}
-			return f, nil
+			return r.grown(f), nil
 		},
 	}
 }

@@ -120,7 +120,11 @@ func (p *part) check() error {
 func (p *part) failed(err error) error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s: %w: %w; it said: %s", p.name, err, errors.Join(p.err, errPartEnded), p.printed.String())
+		how := "in order"
+		if p.err != nil {
+			how = p.err.Error()
+		}
+		return fmt.Errorf("%s: %w (%s); it said: %s", p.name, err, how, p.printed.String())
 	default:
 		return fmt.Errorf("%s: %w", p.name, err)
 	}

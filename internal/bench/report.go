@@ -18,7 +18,10 @@ type Figures struct {
 	Worst bool
 	// OursCPU and LimitCPU are of all rounds together.
 	OursCPU, LimitCPU CPU
-	Notes             []string
+	// Mark stands beside the row's name in the table, where it was measured in another
+	// way than its goal is for.
+	Mark  string
+	Notes []string
 }
 
 // CPU is the user and system time that processes took for so many operations.
@@ -115,7 +118,7 @@ func (r Report) WriteTable(to io.Writer) error {
 		if x.Met() {
 			met = "yes"
 		}
-		line(x.Name, figure(x.OursFigure()), figure(x.LimitFigure()), x.Unit, ratio(x.Ratio()),
+		line(strings.TrimSpace(x.Name+" "+x.Mark), figure(x.OursFigure()), figure(x.LimitFigure()), x.Unit, ratio(x.Ratio()),
 			ratio(x.ratios().smallest())+".."+ratio(x.ratios().largest()), strconv.Itoa(len(x.Ours)), x.Goal.Text, met)
 	}
 	_ = w.Flush() // a Builder takes everything
@@ -183,7 +186,7 @@ func (r Report) WriteJSON(to io.Writer) error {
 			Name: x.Name, Ours: x.OursFigure(), Limit: x.LimitFigure(), Unit: x.Unit, Ratio: x.Ratio(),
 			Goal: x.Goal.Text, Met: x.Met(), Spread: [2]float64{x.ratios().smallest(), x.ratios().largest()},
 			OursRounds: x.Ours, LimitRounds: x.Limit, CPU: newJSONCPU(x.OursCPU), LimitCPU: newJSONCPU(x.LimitCPU),
-			Notes: x.Notes,
+			Mark: x.Mark, Notes: x.Notes,
 		})
 	}
 	encoder := json.NewEncoder(to)
@@ -206,6 +209,7 @@ type jsonRow struct {
 	LimitRounds []float64  `json:"limit_rounds"`
 	CPU         *jsonCPU   `json:"cpu,omitempty"`
 	LimitCPU    *jsonCPU   `json:"limit_cpu,omitempty"`
+	Mark        string     `json:"mark,omitempty"`
 	Notes       []string   `json:"notes,omitempty"`
 }
 

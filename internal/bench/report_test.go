@@ -34,7 +34,7 @@ func example() Report {
 			{
 				Row: Row{Name: "wal", What: "bytes of WAL", Unit: "bytes", Goal: ratioAtMost(1.15)},
 				Figures: Figures{
-					Ours: []float64{1200, 1190}, Limit: []float64{1000, 1000}, OursCPU: CPU{Operations: 300_000}, Notes: []string{"one", "two"},
+					Ours: []float64{1200, 1190}, Limit: []float64{1000, 1000}, OursCPU: CPU{Operations: 300_000}, Mark: "(small)", Notes: []string{"one", "two"},
 				},
 			},
 			{
