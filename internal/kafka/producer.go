@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,9 @@ type Producer struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu     sync.Mutex
+	lanes  sync.Map   // lane to *queue
+	mu     sync.Mutex // held to add a lane, and to close
 	closed bool
-	lanes  map[lane]*queue
 
 	guards map[string]*guard // by topic
 }
@@ -88,9 +89,11 @@ type lane struct {
 // queue is what waits to be written to a partition. A goroutine writes it for as
 // long as there is something in it.
 type queue struct {
+	mu      sync.Mutex
 	entries []*entry
 	bytes   int
 	busy    bool
+	closed  bool
 }
 
 // entry is a record on its way.
@@ -115,7 +118,7 @@ func NewProducer(c *Cluster, m *Metrics, known ...Topic) *Producer {
 	return &Producer{
 		guards:  guards,
 		client:  &kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: produceAttempt},
-		metrics: m, work: work, cancel: cancel, lanes: map[lane]*queue{},
+		metrics: m, work: work, cancel: cancel,
 	}
 }
 
@@ -140,16 +143,12 @@ func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r p
 	e := &entry{
 		record: r, size: size(r), waiter: ctx, deadline: time.Now().Add(ProduceDeadline), done: make(chan struct{}),
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return Pending{}, ErrClosed
-	}
 	l := lane{topic, partition}
-	q := p.lanes[l]
-	if q == nil {
-		q = &queue{}
-		p.lanes[l] = q
+	q := p.queue(l)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return Pending{}, ErrClosed
 	}
 	if len(q.entries) >= maxQueuedRecords || (len(q.entries) > 0 && q.bytes+e.size > maxQueuedBytes) {
 		p.metrics.queueFull.Inc()
@@ -164,17 +163,32 @@ func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r p
 	return Pending{e}, nil
 }
 
+// queue is the lane's, made when it is first asked for.
+func (p *Producer) queue(l lane) *queue {
+	if q, ok := p.lanes.Load(l); ok {
+		return q.(*queue)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q, _ := p.lanes.LoadOrStore(l, &queue{closed: p.closed})
+	return q.(*queue)
+}
+
 // Wait waits for the record's end, as Produce does.
 func (w Pending) Wait() (int64, error) {
 	e := w.entry
-	timer := time.NewTimer(time.Until(e.deadline))
-	defer timer.Stop()
+	var late <-chan time.Time // stays nil where the waiter's own deadline comes first
+	if deadline, ok := e.waiter.Deadline(); !ok || deadline.After(e.deadline) {
+		timer := time.NewTimer(time.Until(e.deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-e.done:
 		return e.offset, e.err
 	case <-e.waiter.Done():
 		return 0, fmt.Errorf("produce: %w", context.Cause(e.waiter))
-	case <-timer.C:
+	case <-late:
 		return 0, fmt.Errorf("produce: %w", context.DeadlineExceeded)
 	}
 }
@@ -184,6 +198,10 @@ func (w Pending) Wait() (int64, error) {
 func (p *Producer) Close() error {
 	p.mu.Lock()
 	p.closed = true
+	p.lanes.Range(func(_, q any) bool {
+		q.(*queue).close()
+		return true
+	})
 	p.mu.Unlock()
 	timer := time.AfterFunc(ProduceDeadline, p.cancel)
 	defer timer.Stop()
@@ -192,10 +210,16 @@ func (p *Producer) Close() error {
 	return nil
 }
 
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
 // drain writes batch after batch until the queue is empty.
 func (p *Producer) drain(l lane, q *queue) {
 	for {
-		batch := p.take(q)
+		batch := q.take()
 		if batch == nil {
 			return
 		}
@@ -205,9 +229,9 @@ func (p *Producer) drain(l lane, q *queue) {
 
 // take is the next batch; nil when there is none, and then the queue is no
 // longer busy.
-func (p *Producer) take(q *queue) []*entry {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (q *queue) take() []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if len(q.entries) == 0 {
 		q.busy, q.entries = false, nil
 		return nil
@@ -338,8 +362,10 @@ func size(r processor.Record) int {
 
 // batchReader reads the entries as kafka-go wants them. It serves one attempt.
 type batchReader struct {
-	entries []*entry
-	record  kafkago.Record
+	entries    []*entry
+	record     kafkago.Record
+	key, value content
+	headers    []kafkago.Header
 }
 
 // ReadRecord is the next record. It is valid until the next call.
@@ -349,12 +375,25 @@ func (b *batchReader) ReadRecord() (*kafkago.Record, error) {
 	}
 	r := b.entries[0].record
 	b.entries = b.entries[1:]
-	headers := make([]kafkago.Header, len(r.Headers))
-	for i, h := range r.Headers {
-		headers[i] = kafkago.Header(h)
+	b.headers = b.headers[:0]
+	for _, h := range r.Headers {
+		b.headers = append(b.headers, kafkago.Header(h))
 	}
-	b.record = kafkago.Record{
-		Time: r.Time, Key: kafkago.NewBytes(r.Key), Value: kafkago.NewBytes(r.Value), Headers: headers,
-	}
+	b.record = kafkago.Record{Time: r.Time, Key: b.key.of(r.Key), Value: b.value.of(r.Value), Headers: b.headers}
 	return &b.record, nil
 }
+
+// content is bytes as kafka-go wants them, for one record after the other.
+type content struct{ bytes.Reader }
+
+// of is b; nil stays nil, which is not the same as empty.
+func (c *content) of(b []byte) kafkago.Bytes {
+	if b == nil {
+		return nil
+	}
+	c.Reset(b)
+	return c
+}
+
+// Close does nothing: there is nothing to free.
+func (c *content) Close() error { return nil }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -43,8 +44,7 @@ type Publisher struct {
 	producer *Producer
 	known    map[string]int
 
-	mu         sync.Mutex
-	partitions map[string][]int
+	partitions sync.Map // topic to []int: the numbers of its partitions
 }
 
 var _ message.Publisher = (*Publisher)(nil)
@@ -52,7 +52,7 @@ var _ message.Publisher = (*Publisher)(nil)
 // NewPublisher makes a publisher. Known is how many partitions a topic has where
 // Kafka is not to be asked. Closing the publisher closes the producer.
 func NewPublisher(c *Cluster, p *Producer, known map[string]int) *Publisher {
-	return &Publisher{cluster: c, producer: p, known: known, partitions: map[string][]int{}}
+	return &Publisher{cluster: c, producer: p, known: known}
 }
 
 // Publish returns nil once every message is durable, and leaves partition and
@@ -113,14 +113,13 @@ func (p *Publisher) partition(ctx context.Context, topic string, key []byte, uui
 // list is the numbers of the topic's partitions. Once asked for, they are kept:
 // keys keep their partition while the publisher lives.
 func (p *Publisher) list(ctx context.Context, topic string) ([]int, error) {
-	p.mu.Lock()
-	list := p.partitions[topic]
-	p.mu.Unlock()
-	if list != nil {
-		return list, nil
+	if list, ok := p.partitions.Load(topic); ok {
+		return list.([]int), nil
 	}
 	n := p.known[topic]
 	if n == 0 {
+		ctx, cancel := context.WithTimeout(ctx, ProduceDeadline)
+		defer cancel()
 		found, err := p.cluster.Describe(ctx, topic)
 		if err != nil {
 			return nil, err
@@ -130,13 +129,12 @@ func (p *Publisher) list(ctx context.Context, topic string) ([]int, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("topic %s: %w", topic, kafkago.UnknownTopicOrPartition)
 	}
-	for i := range n {
-		list = append(list, i)
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.partitions[topic] = list
-	return list, nil
+	kept, _ := p.partitions.LoadOrStore(topic, list)
+	return kept.([]int), nil
 }
 
 // toRecord is the record that a message is written as. fromRecord reads it back.
@@ -145,6 +143,7 @@ func toRecord(msg *message.Message) processor.Record {
 	if key, ok := msg.Metadata[MetaKey]; ok {
 		r.Key = []byte(key)
 	}
+	r.Headers = make([]processor.Header, 0, len(msg.Metadata)+1)
 	if msg.UUID != "" {
 		r.Headers = append(r.Headers, processor.Header{Key: HeaderID, Value: []byte(msg.UUID)})
 	}
@@ -153,15 +152,7 @@ func toRecord(msg *message.Message) processor.Record {
 			r.Headers = append(r.Headers, processor.Header{Key: name, Value: []byte(value)})
 		}
 	}
-	slices.SortFunc(r.Headers, func(a, b processor.Header) int {
-		switch {
-		case a.Key < b.Key:
-			return -1
-		case a.Key > b.Key:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(r.Headers, func(a, b processor.Header) int { return strings.Compare(a.Key, b.Key) })
 	return r
 }
 

@@ -51,12 +51,12 @@ func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, e
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, ProduceDeadline)
-	defer cancel()
 	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
 	msg.Metadata.Set(MetaKey, r.Wallet.String())
 	for _, h := range headers {
-		msg.Metadata.Set(h.Key, string(h.Value))
+		if h.Key != HeaderID { // that is the message's UUID
+			msg.Metadata.Set(h.Key, string(h.Value))
+		}
 	}
 	if q.traceparent != nil {
 		if parent := q.traceparent(ctx); parent != "" {
