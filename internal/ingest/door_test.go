@@ -47,6 +47,14 @@ func (d *database) Decided(ctx context.Context, ids []ledger.OperationID) ([]ing
 	return d.Store.Decided(ctx, ids)
 }
 
+func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error) {
+	d.decided.Add(1)
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.DecidedIDs(ctx, ids)
+}
+
 func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
 	if err := d.door(ctx); err != nil {
 		return nil, err

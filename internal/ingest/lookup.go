@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -14,7 +14,7 @@ import (
 // The limits of the look-ups.
 const (
 	maxLookup     = 1000                  // operations in one query
-	maxQuestions  = 20_000                // open questions of one replica
+	maxQuestions  = 20_000                // open questions of one look-up
 	waitTick      = 20 * time.Millisecond // between two queries for those who wait
 	lookupTimeout = 2 * time.Second       // of one query
 
@@ -24,26 +24,33 @@ const (
 	// does not wait at all.
 	lookupPatience = 10 * time.Millisecond
 	lookupPause    = 50 * time.Millisecond // after a query that failed
+
+	// lookupPace is the least time from one query to the next while each holds
+	// lookupCrowd operations or more: most of what a query costs does not depend
+	// on how much it asks for, and a submission waits for Kafka for longer.
+	lookupPace  = time.Millisecond
+	lookupCrowd = 8
 )
 
 var errBusy = errors.New("too many look-ups are open")
 
-// lookup finds outcomes for all requests of the replica together: one query at
+// lookup finds outcomes for many requests of the replica together: one query at
 // a time, and each holds everything that was asked while the one before ran. Who
-// waits for an outcome is asked for again at each tick, in the same query.
+// waits for an outcome is asked for again at each tick, in the same query. Those
+// who ask share no lock.
 type lookup struct {
-	history History
+	decided func(context.Context, []ledger.OperationID) ([]Decided, error)
 	metrics *Metrics
 	log     *slog.Logger
-	wake    chan struct{} // holds one token while asked is not empty
 	trouble throttle
 
-	mu      sync.Mutex
-	asked   []*question            // for the next query
-	waiting map[*question]struct{} // asked for again until found
-	open    int
-	since   time.Time // when the query in flight began; zero: there is none
-	slow    bool      // the last query failed or took longer than lookupPatience
+	asked atomic.Pointer[question]  // for the next query: the last one, and by its next the others
+	wake  chan struct{}             // holds one token while asked is not nil
+	open  atomic.Int64              // questions that are not dropped
+	since atomic.Pointer[time.Time] // when the query in flight began; nil: there is none
+	slow  atomic.Bool               // the last query failed or took longer than lookupPatience
+
+	waiting map[*question]struct{} // asked for again until found; of run alone
 }
 
 // question is one request's wish to know an outcome. Exactly one answer comes,
@@ -52,7 +59,8 @@ type question struct {
 	id      ledger.OperationID
 	until   bool // not answered before the outcome is there
 	answer  chan answer
-	dropped bool // guarded by lookup.mu
+	dropped atomic.Bool
+	next    *question // in lookup.asked, and then in the round: another one for the same operation
 }
 
 type answer struct {
@@ -61,9 +69,21 @@ type answer struct {
 	err   error
 }
 
-func newLookup(h History, m *Metrics, log *slog.Logger) *lookup {
-	return &lookup{
-		history: h, metrics: m, log: log, wake: make(chan struct{}, 1), waiting: map[*question]struct{}{},
+// newLookup makes a look-up that reads by decided, which is [History].Decided or
+// does as that does.
+func newLookup(decided func(context.Context, []ledger.OperationID) ([]Decided, error), m *Metrics, log *slog.Logger) *lookup {
+	return &lookup{decided: decided, metrics: m, log: log, wake: make(chan struct{}, 1), waiting: map[*question]struct{}{}}
+}
+
+// knownFirst reads operations most of which have no outcome yet: it asks first
+// which have one, which costs less than reading.
+func knownFirst(h History) func(context.Context, []ledger.OperationID) ([]Decided, error) {
+	return func(ctx context.Context, ids []ledger.OperationID) ([]Decided, error) {
+		known, err := h.DecidedIDs(ctx, ids)
+		if err != nil || len(known) == 0 {
+			return nil, err
+		}
+		return h.Decided(ctx, known)
 	}
 }
 
@@ -77,16 +97,15 @@ func (l *lookup) await(id ledger.OperationID) *question {
 
 func (l *lookup) put(q *question) *question {
 	q.answer = make(chan answer, 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open++
-	if l.open > maxQuestions {
+	if l.open.Add(1) > maxQuestions {
 		q.answer <- answer{err: errBusy}
 		return q
 	}
-	l.asked = append(l.asked, q)
-	if q.until {
-		l.waiting[q] = struct{}{}
+	for {
+		q.next = l.asked.Load()
+		if l.asked.CompareAndSwap(q.next, q) {
+			break
+		}
 	}
 	select {
 	case l.wake <- struct{}{}:
@@ -97,14 +116,9 @@ func (l *lookup) put(q *question) *question {
 
 // drop ends the question, answered or not.
 func (l *lookup) drop(q *question) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if q.dropped {
-		return
+	if !q.dropped.Swap(true) {
+		l.open.Add(-1)
 	}
-	q.dropped = true
-	l.open--
-	delete(l.waiting, q)
 }
 
 // find is the operation's outcome as of now.
@@ -142,27 +156,22 @@ func (l *lookup) promptly(q *question) (Decided, bool) {
 
 // prompt reports whether the database answers at once, as far as is known.
 func (l *lookup) prompt() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.slow && (l.since.IsZero() || time.Since(l.since) < lookupPatience)
+	since := l.since.Load()
+	return !l.slow.Load() && (since == nil || time.Since(*since) < lookupPatience)
 }
 
-func (l *lookup) began(at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.since = at
-}
+func (l *lookup) began(at time.Time) { l.since.Store(&at) }
 
 func (l *lookup) ended(took time.Duration, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.since, l.slow = time.Time{}, err != nil || took > lookupPatience
+	l.slow.Store(err != nil || took > lookupPatience)
+	l.since.Store(nil)
 }
 
 // run asks until ctx ends.
 func (l *lookup) run(ctx context.Context) error {
 	tick := time.NewTicker(waitTick)
 	defer tick.Stop()
+	round := map[ledger.OperationID]*question{}
 	for {
 		var due bool
 		select {
@@ -172,52 +181,66 @@ func (l *lookup) run(ctx context.Context) error {
 		case <-tick.C:
 			due = true
 		}
-		if l.round(ctx, l.take(due)) != nil {
+		clear(round)
+		l.take(round, due)
+		start := time.Now()
+		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			sleep(ctx, lookupPause)
+		} else if len(round) >= lookupCrowd {
+			sleep(ctx, lookupPace-time.Since(start))
 		}
 	}
 }
 
-// take is the questions of the next round, by operation.
-func (l *lookup) take(due bool) map[ledger.OperationID][]*question {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	round := map[ledger.OperationID][]*question{}
-	for _, q := range l.asked {
-		if !q.dropped && !(due && q.until) {
-			round[q.id] = append(round[q.id], q)
+// take fills the next round: the questions by operation, those of one operation
+// by next.
+func (l *lookup) take(round map[ledger.OperationID]*question, due bool) {
+	add := func(q *question) { q.next, round[q.id] = round[q.id], q }
+	for q := l.asked.Swap(nil); q != nil; {
+		next := q.next
+		switch {
+		case q.dropped.Load():
+		case !q.until:
+			add(q)
+		case due:
+			l.waiting[q] = struct{}{} // and added below
+		default:
+			l.waiting[q] = struct{}{}
+			add(q)
+		}
+		q = next
+	}
+	if !due {
+		return
+	}
+	for q := range l.waiting {
+		if q.dropped.Load() {
+			delete(l.waiting, q)
+		} else {
+			add(q)
 		}
 	}
-	l.asked = nil
-	if due {
-		for q := range l.waiting {
-			round[q.id] = append(round[q.id], q)
-		}
-	}
-	return round
 }
 
-func (l *lookup) round(ctx context.Context, round map[ledger.OperationID][]*question) error {
+func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*question) error {
 	ids := make([]ledger.OperationID, 0, len(round))
 	for id := range round {
 		ids = append(ids, id)
 	}
 	for chunk := range slices.Chunk(ids, maxLookup) {
 		found, err := l.query(ctx, chunk)
+		if err != nil {
+			// The chunks left would only wait for the same timeout.
+			chunk = ids
+		}
 		for _, id := range chunk {
 			d, ok := found[id]
-			for _, q := range round[id] {
+			for q := round[id]; q != nil; q = q.next {
 				l.reply(q, answer{Decided: d, found: ok, err: err})
 			}
 		}
 		if err != nil {
-			// The chunks left would only wait for the same timeout.
-			for _, id := range ids {
-				for _, q := range round[id] {
-					l.reply(q, answer{err: err})
-				}
-			}
 			return err
 		}
 	}
@@ -243,11 +266,7 @@ func (l *lookup) reply(q *question, a answer) {
 	case q.answer <- a:
 	default: // answered before
 	}
-	if q.until {
-		l.mu.Lock()
-		delete(l.waiting, q)
-		l.mu.Unlock()
-	}
+	delete(l.waiting, q)
 }
 
 func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledger.OperationID]Decided, error) {
@@ -255,7 +274,7 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledge
 	defer cancel()
 	start := time.Now()
 	l.began(start)
-	list, err := l.history.Decided(ctx, ids)
+	list, err := l.decided(ctx, ids)
 	took := time.Since(start)
 	l.ended(took, err)
 	l.metrics.looked(len(ids), took, err)

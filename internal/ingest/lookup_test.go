@@ -1,13 +1,71 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
+
+// TestEveryQuestionIsAnswered has many ask at once, for operations that are on
+// record and others: for each one's own, for one that all ask for, and some who
+// are gone before they hear anything.
+func TestEveryQuestionIsAnswered(t *testing.T) {
+	t.Parallel()
+	const callers, rounds = 64, 200
+	onRecord := func(id ledger.OperationID) bool { return id[0]%2 == 0 }
+	l := newLookup(func(_ context.Context, ids []ledger.OperationID) (found []Decided, _ error) {
+		asked := map[ledger.OperationID]bool{}
+		for _, id := range ids {
+			if asked[id] {
+				t.Errorf("%s is asked for twice in one query", id)
+			}
+			asked[id] = true
+			if onRecord(id) {
+				found = append(found, Decided{Operation: ledger.Operation{Request: ledger.Request{ID: id}}})
+			}
+		}
+		return found, nil
+	}, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var running, asking sync.WaitGroup
+	running.Go(func() {
+		if err := l.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	for caller := range callers {
+		asking.Go(func() {
+			for round := range rounds {
+				id := ledger.OperationID{byte(round), byte(caller)}
+				if round%5 == 0 {
+					id[1] = callers // the same for all
+				}
+				if round%7 == 0 {
+					l.drop(l.await(id))
+					continue
+				}
+				d, found, err := l.find(t.Context(), id)
+				if err != nil || found != onRecord(id) || (found && d.ID != id) {
+					t.Errorf("%s: %v, %v, %v", id, d.ID, found, err)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	cancel()
+	running.Wait()
+	if open := l.open.Load(); open != 0 {
+		t.Errorf("%d questions are open", open)
+	}
+}
 
 // TestPatienceEndsWithTheFirstTrouble: a charge waits for the look-up beside it
 // only while the database is well.
@@ -30,7 +88,7 @@ func TestPatienceEndsWithTheFirstTrouble(t *testing.T) {
 			t.Errorf("%s: prompt is %v", step.what, !step.want)
 		}
 	}
-	l.slow = true
+	l.slow.Store(true)
 	q := l.ask([16]byte{1})
 	defer l.drop(q)
 	q.answer <- answer{found: true}

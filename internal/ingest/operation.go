@@ -154,7 +154,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 func (s *Server) find(ctx context.Context, id ledger.OperationID) (Decided, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	return s.lookup.find(ctx, id)
+	return s.reads.find(ctx, id)
 }
 
 // await waits for an outcome for as long as is asked, but not beyond the
@@ -162,8 +162,8 @@ func (s *Server) find(ctx context.Context, id ledger.OperationID) (Decided, bool
 func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (Decided, bool) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	q := s.lookup.await(id)
-	defer s.lookup.drop(q)
+	q := s.watch.await(id)
+	defer s.watch.drop(q)
 	select {
 	case a := <-q.answer:
 		return a.Decided, a.found

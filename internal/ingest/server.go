@@ -58,7 +58,8 @@ type Server struct {
 
 	keys    *keyCache
 	lastUse *lastUse
-	lookup  *lookup
+	reads   *lookup // of operations that mostly have an outcome
+	watch   *lookup // of operations that mostly have none yet: submissions, and who waits
 	health  *health
 	running atomic.Bool
 
@@ -91,7 +92,8 @@ func New(o Options) (*Server, error) {
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
 		keys:    newKeyCache(o.Registry, o.Clock, o.Metrics, o.Log),
 		lastUse: newLastUse(o.Registry, o.Log),
-		lookup:  newLookup(o.History, o.Metrics, o.Log),
+		reads:   newLookup(o.History.Decided, o.Metrics, o.Log),
+		watch:   newLookup(knownFirst(o.History), o.Metrics, o.Log),
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 	}
@@ -114,7 +116,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.health.run(ctx) })
-	g.Go(func() error { return s.lookup.run(ctx) })
+	g.Go(func() error { return s.reads.run(ctx) })
+	g.Go(func() error { return s.watch.run(ctx) })
 	g.Go(func() error { return s.keys.run(ctx) })
 	g.Go(func() error { return s.lastUse.run(ctx) })
 	return g.Wait()

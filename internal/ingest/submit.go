@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -77,13 +78,13 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	}
 	r.ID = s.minter.OperationID(r.Identity())
 
-	known := s.lookup.ask(r.ID)
-	defer s.lookup.drop(known)
+	known := s.watch.ask(r.ID)
+	defer s.watch.drop(known)
 	receipt, err := s.produce(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if d, found := s.lookup.promptly(known); found && earlier(d, receipt) {
+	if d, found := s.watch.promptly(known); found && earlier(d, receipt) {
 		return s.settled(ctx, r, d, receipt, wait)
 	}
 	if wait > 0 {
@@ -95,7 +96,7 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	b.Kind, b.Partition, b.Offset = string(r.Kind), &receipt.Partition, &receipt.Offset
 	return &operationOutput{
 		Status:   http.StatusAccepted,
-		Location: fmt.Sprintf("/v1/operations/%s?offset=%d", r.ID, receipt.Offset), RetryAfter: retryAfter,
+		Location: "/v1/operations/" + b.ID + "?offset=" + strconv.FormatInt(receipt.Offset, 10), RetryAfter: retryAfter,
 		Applied: applied(wait), Body: b,
 	}, nil
 }

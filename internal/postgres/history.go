@@ -17,6 +17,8 @@ import (
 var (
 	//go:embed queries/decided.sql
 	decidedSQL string
+	//go:embed queries/decided_ids.sql
+	decidedIDsSQL string
 	//go:embed queries/list_wallet.sql
 	listWalletSQL string
 	//go:embed queries/list_wallet_invoice.sql
@@ -35,15 +37,10 @@ var errFilter = errors.New("list operations: want a wallet, a merchant or both")
 // Decided finds operations in one round trip: a statement for each partition
 // that the IDs lie in, so that each is served by one shard and one index.
 func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]ingest.Decided, error) {
-	byPartition := map[int][]ledger.OperationID{}
-	for _, id := range list {
-		p := id.Partition(s.deployment.Partitions)
-		byPartition[p] = append(byPartition[p], id)
-	}
 	var found []ingest.Decided
 	b := &pgx.Batch{}
-	for partition, part := range byPartition {
-		b.Queue(decidedSQL, partition, ids(part)).Query(func(rows pgx.Rows) (err error) {
+	for partition, part := range s.byPartition(list) {
+		b.Queue(decidedSQL, partition, part).Query(func(rows pgx.Rows) (err error) {
 			var log int32
 			first := len(found)
 			found, err = collectDecided(rows, found, &log)
@@ -57,6 +54,36 @@ func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]inges
 		return nil, fmt.Errorf("read operations: %w", err)
 	}
 	return found, nil
+}
+
+// DecidedIDs finds which operations are on record, as Decided does.
+func (s *Store) DecidedIDs(ctx context.Context, list []ledger.OperationID) ([]ledger.OperationID, error) {
+	var known []ledger.OperationID
+	b := &pgx.Batch{}
+	for partition, part := range s.byPartition(list) {
+		b.Queue(decidedIDsSQL, partition, part).Query(func(rows pgx.Rows) error {
+			var id pgtype.UUID
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				known = append(known, id.Bytes)
+				return nil
+			})
+			return err
+		})
+	}
+	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("look operations up: %w", err)
+	}
+	return known, nil
+}
+
+// byPartition are the IDs as a parameter for each partition that they lie in.
+func (s *Store) byPartition(list []ledger.OperationID) map[int]pgtype.FlatArray[[16]byte] {
+	parts := make(map[int]pgtype.FlatArray[[16]byte], min(len(list), s.deployment.Partitions))
+	for _, id := range list {
+		p := id.Partition(s.deployment.Partitions)
+		parts[p] = append(parts[p], id)
+	}
+	return parts
 }
 
 // List is one page. By wallet it goes along the wallet's history, also where an

@@ -126,6 +126,11 @@ func TestDecidedAcrossPartitions(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	known, err := w.store.DecidedIDs(t.Context(), append(want, unknown.ID))
+	slices.SortFunc(known, order)
+	if diff := cmp.Diff(want, known); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
 	if found, err := w.store.Decided(t.Context(), nil); err != nil || len(found) != 0 {
 		t.Errorf("nothing asked: %v, %v", found, err)
 	}
