@@ -30,7 +30,7 @@ type clientOutput struct {
 }
 
 func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOutput, error) {
-	b, faults, err := decode[newClientBody](in.RawBody)
+	b, faults, err := decode[newClientBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

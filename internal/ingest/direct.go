@@ -29,7 +29,7 @@ type directOutput struct {
 // directly carries out an operation of the kind at once, past the queue.
 func (s *Server) directly(kind ledger.Kind) func(context.Context, *directInput) (*directOutput, error) {
 	return func(ctx context.Context, in *directInput) (*directOutput, error) {
-		b, faults, err := decode[directBody](in.RawBody)
+		b, faults, err := decode[directBody](&s.bodies, in.RawBody)
 		if err != nil {
 			return nil, err
 		}

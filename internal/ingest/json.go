@@ -7,8 +7,10 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -18,9 +20,6 @@ import (
 
 // maxFaults bounds the faults that one answer lists.
 const maxFaults = 100
-
-// integer is a JSON number without sign of being anything but an integer.
-var integer = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
 // instant is the form of a time in RFC 3339: package time takes more than that.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
@@ -33,7 +32,7 @@ var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 //
 // The fields of T are string, int64, time.Time and map[string]string, named by
 // their json tags.
-func decode[T any](body []byte) (T, []Fault, error) {
+func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 	var into T
 	if len(body) == 0 {
 		return into, nil, nil
@@ -41,7 +40,14 @@ func decode[T any](body []byte) (T, []Fault, error) {
 	if !utf8.Valid(body) {
 		return into, nil, refuse(CodeMalformedJSON, "the body is not UTF-8")
 	}
-	d := decoder{json: jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))}
+	r, _ := keep.readers.Get().(*reader)
+	if r == nil {
+		r = new(reader)
+	}
+	defer keep.readers.Put(r)
+	r.text.Reset(body)
+	r.json.Reset(&r.text, jsontext.AllowDuplicateNames(true))
+	d := decoder{json: &r.json, names: keep.namesOf(reflect.TypeFor[T]())}
 	err := d.body(reflect.ValueOf(&into).Elem())
 	if err == nil {
 		_, err = d.json.ReadToken()
@@ -53,6 +59,18 @@ func decode[T any](body []byte) (T, []Fault, error) {
 		}
 	}
 	return into, nil, malformed(err)
+}
+
+// bodies is what decoding keeps, because it costs more than to decode. The zero
+// value is ready; it is safe for concurrent use.
+type bodies struct {
+	readers sync.Pool // of *reader
+	names   sync.Map  // reflect.Type to []string: the names of its fields, in their order
+}
+
+type reader struct {
+	text bytes.Reader
+	json jsontext.Decoder
 }
 
 // malformed says where the text stops being JSON. The library's own text would
@@ -70,83 +88,98 @@ func malformed(err error) error {
 
 type decoder struct {
 	json   *jsontext.Decoder
+	names  []string // of the body's fields, in their order
 	faults []Fault
 }
 
-func (d *decoder) fault(place, message string) {
+// spot is where in the body a value is: at the place, or if member is set, under
+// the name in the object there. It becomes text only where there is a fault.
+type spot struct {
+	place, name string
+	member      bool
+}
+
+func (s spot) String() string {
+	if !s.member {
+		return s.place
+	}
+	return safePlace(s.place + "." + s.name)
+}
+
+func (d *decoder) fault(at spot, message string) {
 	if len(d.faults) < maxFaults {
-		d.faults = append(d.faults, Fault{Location: place, Message: message})
+		d.faults = append(d.faults, Fault{Location: at.String(), Message: message})
 	}
 }
 
 func (d *decoder) body(into reflect.Value) error {
+	at := spot{place: "body"}
 	if d.json.PeekKind() != '{' {
-		d.fault("body", "must be an object")
+		d.fault(at, "must be an object")
 		return d.json.SkipValue()
 	}
-	return d.object("body", func(name, place string, again bool) error {
-		field, ok := fieldNamed(into, name)
+	var seen uint64 // a bit for each field
+	return d.object(at, func(name string, at spot) error {
+		i := slices.Index(d.names, name)
 		switch {
-		case !ok:
-			d.fault(place, unknownName(into.Type(), name))
-		case again:
-			d.fault(place, "must not appear twice")
+		case i < 0:
+			d.fault(at, unknownName(d.names, name))
+		case seen&(1<<i) != 0:
+			d.fault(at, "must not appear twice")
 		default:
-			return d.value(place, field)
+			seen |= 1 << i
+			return d.value(at, into.Field(i))
 		}
 		return d.json.SkipValue()
 	})
 }
 
-// object reads an object and hands each member over, with its place and whether
-// its name was there before.
-func (d *decoder) object(place string, member func(name, place string, again bool) error) error {
+// object reads an object and hands each member over, with its place.
+func (d *decoder) object(at spot, member func(name string, at spot) error) error {
 	if _, err := d.json.ReadToken(); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
+	place := at.String()
 	for d.json.PeekKind() != '}' {
 		token, err := d.json.ReadToken()
 		if err != nil {
 			return err
 		}
 		name := token.String()
-		at := place
+		inside := spot{place, name, true}
 		if hasControl(name) {
-			d.fault(place, "must not have control characters in a name")
-		} else {
-			at = safePlace(place + "." + name)
+			d.fault(at, "must not have control characters in a name")
+			inside = at
 		}
-		if err := member(name, at, seen[name]); err != nil {
+		if err := member(name, inside); err != nil {
 			return err
 		}
-		seen[name] = true
 	}
 	_, err := d.json.ReadToken()
 	return err
 }
 
-func (d *decoder) value(place string, into reflect.Value) error {
+func (d *decoder) value(at spot, into reflect.Value) error {
 	switch v := into.Addr().Interface().(type) {
 	case *string:
-		text, _, err := d.text(place, "must be a string")
+		text, _, err := d.text(at, "must be a string")
 		*v = text
 		return err
 	case *int64:
-		return d.integer(place, v)
+		return d.integer(at, v)
 	case *time.Time:
-		return d.time(place, v)
+		return d.time(at, v)
 	case *map[string]string:
-		return d.entries(place, v)
+		return d.entries(at, v)
 	default:
 		panic("a body has a field of a type that cannot be decoded: " + into.Type().String())
 	}
 }
 
 // text reads a string; ok is false if it has a fault.
-func (d *decoder) text(place, want string) (text string, ok bool, err error) {
+func (d *decoder) text(at spot, want string) (text string, ok bool, err error) {
 	if d.json.PeekKind() != '"' {
-		d.fault(place, want)
+		d.fault(at, want)
 		return "", false, d.json.SkipValue()
 	}
 	token, err := d.json.ReadToken()
@@ -154,7 +187,7 @@ func (d *decoder) text(place, want string) (text string, ok bool, err error) {
 		return "", false, err
 	}
 	if text = token.String(); hasControl(text) {
-		d.fault(place, "must not contain control characters")
+		d.fault(at, "must not contain control characters")
 		return "", false, nil
 	}
 	return text, true, nil
@@ -162,79 +195,85 @@ func (d *decoder) text(place, want string) (text string, ok bool, err error) {
 
 // integer reads a number. One beyond int64 becomes the nearest: the rules then
 // say what the limits are.
-func (d *decoder) integer(place string, into *int64) error {
+func (d *decoder) integer(at spot, into *int64) error {
 	if d.json.PeekKind() != '0' {
-		d.fault(place, "must be an integer")
+		d.fault(at, "must be an integer")
 		return d.json.SkipValue()
 	}
 	value, err := d.json.ReadValue()
 	if err != nil {
 		return err
 	}
-	if !integer.Match(value) {
-		d.fault(place, "must be an integer, without fraction and exponent")
+	if bytes.ContainsAny(value, ".eE") {
+		d.fault(at, "must be an integer, without fraction and exponent")
 		return nil
 	}
 	*into, _ = strconv.ParseInt(string(value), 10, 64)
 	return nil
 }
 
-func (d *decoder) time(place string, into *time.Time) error {
+func (d *decoder) time(at spot, into *time.Time) error {
 	const want = "must be a time as in RFC 3339"
-	text, ok, err := d.text(place, want)
+	text, ok, err := d.text(at, want)
 	if !ok || err != nil {
 		return err
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	// The zero time means "no time" everywhere else: it cannot be asked for.
 	if err != nil || !instant.MatchString(text) || t.UTC().Truncate(time.Microsecond).IsZero() {
-		d.fault(place, want)
+		d.fault(at, want)
 		return nil
 	}
 	*into = t.UTC()
 	return nil
 }
 
-func (d *decoder) entries(place string, into *map[string]string) error {
+func (d *decoder) entries(at spot, into *map[string]string) error {
 	if d.json.PeekKind() != '{' {
-		d.fault(place, "must be a flat object of strings")
+		d.fault(at, "must be a flat object of strings")
 		return d.json.SkipValue()
 	}
 	*into = map[string]string{}
-	return d.object(place, func(name, at string, again bool) error {
-		if again {
+	var refused []string
+	err := d.object(at, func(name string, at spot) error {
+		if _, again := (*into)[name]; again {
 			d.fault(at, "must not appear twice")
 			return d.json.SkipValue()
 		}
 		text, ok, err := d.text(at, "must be a string")
-		if ok {
-			(*into)[name] = text
+		(*into)[name] = text
+		if !ok {
+			refused = append(refused, name)
 		}
 		return err
 	})
-}
-
-func fieldNamed(body reflect.Value, name string) (reflect.Value, bool) {
-	for i := range body.NumField() {
-		if wireName(body.Type().Field(i)) == name {
-			return body.Field(i), true
-		}
+	for _, name := range refused {
+		delete(*into, name)
 	}
-	return reflect.Value{}, false
+	return err
 }
 
-func unknownName(body reflect.Type, name string) string {
-	for i := range body.NumField() {
-		if field := wireName(body.Field(i)); strings.EqualFold(field, name) {
-			return "is not a field; names are exact in case: " + field
+func unknownName(names []string, name string) string {
+	for _, known := range names {
+		if strings.EqualFold(known, name) {
+			return "is not a field; names are exact in case: " + known
 		}
 	}
 	return "is not a field of this request"
 }
 
-func wireName(field reflect.StructField) string {
-	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-	return name
+// namesOf are the names of the body's fields on the wire, of which there are at most 64.
+func (k *bodies) namesOf(body reflect.Type) []string {
+	if names, ok := k.names.Load(body); ok {
+		return names.([]string)
+	}
+	var names []string
+	for i := range body.NumField() {
+		name, _, _ := strings.Cut(body.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	k.names.Store(body, names)
+	return names
 }
 
 func hasControl(text string) bool { return strings.IndexFunc(text, unicode.IsControl) >= 0 }

@@ -12,7 +12,7 @@ import (
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	got, faults, err := decode[chargeBody]([]byte(`{"amount":1250,"currency":"EUR","invoice":"INV-1","description":"ä€😀",
+	got, faults, err := decode[chargeBody](new(bodies), []byte(`{"amount":1250,"currency":"EUR","invoice":"INV-1","description":"ä€😀",
 		"metadata":{"order":"1","é":""},"apply_before":"2030-01-02T04:04:05.123456789+01:00"}`))
 	if err != nil || len(faults) != 0 {
 		t.Fatal(faults, err)
@@ -24,7 +24,7 @@ func TestDecode(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got, faults, err := decode[directBody](nil); err != nil || faults != nil || got.Description != "" {
+	if got, faults, err := decode[directBody](new(bodies), nil); err != nil || faults != nil || got.Description != "" {
 		t.Error("an empty body is not an empty object:", got, faults, err)
 	}
 }
@@ -48,6 +48,7 @@ func TestDecodeFindsEveryFault(t *testing.T) {
 		`{"amount":5,"AMOUNT":-700}`:              {{"body.AMOUNT", "is not a field; names are exact in case: amount"}},
 		`{"amount":5,"amount":-700}`:              {{"body.amount", twice}},
 		`{"amount":5,"\u0061mount":7}`:            {{"body.amount", twice}},
+		`{"":1}`:                                  {{"body.", unknown}},
 		`{"tip":{"a":[1,{"b":2}]},"amount":5}`:    {{"body.tip", unknown}},
 		`{"amount":1.0}`:                          {{"body.amount", fraction}},
 		`{"amount":1e3}`:                          {{"body.amount", fraction}},
@@ -67,6 +68,7 @@ func TestDecodeFindsEveryFault(t *testing.T) {
 		`{"metadata":{"a":1}}`:                    {{"body.metadata.a", notString}},
 		`{"metadata":{"a":{"b":"c"}}}`:            {{"body.metadata.a", notString}},
 		`{"metadata":{"a":"x","a":"y"}}`:          {{"body.metadata.a", twice}},
+		`{"metadata":{"a":1,"a":"y"}}`:            {{"body.metadata.a", notString}, {"body.metadata.a", twice}},
 		`{"metadata":{"a":"\u007f"}}`:             {{"body.metadata.a", control}},
 		`{"metadata":{"\u0000":"x"}}`:             {{"body.metadata", "must not have control characters in a name"}},
 		`{"apply_before":"tomorrow"}`:             {{"body.apply_before", notTime}},
@@ -77,7 +79,7 @@ func TestDecodeFindsEveryFault(t *testing.T) {
 		`{"amount":"5","currency":7,"x":1}`:       {{"body.amount", notInteger}, {"body.currency", notString}, {"body.x", unknown}},
 		`{"` + strings.Repeat("n", 100) + `":1}`:  {{"body", unknown}},
 	} {
-		_, faults, err := decode[chargeBody]([]byte(body))
+		_, faults, err := decode[chargeBody](new(bodies), []byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
@@ -94,7 +96,7 @@ func TestDecodeRefusesWhatIsNotJSON(t *testing.T) {
 		`{"amount":5}{}`, `{"amount":5} x`, `{"amount":NaN}`, "{\"invoice\":\"a\nb\"}", "{\"invoice\":\"\xff\"}", `{"invoice":"\ud800"}`,
 		"\xef\xbb\xbf{}", `{"x":` + strings.Repeat("[", 20_000), "//x\n{}", `{"invoice":"top secret`,
 	} {
-		_, faults, err := decode[chargeBody]([]byte(body))
+		_, faults, err := decode[chargeBody](new(bodies), []byte(body))
 		var r *refusal
 		if !errors.As(err, &r) || r.code != CodeMalformedJSON || faults != nil {
 			t.Errorf("%.40q: %v, %v", body, faults, err)
@@ -111,7 +113,7 @@ func TestDecodeSaturates(t *testing.T) {
 	for text, want := range map[string]int64{
 		"9007199254740993": 9007199254740993, "99999999999999999999": 1<<63 - 1, "-99999999999999999999": -1 << 63, "-0": 0,
 	} {
-		got, faults, err := decode[chargeBody]([]byte(`{"amount":` + text + `}`))
+		got, faults, err := decode[chargeBody](new(bodies), []byte(`{"amount":`+text+`}`))
 		if err != nil || faults != nil || got.Amount != want {
 			t.Errorf("%s is %d, %v, %v", text, got.Amount, faults, err)
 		}
@@ -126,7 +128,7 @@ func TestDecodeLimitsFaults(t *testing.T) {
 		fmt.Fprintf(&body, `,"x%d":1`, i)
 	}
 	body.WriteString("}")
-	_, faults, err := decode[chargeBody]([]byte(body.String()))
+	_, faults, err := decode[chargeBody](new(bodies), []byte(body.String()))
 	if err != nil || len(faults) != maxFaults {
 		t.Error(len(faults), err)
 	}
@@ -135,7 +137,7 @@ func TestDecodeLimitsFaults(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"amount":1250,"currency":"EUR","metadata":{"a":"b"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, faults, err := decode[chargeBody](body)
+		got, faults, err := decode[chargeBody](new(bodies), body)
 		if err != nil || len(faults) > 0 {
 			return
 		}

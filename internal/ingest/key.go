@@ -78,7 +78,7 @@ type keyOutput struct {
 }
 
 func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, error) {
-	b, faults, err := decode[newKeyBody](in.RawBody)
+	b, faults, err := decode[newKeyBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

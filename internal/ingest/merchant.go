@@ -48,7 +48,7 @@ type merchantOutput struct {
 }
 
 func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*merchantOutput, error) {
-	b, faults, err := decode[newMerchantBody](in.RawBody)
+	b, faults, err := decode[newMerchantBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

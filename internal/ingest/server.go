@@ -56,6 +56,7 @@ type Server struct {
 	metrics    *Metrics
 	clock      func() time.Time
 
+	bodies  bodies
 	keys    *keyCache
 	lastUse *lastUse
 	reads   *lookup // of operations that mostly have an outcome

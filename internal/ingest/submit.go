@@ -43,7 +43,7 @@ type topUpInput struct {
 }
 
 func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput, error) {
-	b, faults, err := decode[chargeBody](in.RawBody)
+	b, faults, err := decode[chargeBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 }
 
 func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, error) {
-	b, faults, err := decode[topUpBody](in.RawBody)
+	b, faults, err := decode[topUpBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

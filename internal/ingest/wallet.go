@@ -45,7 +45,7 @@ type walletOutput struct {
 
 // openWallet makes a wallet by its first operation.
 func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutput, error) {
-	b, faults, err := decode[openBody](in.RawBody)
+	b, faults, err := decode[openBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
