@@ -79,9 +79,17 @@ func newSecret() string {
 	return base62(new(big.Int).SetBytes(entropy[:]), secretDigits)
 }
 
+// base62Digits are those of [big.Int.Text].
+const base62Digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 func checksum(body string) string {
+	var text [checksumDigits]byte
 	sum := crc32.ChecksumIEEE([]byte(body))
-	return base62(new(big.Int).SetUint64(uint64(sum)), checksumDigits)
+	for i := len(text) - 1; i >= 0; i-- {
+		text[i] = base62Digits[sum%62]
+		sum /= 62
+	}
+	return string(text[:])
 }
 
 func base62(n *big.Int, digits int) string {

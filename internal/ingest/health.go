@@ -30,13 +30,22 @@ type health struct {
 	log      *slog.Logger
 	draining atomic.Bool
 
-	mu       sync.Mutex
+	mu   sync.Mutex // one check at a time tells what came of it
+	last atomic.Pointer[verdict]
+}
+
+// verdict is what the checks have come to.
+type verdict struct {
 	checked  bool  // and it was the right one, once at least
 	err      error // of the last check
 	failures int   // in a row
 }
 
-func newHealth(q Queue, log *slog.Logger) *health { return &health{queue: q, log: log} }
+func newHealth(q Queue, log *slog.Logger) *health {
+	h := &health{queue: q, log: log}
+	h.last.Store(&verdict{})
+	return h
+}
 
 // run checks until ctx ends.
 func (h *health) run(ctx context.Context) error {
@@ -57,28 +66,29 @@ func (h *health) check(ctx context.Context) error {
 	err := h.queue.Check(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	last := h.last.Load()
 	switch {
-	case err != nil && h.err == nil:
+	case err != nil && last.err == nil:
 		h.log.WarnContext(ctx, "kafka is not usable", "err", err)
-	case err == nil && h.err != nil:
+	case err == nil && last.err != nil:
 		h.log.InfoContext(ctx, "kafka is usable again")
 	}
-	h.err = err
-	if h.failures++; err == nil {
-		h.failures, h.checked = 0, true
+	now := &verdict{checked: true}
+	if err != nil {
+		now = &verdict{checked: last.checked, err: err, failures: last.failures + 1}
 	}
+	h.last.Store(now)
 	return err
 }
 
 // usable fails while nothing may be submitted. Before the first check it makes
 // that check.
 func (h *health) usable(ctx context.Context) error {
-	h.mu.Lock()
-	checked, failures, err := h.checked, h.failures, h.err
-	h.mu.Unlock()
+	last := h.last.Load()
+	err := last.err
 	switch {
-	case failures >= maxFailures, errors.Is(err, ErrWrongQueue):
-	case !checked:
+	case last.failures >= maxFailures, errors.Is(err, ErrWrongQueue):
+	case !last.checked:
 		err = h.check(ctx)
 	default:
 		return nil
@@ -94,12 +104,11 @@ func (h *health) ready() error {
 	if h.draining.Load() {
 		return refuse(CodeDraining, "the service is finishing its last requests")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	last := h.last.Load()
 	switch {
-	case h.err != nil:
-		return &queueError{err: h.err}
-	case !h.checked:
+	case last.err != nil:
+		return &queueError{err: last.err}
+	case !last.checked:
 		return &queueError{err: errUnchecked}
 	}
 	return nil

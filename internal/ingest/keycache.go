@@ -5,7 +5,11 @@ import (
 	"crypto/subtle"
 	"errors"
 	"log/slog"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -40,22 +44,24 @@ type keyCache struct {
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
 
-	mu      sync.Mutex // held for map operations only
-	cached  map[ledger.KeyID]*cachedKey
-	trouble time.Time // until then the database is taken to be down
+	cached  sync.Map     // ledger.KeyID to *cachedKey
+	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down
+
+	mu  sync.Mutex // held to add a key and to remove one
+	ids []ledger.KeyID
 }
 
 type cachedKey struct {
 	key        Key
 	loadedAt   time.Time
-	usedAt     time.Time
-	refreshing bool
+	usedAt     atomic.Int64 // Unix nanoseconds
+	refreshing atomic.Bool
 }
 
 func newKeyCache(r Registry, clock func() time.Time, m *Metrics, log *slog.Logger) *keyCache {
 	return &keyCache{
 		registry: r, clock: clock, metrics: m, log: log,
-		refresh: make(chan ledger.KeyID, maxRefreshes), misses: make(chan struct{}, maxMisses), cached: map[ledger.KeyID]*cachedKey{},
+		refresh: make(chan ledger.KeyID, maxRefreshes), misses: make(chan struct{}, maxMisses),
 	}
 }
 
@@ -88,38 +94,39 @@ func (c *keyCache) verify(ctx context.Context, text string) (Key, error) {
 
 func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 	now := c.clock()
-	c.mu.Lock()
-	e := c.cached[id]
-	var key Key
+	e := c.get(id)
 	var age time.Duration
 	if e != nil {
-		e.usedAt = now
-		key, age = e.key, now.Sub(e.loadedAt)
-		if age >= keyRefreshAfter && !e.refreshing {
-			e.refreshing = c.enqueue(id)
+		e.usedAt.Store(now.UnixNano())
+		if age = now.Sub(e.loadedAt); age >= keyRefreshAfter && !e.refreshing.Swap(true) && !c.enqueue(id) {
+			e.refreshing.Store(false)
 		}
 	}
-	down := now.Before(c.trouble)
-	c.mu.Unlock()
-
 	switch {
 	case e == nil || age >= keyGoodFor:
 		c.metrics.key("miss")
 		return c.miss(ctx, id)
 	case age < keyFreshFor:
 		c.metrics.key("hit")
-		return key, nil
-	case down:
+		return e.key, nil
+	case now.UnixNano() < c.trouble.Load():
 		c.metrics.key("stale")
-		return key, nil
+		return e.key, nil
 	}
 	fresh, err := c.load(ctx, id, keyReloadTimeout)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		c.metrics.key("stale")
-		return key, nil
+		return e.key, nil
 	}
 	c.metrics.key("hit")
 	return fresh, err
+}
+
+// get is the cached key; nil if it is not cached.
+func (c *keyCache) get(id ledger.KeyID) *cachedKey {
+	e, _ := c.cached.Load(id)
+	k, _ := e.(*cachedKey)
+	return k
 }
 
 // miss loads a key that is not cached, when it is its turn.
@@ -153,11 +160,9 @@ func (c *keyCache) run(ctx context.Context) error {
 			return nil
 		case id := <-c.refresh:
 			_, err := c.load(ctx, id, keyReloadTimeout) // logged there; the cached key stays
-			c.mu.Lock()
-			if e := c.cached[id]; e != nil {
-				e.refreshing = false
+			if e := c.get(id); e != nil {
+				e.refreshing.Store(false)
 			}
-			c.mu.Unlock()
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				sleep(ctx, refreshPause)
 			}
@@ -193,35 +198,46 @@ func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Durat
 }
 
 func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		c.trouble.Store(c.clock().Add(troublePause).UnixNano())
+		return
+	}
+	c.trouble.Store(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case errors.Is(err, ErrNotFound):
-		delete(c.cached, id)
-	case err != nil:
-		c.trouble = c.clock().Add(troublePause)
+	if err != nil {
+		if i := slices.Index(c.ids, id); i >= 0 {
+			c.remove(i)
+		}
 		return
-	default:
-		if c.cached[id] == nil && len(c.cached) >= maxCachedKeys {
+	}
+	fresh := &cachedKey{key: key, loadedAt: at}
+	fresh.usedAt.Store(at.UnixNano())
+	if _, known := c.cached.Swap(id, fresh); !known {
+		c.ids = append(c.ids, id)
+		if len(c.ids) > maxCachedKeys {
 			c.evict()
 		}
-		c.cached[id] = &cachedKey{key: key, loadedAt: at, usedAt: at}
 	}
-	c.trouble = time.Time{}
 }
 
-// evict removes the longest unused of a few keys that the map happens to give.
+// evict removes the longest unused of a few keys, picked at random. The one that
+// came last stays.
 func (c *keyCache) evict() {
-	var oldest ledger.KeyID
-	var usedAt time.Time
-	seen := 0
-	for id, e := range c.cached {
-		if seen == 0 || e.usedAt.Before(usedAt) {
-			oldest, usedAt = id, e.usedAt
-		}
-		if seen++; seen == evictionSample {
-			break
+	oldest, usedAt := 0, int64(math.MaxInt64)
+	for range evictionSample {
+		i := rand.IntN(len(c.ids) - 1)
+		if e := c.get(c.ids[i]); e.usedAt.Load() < usedAt {
+			oldest, usedAt = i, e.usedAt.Load()
 		}
 	}
-	delete(c.cached, oldest)
+	c.remove(oldest)
+}
+
+// remove removes the key whose ID is at i.
+func (c *keyCache) remove(i int) {
+	c.cached.Delete(c.ids[i])
+	last := len(c.ids) - 1
+	c.ids[i] = c.ids[last]
+	c.ids = c.ids[:last]
 }

@@ -29,18 +29,23 @@ func TestKeyCacheIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(c.cached) != maxCachedKeys {
-		t.Errorf("%d keys are cached, want %d", len(c.cached), maxCachedKeys)
+	cached := 0
+	c.cached.Range(func(any, any) bool {
+		cached++
+		return true
+	})
+	if cached != maxCachedKeys || len(c.ids) != maxCachedKeys {
+		t.Errorf("%d keys are cached under %d IDs, want %d", cached, len(c.ids), maxCachedKeys)
 	}
-	if c.cached[id(0)] == nil {
+	if c.get(id(0)) == nil {
 		t.Error("the key in use was evicted")
 	}
 	c.loaded(Key{}, id(0), now, ErrNotFound)
-	if c.cached[id(0)] != nil {
+	if c.get(id(0)) != nil || len(c.ids) != maxCachedKeys-1 {
 		t.Error("a key that is no more is still cached")
 	}
 	c.loaded(Key{}, id(1), now, errors.New("down"))
-	if !c.trouble.After(now) {
+	if c.trouble.Load() <= now.UnixNano() {
 		t.Error("a failed load is no sign of trouble")
 	}
 }

@@ -1,66 +1,87 @@
 package ingest
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 // Metrics counts what the API does.
 type Metrics struct {
-	requests    *prometheus.CounterVec
-	latency     *prometheus.HistogramVec
-	submissions *prometheus.CounterVec
-	replays     *prometheus.CounterVec
-	conflicts   *prometheus.CounterVec
-	keys        *prometheus.CounterVec
-	lookups     *prometheus.CounterVec
+	requests    labelled[prometheus.Counter]
+	latency     labelled[prometheus.Observer]
+	submissions labelled[prometheus.Counter]
+	replays     labelled[prometheus.Counter]
+	conflicts   labelled[prometheus.Counter]
+	keys        labelled[prometheus.Counter]
+	lookups     labelled[prometheus.Counter]
 	lookupIDs   prometheus.Histogram
 	lookupTime  prometheus.Histogram
 }
 
+// labelled finds a metric by its labels, of which there are three at most.
+// Prometheus would take a lock to find it; this keeps what was found.
+type labelled[T any] struct {
+	known *atomic.Pointer[map[[3]string]T]
+	find  func(labels ...string) T
+}
+
+func newLabelled[T any](find func(labels ...string) T) labelled[T] {
+	l := labelled[T]{known: &atomic.Pointer[map[[3]string]T]{}, find: find}
+	l.known.Store(&map[[3]string]T{})
+	return l
+}
+
+func (l labelled[T]) with(labels ...string) T {
+	var key [3]string
+	copy(key[:], labels)
+	known := l.known.Load()
+	metric, ok := (*known)[key]
+	if !ok {
+		metric = l.find(labels...)
+		more := maps.Clone(*known)
+		more[key] = metric
+		l.known.CompareAndSwap(known, &more) // else another one was kept: this one is found again
+	}
+	return metric
+}
+
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
+	f := promauto.With(r)
 	seconds := prometheus.ExponentialBuckets(0.0002, 2, 18)
-	m := &Metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_http_requests_total", Help: "HTTP requests answered.",
-		}, []string{"method", "route", "status"}),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	counter := func(name, help string, labels ...string) labelled[prometheus.Counter] {
+		return newLabelled(f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels).WithLabelValues)
+	}
+	return &Metrics{
+		requests: counter("monedero_http_requests_total", "HTTP requests answered.", "method", "route", "status"),
+		latency: newLabelled(f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "monedero_http_seconds", Help: "Time from a request's header to the end of its answer, waits included.",
 			Buckets: seconds,
-		}, []string{"method", "route"}),
-		submissions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_submissions_total", Help: "Requests submitted to the queue, by result: queued, or unknown for a 503.",
-		}, []string{"kind", "result"}),
-		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_replays_total", Help: "Retries answered with what was already decided.",
-		}, []string{"kind"}),
-		conflicts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_key_conflicts_total", Help: "Requests refused because their idempotency key belongs to another one.",
-		}, []string{"kind"}),
-		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_api_key_checks_total",
-			Help: "API keys verified, by where they came from: hit, miss, stale, or unavailable.",
-		}, []string{"result"}),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "monedero_lookups_total", Help: "Queries for outcomes, by result: ok or error.",
-		}, []string{"result"}),
-		lookupIDs: prometheus.NewHistogram(prometheus.HistogramOpts{
+		}, []string{"method", "route"}).WithLabelValues),
+		submissions: counter("monedero_submissions_total",
+			"Requests submitted to the queue, by result: queued, or unknown for a 503.", "kind", "result"),
+		replays:   counter("monedero_replays_total", "Retries answered with what was already decided.", "kind"),
+		conflicts: counter("monedero_key_conflicts_total", "Requests refused because their idempotency key belongs to another one.", "kind"),
+		keys: counter("monedero_api_key_checks_total",
+			"API keys verified, by where they came from: hit, miss, stale, or unavailable.", "result"),
+		lookups: counter("monedero_lookups_total", "Queries for outcomes, by result: ok or error.", "result"),
+		lookupIDs: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "monedero_lookup_operations", Help: "Operations in one query for outcomes.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}),
-		lookupTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+		lookupTime: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "monedero_lookup_seconds", Help: "Time of one query for outcomes.", Buckets: seconds,
 		}),
 	}
-	r.MustRegister(m.requests, m.latency, m.submissions, m.replays, m.conflicts, m.keys, m.lookups, m.lookupIDs, m.lookupTime)
-	return m
 }
 
 func (m *Metrics) answered(method, route string, status int, took time.Duration) {
@@ -70,8 +91,8 @@ func (m *Metrics) answered(method, route string, status int, took time.Duration)
 	if route == "" {
 		route = "unknown"
 	}
-	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	m.latency.WithLabelValues(method, route).Observe(took.Seconds())
+	m.requests.with(method, route, strconv.Itoa(status)).Inc()
+	m.latency.with(method, route).Observe(took.Seconds())
 }
 
 func (m *Metrics) submitted(k ledger.Kind, err error) {
@@ -79,19 +100,19 @@ func (m *Metrics) submitted(k ledger.Kind, err error) {
 	if err != nil {
 		result = "unknown"
 	}
-	m.submissions.WithLabelValues(string(k), result).Inc()
+	m.submissions.with(string(k), result).Inc()
 }
 
-func (m *Metrics) replayed(k ledger.Kind)   { m.replays.WithLabelValues(string(k)).Inc() }
-func (m *Metrics) conflicted(k ledger.Kind) { m.conflicts.WithLabelValues(string(k)).Inc() }
-func (m *Metrics) key(result string)        { m.keys.WithLabelValues(result).Inc() }
+func (m *Metrics) replayed(k ledger.Kind)   { m.replays.with(string(k)).Inc() }
+func (m *Metrics) conflicted(k ledger.Kind) { m.conflicts.with(string(k)).Inc() }
+func (m *Metrics) key(result string)        { m.keys.with(result).Inc() }
 
 func (m *Metrics) looked(operations int, took time.Duration, err error) {
 	result := "ok"
 	if err != nil {
 		result = "error"
 	}
-	m.lookups.WithLabelValues(result).Inc()
+	m.lookups.with(result).Inc()
 	m.lookupIDs.Observe(float64(operations))
 	m.lookupTime.Observe(took.Seconds())
 }

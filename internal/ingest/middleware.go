@@ -48,7 +48,7 @@ func requestID(ctx context.Context) string {
 func identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
-		if !goodRequestID.MatchString(id) {
+		if id == "" || !goodRequestID.MatchString(id) {
 			var entropy [8]byte
 			rand.Read(entropy[:])
 			id = "req_" + hex.EncodeToString(entropy[:])
@@ -91,9 +91,10 @@ func patient(next http.Handler) http.Handler {
 	})
 }
 
-// single lists the headers that would be ambiguous if they came twice.
-func single() []string {
-	return []string{"Authorization", "Idempotency-Key", "Content-Type", requestIDHeader}
+// single lists the headers that would be ambiguous if they came twice, in
+// canonical form.
+func single() [4]string {
+	return [...]string{"Authorization", "Idempotency-Key", "Content-Type", requestIDHeader}
 }
 
 type callerKey struct{}
@@ -133,7 +134,7 @@ func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context
 
 func checkHeaders(h http.Header) error {
 	for _, name := range single() {
-		if len(h.Values(name)) > 1 {
+		if len(h[name]) > 1 {
 			return refuse(CodeMalformedRequest, "the header "+name+" must not appear twice")
 		}
 	}
@@ -141,7 +142,7 @@ func checkHeaders(h http.Header) error {
 		return invalid([]Fault{{Location: "header.Idempotency-Key", Message: "must not be empty"}})
 	}
 	// Preferences may be spread over several headers (RFC 7240); huma reads one.
-	if values := h.Values("Prefer"); len(values) > 1 {
+	if values := h["Prefer"]; len(values) > 1 {
 		h.Set("Prefer", strings.Join(values, ","))
 	}
 	return nil
@@ -180,7 +181,7 @@ func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 }
 
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if sent := r.Header.Get("Content-Type"); sent != "" {
+	if sent := r.Header.Get("Content-Type"); sent != "" && sent != "application/json" {
 		if kind, _, err := mime.ParseMediaType(sent); err != nil || kind != "application/json" {
 			return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
 		}
