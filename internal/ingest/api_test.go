@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-func newHTTPClient(t *testing.T) *http.Client {
+func newHTTPClient(t testing.TB) *http.Client {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: time.Minute}
@@ -20,7 +21,7 @@ func newHTTPClient(t *testing.T) *http.Client {
 
 // api calls the HTTP API under one key.
 type api struct {
-	t    *testing.T
+	t    testing.TB
 	base string
 	key  string
 	http *http.Client
@@ -119,7 +120,7 @@ func (a *api) post(path string, h headers, body string) answer {
 }
 
 // want ends the test unless the answer has the status.
-func (a answer) want(t *testing.T, status int) answer {
+func (a answer) want(t testing.TB, status int) answer {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)

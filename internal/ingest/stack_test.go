@@ -54,7 +54,7 @@ func (c *clock) advance(d time.Duration) {
 // stack is the real thing: HTTP server, Kafka, Postgres, on a database and a
 // broker of its own.
 type stack struct {
-	t       *testing.T
+	t       testing.TB
 	url     string // of the database
 	kafka   *kafkatest.Kafka
 	topic   kafka.Topic
@@ -70,12 +70,12 @@ type stack struct {
 	operator *api
 }
 
-func newStack(t *testing.T) *stack {
+func newStack(t testing.TB) *stack {
 	t.Helper()
 	return newStackAt(t, time.Now())
 }
 
-func newStackAt(t *testing.T, now time.Time) *stack {
+func newStackAt(t testing.TB, now time.Time) *stack {
 	t.Helper()
 	s := &stack{t: t, url: pgtest.New(t), kafka: kafkatest.Start(t), clock: newClock(now), log: slog.New(slog.DiscardHandler)}
 	if testing.Verbose() {

@@ -1,0 +1,282 @@
+package ingest_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/processor"
+)
+
+// BenchmarkSubmit has callers submit charges over loopback, each one after the
+// other, to a server with the real Kafka client and the real store. CPU time is
+// that of this process, in which callers and broker run as well: what counts is
+// the difference to [BenchmarkBareSubmit].
+func BenchmarkSubmit(b *testing.B) {
+	s := newStack(b)
+	p := s.people("Ada")
+	for _, callers := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			storm(b, s.operator.base, callers, p.chargeRequest, http.StatusAccepted)
+		})
+	}
+}
+
+// BenchmarkBareSubmit is the least that a submission can cost: a chi handler that
+// produces the same bytes through the same producer.
+func BenchmarkBareSubmit(b *testing.B) {
+	s := newStack(b)
+	p := s.people("Ada")
+	base := bareSubmit(b, s, p)
+	for _, callers := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			storm(b, base, callers, p.chargeRequest, http.StatusAccepted)
+		})
+	}
+}
+
+// BenchmarkPoll reads one decided operation again and again.
+func BenchmarkPoll(b *testing.B) {
+	s := newStack(b)
+	s.settle()
+	p := s.people("Ada")
+	s.fund(p, 1000)
+	done := p.shop.post(p.charges(), headers{"Prefer": "wait=30"}, charge).want(b, http.StatusOK)
+	for _, callers := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			storm(b, s.operator.base, callers, func(int64) []byte {
+				return fmt.Appendf(nil, "GET /v1/operations/%s HTTP/1.1\r\nHost: monedero\r\nAuthorization: Bearer %s\r\n\r\n", done.text("id"), p.shop.key)
+			}, http.StatusOK)
+		})
+	}
+}
+
+// BenchmarkHandler is a submission without network, Kafka and Postgres: what the
+// service itself allocates and computes for it.
+func BenchmarkHandler(b *testing.B) {
+	s := newStack(b)
+	p := s.people("Ada")
+	server, err := ingest.New(ingest.Options{
+		Queue: &memory{}, History: &memory{}, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}()
+	var n atomic.Int64
+	before := cpuTime(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		body := bytes.NewReader(nil)
+		r := httptest.NewRequest(http.MethodPost, p.charges(), nil)
+		r.Header = http.Header{
+			"Authorization": {"Bearer " + p.shop.key}, "Content-Type": {"application/json"}, "Idempotency-Key": {""},
+		}
+		w := &discard{header: http.Header{}}
+		for pb.Next() {
+			body.Reset([]byte(benchCharge))
+			r.Body = io.NopCloser(body)
+			r.Header["Idempotency-Key"][0] = strconv.FormatInt(n.Add(1), 10)
+			clear(w.header)
+			server.Handler().ServeHTTP(w, r)
+			if w.status != http.StatusAccepted {
+				b.Error("status", w.status)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-us/req")
+}
+
+const benchCharge = `{"amount":1250,"currency":"EUR","invoice":"INV-1001","description":"Monthly plan","metadata":{"order":"8821"}}`
+
+// chargeRequest is the n-th request as it goes over the wire.
+func (p people) chargeRequest(n int64) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: monedero\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+		"Idempotency-Key: bench-%d\r\nContent-Length: %d\r\n\r\n%s", p.charges(), p.shop.key, n, len(benchCharge), benchCharge)
+}
+
+// bareSubmit starts the bare handler and returns where it is.
+func bareSubmit(b *testing.B, s *stack, p people) string {
+	b.Helper()
+	wallet, err := ledger.ParseWalletID(p.wallet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := ledger.Request{
+		Kind: ledger.KindCharge, Wallet: wallet, Merchant: ledger.MerchantID{1}, Amount: 1250, Currency: "EUR", Invoice: "INV-1001",
+		Description: "Monthly plan", Metadata: ledger.NewMetadata(map[string]string{"order": "8821"}), IdempotencyKey: "bench-1000", ReceivedAt: time.Now(),
+	}
+	r.ID = s.minter.OperationID(r.Identity())
+	value, headers, err := kafka.Encode(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	record := processor.Record{Key: []byte(p.wallet), Value: value, Headers: headers}
+	producer := kafka.NewProducer(s.cluster, kafka.NewMetrics(nil))
+	b.Cleanup(func() { _ = producer.Close() })
+	partition := wallet.Partition(partitions)
+	router := chi.NewRouter()
+	router.Post("/v1/wallets/{wallet}/charges", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			http.Error(w, "body", http.StatusBadRequest)
+			return
+		}
+		offset, err := producer.Produce(r.Context(), topicName, partition, record)
+		if err != nil {
+			http.Error(w, "produce", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = fmt.Fprintf(w, `{"offset":%d}`, offset)
+	})
+	server := httptest.NewServer(router)
+	b.Cleanup(server.Close)
+	return server.URL
+}
+
+// storm has callers send b.N requests over a connection each, and reports
+// requests and CPU time per second, p99 and allocations per request.
+func storm(b *testing.B, base string, callers int, request func(n int64) []byte, want int) {
+	b.Helper()
+	conns := make([]net.Conn, callers)
+	for i := range conns {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+		conns[i] = conn
+	}
+	var next atomic.Int64
+	took := make([][]time.Duration, callers)
+	before := cpuTime(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	var group sync.WaitGroup
+	for i, conn := range conns {
+		group.Go(func() {
+			in := bufio.NewReader(conn)
+			for next.Add(1) <= int64(b.N) {
+				start := time.Now()
+				if _, err := conn.Write(request(requests.Add(1))); err != nil {
+					b.Error(err)
+					return
+				}
+				if err := readAnswer(in, want); err != nil {
+					b.Error(err)
+					return
+				}
+				took[i] = append(took[i], time.Since(start))
+			}
+		})
+	}
+	group.Wait()
+	b.StopTimer()
+	all := slices.Sorted(slices.Values(slices.Concat(took...)))
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-us/req")
+	if len(all) > 0 {
+		b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+	}
+}
+
+// requests numbers the requests of all benchmarks.
+var requests atomic.Int64
+
+// readAnswer reads an answer and nothing of what it says: who measures a server
+// must not be the slower of the two.
+func readAnswer(in *bufio.Reader, want int) error {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if status := string(line[9:12]); status != strconv.Itoa(want) {
+		rest, _ := in.Peek(in.Buffered())
+		return fmt.Errorf("status %s: %s", status, rest)
+	}
+	length := -1
+	for len(line) > 2 {
+		if line, err = in.ReadSlice('\n'); err != nil {
+			return err
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	if length < 0 {
+		return errors.New("the answer has no length")
+	}
+	_, err = in.Discard(length)
+	return err
+}
+
+// cpuTime is what this process has used so far.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// memory is a queue that takes everything and a history that knows nothing.
+type memory struct{ offset atomic.Int64 }
+
+func (m *memory) Submit(context.Context, ledger.Request) (ingest.Receipt, error) {
+	return ingest.Receipt{Offset: m.offset.Add(1)}, nil
+}
+func (m *memory) End(context.Context, int) (int64, error) { return m.offset.Load(), nil }
+func (m *memory) Check(context.Context) error             { return nil }
+
+func (m *memory) Decided(context.Context, []ledger.OperationID) ([]ingest.Decided, error) {
+	return nil, nil
+}
+
+func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.OperationID, error) {
+	return nil, nil
+}
+func (m *memory) List(context.Context, ingest.Filter) ([]ingest.Decided, error) { return nil, nil }
+func (m *memory) Position(context.Context, int) (ledger.Place, error)           { return ledger.Place{}, nil }
+
+// discard is an answer that nobody reads.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
