@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -219,6 +220,9 @@ func (q *queue) close() {
 // drain writes batch after batch until the queue is empty.
 func (p *Producer) drain(l lane, q *queue) {
 	for {
+		// Whoever is about to hand over a record is let in first: what a batch costs
+		// hangs little on how much it holds.
+		runtime.Gosched()
 		batch := q.take()
 		if batch == nil {
 			return
