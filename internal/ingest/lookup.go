@@ -25,11 +25,12 @@ const (
 	lookupPatience = 10 * time.Millisecond
 	lookupPause    = 50 * time.Millisecond // after a query that failed
 
-	// lookupPace is the least time from one query to the next while each holds
-	// lookupCrowd operations or more: most of what a query costs does not depend
-	// on how much it asks for, and a submission waits for Kafka for longer.
-	lookupPace  = time.Millisecond
-	lookupCrowd = 8
+	// lookupPace is the least time from one query to the next while more than
+	// lookupCrowd requests are under way, those that wait not counted: most of what
+	// a query costs does not depend on how much it asks for, and a submission waits
+	// for Kafka for longer.
+	lookupPace  = 2 * time.Millisecond
+	lookupCrowd = 16
 )
 
 var errBusy = errors.New("too many look-ups are open")
@@ -187,7 +188,7 @@ func (l *lookup) run(ctx context.Context) error {
 		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			sleep(ctx, lookupPause)
-		} else if len(round) >= lookupCrowd {
+		} else if l.open.Load()-int64(len(l.waiting)) > lookupCrowd {
 			sleep(ctx, lookupPace-time.Since(start))
 		}
 	}
