@@ -33,10 +33,10 @@ import (
 // the difference to [BenchmarkBareSubmit].
 func BenchmarkSubmit(b *testing.B) {
 	s := newStack(b)
-	p := s.people("Ada")
+	crowd := s.crowd()
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			storm(b, s.operator.base, callers, p.chargeRequest, http.StatusAccepted)
+			storm(b, s.operator.base, callers, crowd.chargeRequest, http.StatusAccepted)
 		})
 	}
 }
@@ -45,14 +45,27 @@ func BenchmarkSubmit(b *testing.B) {
 // produces the same bytes through the same producer.
 func BenchmarkBareSubmit(b *testing.B) {
 	s := newStack(b)
-	p := s.people("Ada")
-	base := bareSubmit(b, s, p)
+	crowd := s.crowd()
+	base := bareSubmit(b, s, crowd[0])
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			storm(b, base, callers, p.chargeRequest, http.StatusAccepted)
+			storm(b, base, callers, crowd.chargeRequest, http.StatusAccepted)
 		})
 	}
 }
+
+// crowd is enough people that every partition has wallets of some.
+type crowd []people
+
+func (s *stack) crowd() crowd {
+	var c crowd
+	for i := range 32 {
+		c = append(c, s.people(fmt.Sprint("Ada ", i)))
+	}
+	return c
+}
+
+func (c crowd) chargeRequest(n int64) []byte { return c[n%int64(len(c))].chargeRequest(n) }
 
 // BenchmarkPoll reads one decided operation again and again.
 func BenchmarkPoll(b *testing.B) {
@@ -140,17 +153,23 @@ func bareSubmit(b *testing.B, s *stack, p people) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	record := processor.Record{Key: []byte(p.wallet), Value: value, Headers: headers}
+	record := processor.Record{Value: value, Headers: headers}
 	producer := kafka.NewProducer(s.cluster, kafka.NewMetrics(nil))
 	b.Cleanup(func() { _ = producer.Close() })
-	partition := wallet.Partition(partitions)
 	router := chi.NewRouter()
 	router.Post("/v1/wallets/{wallet}/charges", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			http.Error(w, "body", http.StatusBadRequest)
 			return
 		}
-		offset, err := producer.Produce(r.Context(), topicName, partition, record)
+		record := record
+		record.Key = []byte(chi.URLParam(r, "wallet"))
+		wallet, err := ledger.ParseWalletID(string(record.Key))
+		if err != nil {
+			http.Error(w, "wallet", http.StatusNotFound)
+			return
+		}
+		offset, err := producer.Produce(r.Context(), topicName, wallet.Partition(partitions), record)
 		if err != nil {
 			http.Error(w, "produce", http.StatusServiceUnavailable)
 			return
