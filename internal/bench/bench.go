@@ -55,6 +55,7 @@ func Rows() []Row {
 	return []Row{
 		drainRow(), hotWalletRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
+		submitRow(), pollRow(), waitRow(), memoryIngestRow(),
 	}
 }
 
@@ -101,7 +102,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, worlds: map[scale]*world{}}
+	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, submitted: map[int]*answered{}, worlds: map[scale]*world{}}
 	if r.executable == "" {
 		if r.executable, err = os.Executable(); err != nil {
 			return Report{}, fmt.Errorf("find this program: %w", err)

@@ -21,6 +21,8 @@ const (
 	partIngest    = "ingest"
 	partKafka     = "kafka"
 	partCopy      = "copy"
+	partCallers   = "callers"
+	partBare      = "bare"
 )
 
 // child is a part as it sees itself.
@@ -40,6 +42,8 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 		partIngest:    runIngest,
 		partKafka:     runKafka,
 		partCopy:      runCopy,
+		partCallers:   runCallers,
+		partBare:      runBare,
 	}
 	run, known := parts[name]
 	if !known {

@@ -34,9 +34,10 @@ type run struct {
 	minter     *ledger.Minter
 	head       Head
 
-	worlds  map[scale]*world
-	settled map[settleSpec]*legs
-	moved   *motions
+	worlds    map[scale]*world
+	settled   map[settleSpec]*legs
+	submitted map[int]*answered // by callers
+	moved     *motions
 }
 
 func (r *run) onClose(f func() error) { r.closers = append(r.closers, f) }

@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// numberMark stands in a request for a number that no other request has.
+	numberMark = "{number}"
+	// numberDigits: every number is as long, and so is every request.
+	numberDigits = 16
+	// answerTimeout is for the answers that are still due at the end.
+	answerTimeout = time.Minute
+)
+
+// calls are what callers do: each sends one request after the other over a
+// connection of its own, and waits for each answer.
+type calls struct {
+	Address  string        `json:"address"`
+	Callers  int           `json:"callers"`
+	For      time.Duration `json:"for"`      // 0: each caller sends one request
+	Requests []string      `json:"requests"` // whole, as on the wire, in turn
+	Status   int           `json:"status"`   // that every answer must have
+	Final    bool          `json:"final"`    // every answer must tell an outcome
+}
+
+// called is what came of it.
+type called struct {
+	Requests int           `json:"requests"`
+	Took     time.Duration `json:"took"`
+	P50      time.Duration `json:"p50"`
+	P99      time.Duration `json:"p99"`
+	Fault    string        `json:"fault,omitempty"`
+}
+
+// rate is requests a second.
+func (c called) rate() float64 { return float64(c.Requests) / c.Took.Seconds() }
+
+// runCallers makes the calls that it is told, over and over. It neither parses nor
+// builds more than it must: it runs on the machine that is measured.
+func runCallers(ctx context.Context, c *child) error {
+	var numbers atomic.Int64
+	numbers.Store(time.Now().UnixMicro())
+	for {
+		var todo calls
+		if err := c.told(ctx, &todo); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		done, err := todo.make(ctx, &numbers)
+		if err != nil {
+			done.Fault = err.Error()
+		}
+		if err := c.say(done); err != nil {
+			return err
+		}
+	}
+}
+
+func (c calls) make(ctx context.Context, numbers *atomic.Int64) (called, error) {
+	if c.Callers < 1 || len(c.Requests) == 0 {
+		return called{}, errors.New("there is nobody to call, or nothing to ask")
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	took := make([][]time.Duration, c.Callers)
+	began := time.Now()
+	for i := range c.Callers {
+		group.Go(func() (err error) {
+			took[i], err = c.call(ctx, i, began, numbers)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return called{}, err
+	}
+	ended := time.Since(began)
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return called{
+		Requests: len(all), Took: ended, P50: all[len(all)/2], P99: all[len(all)*99/100],
+	}, nil
+}
+
+// call is one caller.
+func (c calls) call(ctx context.Context, caller int, began time.Time, numbers *atomic.Int64) (took []time.Duration, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written that is not answered
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	if err := conn.SetDeadline(began.Add(c.For + answerTimeout)); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(conn)
+	for i := caller; ; i += c.Callers {
+		request := strings.ReplaceAll(c.Requests[i%len(c.Requests)], numberMark, fmt.Sprintf("%0*d", numberDigits, numbers.Add(1)))
+		start := time.Now()
+		if _, err := conn.Write([]byte(request)); err != nil {
+			return nil, err
+		}
+		if err := c.answer(in); err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		took = append(took, now.Sub(start))
+		if now.Sub(began) >= c.For {
+			return took, nil
+		}
+	}
+}
+
+// answer reads one, which has a length.
+func (c calls) answer(in *bufio.Reader) error {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	const status = len("HTTP/1.1 ")
+	if len(line) < status+3 || string(line[status:status+3]) != strconv.Itoa(c.Status) {
+		first := string(line)
+		rest, _ := in.Peek(in.Buffered())
+		return fmt.Errorf("want status %d: %s%s", c.Status, first, rest)
+	}
+	length := -1
+	for len(line) > len("\r\n") {
+		if line, err = in.ReadSlice('\n'); err != nil {
+			return err
+		}
+		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	if length < 0 {
+		return errors.New("an answer does not say how long it is")
+	}
+	if c.Final {
+		body, err := in.Peek(length)
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(body, []byte(`"done":true`)) {
+			return fmt.Errorf("no outcome: %s", body)
+		}
+	}
+	_, err = in.Discard(length)
+	return err
+}
+
+// call has the callers' part make calls, and waits until they are through.
+func (p *part) call(ctx context.Context, c calls) (called, error) {
+	if err := p.tell(c); err != nil {
+		return called{}, err
+	}
+	return p.called(ctx)
+}
+
+func (p *part) called(ctx context.Context) (done called, err error) {
+	if err := p.hear(ctx, &done); err != nil {
+		return called{}, err
+	}
+	if done.Fault != "" {
+		return called{}, errors.New(done.Fault)
+	}
+	return done, nil
+}
