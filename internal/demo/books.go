@@ -2,10 +2,10 @@ package demo
 
 import (
 	"context"
-	"fmt"
-	"net/http"
-	"strconv"
+	"maps"
 	"sync"
+
+	"github.com/monedero/monedero/internal/client"
 )
 
 // books is every balance of the world at one moment, in minor units.
@@ -56,45 +56,23 @@ func (s *stage) readBooks(ctx context.Context) (books, error) {
 		}
 	}
 	var mu sync.Mutex
-	err := each(ctx, s.options.Callers, len(order), func(ctx context.Context, i int) error {
-		var status struct {
-			Data []struct {
-				ID      string `json:"id"`
-				Balance int64  `json:"balance"`
-			} `json:"data"`
-		}
-		if err := s.read(ctx, "/v1/clients/"+order[i]+"/wallets", &status); err != nil {
-			return err
-		}
+	if err := client.Each(ctx, s.options.Callers, len(order), func(ctx context.Context, i int) error {
+		balances, err := s.api.WalletBalances(ctx, s.state.Operator, order[i])
 		mu.Lock()
 		defer mu.Unlock()
-		for _, w := range status.Data {
-			found.wallets[w.ID] = w.Balance
-		}
-		return nil
-	})
-	if err != nil {
-		return books{}, fmt.Errorf("read the wallets' balances: %w", err)
+		maps.Copy(found.wallets, balances)
+		return err
+	}); err != nil {
+		return books{}, err
 	}
 	for _, m := range s.world.traders() {
-		var status struct {
-			Balances []struct {
-				Currency string `json:"currency"`
-				Amount   string `json:"amount"`
-			} `json:"balances"`
+		balances, err := s.api.MerchantBalances(ctx, s.state.Operator, m.id)
+		if err != nil {
+			return books{}, err
 		}
-		if err := s.read(ctx, "/v1/merchants/"+m.id, &status); err != nil {
-			return books{}, fmt.Errorf("read a merchant's balances: %w", err)
-		}
-		for _, b := range status.Balances {
-			if found.merchants[payee{m.key, b.Currency}], err = strconv.ParseInt(b.Amount, 10, 64); err != nil {
-				return books{}, fmt.Errorf("read a merchant's balance: %w", err)
-			}
+		for currency, balance := range balances {
+			found.merchants[payee{m.key, currency}] = balance
 		}
 	}
 	return found, nil
-}
-
-func (s *stage) read(ctx context.Context, path string, into any) error {
-	return s.api.expect(ctx, call{Method: http.MethodGet, Path: path, Key: s.state.Operator}, into, http.StatusOK)
 }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 // trial is a request for a person to try by hand.
 type trial struct {
 	what string
-	call call
+	call client.Call
 }
 
 // trials are a charge, the poll of that very charge, and the account status of
@@ -31,16 +32,16 @@ func trials(w *world, minter *ledger.Minter, day int) ([]trial, error) {
 	id := minter.OperationID(ledger.Identity{
 		Kind: ledger.KindCharge, Merchant: merchantID, Wallet: walletID, Source: ledger.SourceKey, Value: key,
 	})
-	body := charge{Amount: 250, Currency: payer.currency, Invoice: fmt.Sprintf("HAND-%04d", day)}
+	body := client.Charge{Amount: 250, Currency: payer.currency, Invoice: fmt.Sprintf("HAND-%04d", day)}
 	return []trial{
-		{"charge a wallet", call{Method: "POST", Path: "/v1/wallets/" + payer.id + "/charges", Key: shop.key, IdempotencyKey: key, Body: body}},
-		{"what came of it", call{Method: "GET", Path: "/v1/operations/" + id.String(), Key: shop.key}},
-		{"the account status of the client who paid", call{Method: "GET", Path: "/v1/clients/" + payer.client + "/wallets", Key: w.clientKey}},
+		{"charge a wallet", client.Call{Method: "POST", Path: "/v1/wallets/" + payer.id + "/charges", Key: shop.key, IdempotencyKey: key, Body: body}},
+		{"what came of it", client.Call{Method: "GET", Path: "/v1/operations/" + id.String(), Key: shop.key}},
+		{"the account status of the client who paid", client.Call{Method: "GET", Path: "/v1/clients/" + payer.client + "/wallets", Key: w.clientKey}},
 	}, nil
 }
 
 // curl is the request as a line for a shell.
-func (c call) curl(base string) (string, error) {
+func curl(c client.Call, base string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "curl -sS -X %s %s -H %s", c.Method, quote(base+c.Path), quote("Authorization: Bearer "+c.Key))
 	if c.IdempotencyKey != "" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -14,13 +15,13 @@ const codeReused = "idempotency_key_reused"
 // judge compares what came of every step with what was to come of it. It knows
 // the plan, what HTTP answered, and the operations as they were read at the end.
 type judge struct {
-	found      map[string]operation // by ID
-	seen       map[string]bool      // IDs that a fresh step has
+	found      map[string]client.Operation // by ID
+	seen       map[string]bool             // IDs that a fresh step has
 	rows       map[string]*Row
 	mismatches []string
 }
 
-func newJudge(found map[string]operation) *judge {
+func newJudge(found map[string]client.Operation) *judge {
 	return &judge{found: found, seen: map[string]bool{}, rows: map[string]*Row{}}
 }
 
@@ -35,7 +36,7 @@ func (j *judge) story(st story, results []result) {
 		case fresh:
 			wrong = j.fresh(s, results[i], first, st.conflicts(i))
 		case replay:
-			wrong = wants(decidable(results[i].status), "was answered %d", results[i].status)
+			wrong = wants(client.Taken(results[i].status), "was answered %d", results[i].status)
 			if wrong == "" {
 				wrong = wants(results[i].operation.ID == first, "the retry got another operation, %s", results[i].operation.ID)
 			}
@@ -71,24 +72,24 @@ func (st story) conflicts(i int) (n int) {
 
 // fresh says what is wrong with an operation of the step's own; empty: nothing.
 func (j *judge) fresh(s step, r result, first string, conflicts int) string {
-	if !decidable(r.status) {
+	if !client.Taken(r.status) {
 		return fmt.Sprintf("was answered %d %s", r.status, r.code)
 	}
 	op, found := j.found[r.operation.ID]
 	twice := j.seen[r.operation.ID]
 	j.seen[r.operation.ID] = true
 	switch {
-	case !found || !op.final():
+	case !found || !op.Final():
 		return "has no outcome"
 	case twice:
 		return "has the ID of another charge"
-	case op.reason() != s.want.reason:
+	case op.Reason() != s.want.reason:
 		return fmt.Sprintf("is %s, not %s", label(op), s.want.label())
 	case op.Amount != s.body.Amount || op.Currency != s.body.Currency || op.Invoice != s.body.Invoice:
 		return "does not show what was asked"
 	case op.ConflictingRequests != conflicts:
 		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, conflicts)
-	case op.reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != first:
+	case op.Reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != first:
 		return fmt.Sprintf("names %q as the charge of its invoice, not %s", op.Failure.DuplicateOf, first)
 	}
 	return ""
@@ -100,7 +101,7 @@ func (j *judge) reused(r result, first string) string {
 	if r.status == http.StatusUnprocessableEntity {
 		return wants(r.code == codeReused, "was refused as %s", r.code)
 	}
-	if !decidable(r.status) {
+	if !client.Taken(r.status) {
 		return fmt.Sprintf("was answered %d %s", r.status, r.code)
 	}
 	return wants(r.operation.ID == first, "got another operation, %s", r.operation.ID)
@@ -146,18 +147,9 @@ func (j *judge) table() []Row {
 	return rows
 }
 
-func decidable(status int) bool { return status == http.StatusOK || status == http.StatusAccepted }
-
 func wants(right bool, format string, args ...any) string {
 	if right {
 		return ""
 	}
 	return fmt.Sprintf(format, args...)
-}
-
-func (o operation) reason() ledger.Reason {
-	if o.Failure == nil {
-		return ""
-	}
-	return ledger.Reason(o.Failure.Reason)
 }

@@ -8,32 +8,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 )
 
 // faithful is what would come of the story if all went as planned.
-func faithful(st story) ([]result, map[string]operation) {
+func faithful(st story) ([]result, map[string]client.Operation) {
 	results := make([]result, len(st.steps))
-	found := map[string]operation{}
+	found := map[string]client.Operation{}
 	for i, s := range st.steps {
 		id := fmt.Sprint("op ", i)
 		switch s.want.what {
 		case fresh:
-			op := operation{
+			op := client.Operation{
 				ID: id, Status: "accepted", Amount: s.body.Amount, Currency: s.body.Currency,
 				Invoice: s.body.Invoice, ConflictingRequests: st.conflicts(i),
 			}
 			if s.want.reason != "" {
-				op.Status, op.Failure = "failed", &failure{Reason: string(s.want.reason)}
+				op.Status, op.Failure = "failed", &client.Failure{Reason: string(s.want.reason)}
 			}
 			if s.want.reason == ledger.ReasonDuplicateInvoice {
 				op.Failure.DuplicateOf = "op 0"
 			}
 			found[id] = op
-			results[i] = result{status: http.StatusAccepted, operation: operation{ID: id}}
+			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: id}}
 		case replay:
-			results[i] = result{status: http.StatusAccepted, operation: operation{ID: "op 0"}}
+			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: "op 0"}}
 		case reused:
 			results[i] = result{status: http.StatusUnprocessableEntity, code: codeReused}
 		case refused:
@@ -79,19 +80,19 @@ func TestJudgeFindsNothingWrongWithAFaithfulDay(t *testing.T) {
 
 func TestJudgeFindsEveryDifference(t *testing.T) {
 	t.Parallel()
-	differ := map[string]func(r *result, found map[string]operation){
-		"outcome": func(r *result, found map[string]operation) {
+	differ := map[string]func(r *result, found map[string]client.Operation){
+		"outcome": func(r *result, found map[string]client.Operation) {
 			op := found[r.operation.ID]
-			op.Status, op.Failure = "failed", &failure{Reason: string(ledger.ReasonProcessingError)}
+			op.Status, op.Failure = "failed", &client.Failure{Reason: string(ledger.ReasonProcessingError)}
 			found[r.operation.ID] = op
 		},
-		"amount":      change(func(op *operation) { op.Amount++ }),
-		"currency":    change(func(op *operation) { op.Currency = "CHF" }),
-		"invoice":     change(func(op *operation) { op.Invoice += "x" }),
-		"conflicts":   change(func(op *operation) { op.ConflictingRequests++ }),
-		"pending":     change(func(op *operation) { op.Status = "pending" }),
-		"missing":     func(r *result, found map[string]operation) { delete(found, r.operation.ID) },
-		"unavailable": func(r *result, _ map[string]operation) { r.status = http.StatusServiceUnavailable },
+		"amount":      change(func(op *client.Operation) { op.Amount++ }),
+		"currency":    change(func(op *client.Operation) { op.Currency = "CHF" }),
+		"invoice":     change(func(op *client.Operation) { op.Invoice += "x" }),
+		"conflicts":   change(func(op *client.Operation) { op.ConflictingRequests++ }),
+		"pending":     change(func(op *client.Operation) { op.Status = "pending" }),
+		"missing":     func(r *result, found map[string]client.Operation) { delete(found, r.operation.ID) },
+		"unavailable": func(r *result, _ map[string]client.Operation) { r.status = http.StatusServiceUnavailable },
 	}
 	for _, st := range everyStory(t) {
 		for i, s := range st.steps {
@@ -111,8 +112,8 @@ func TestJudgeFindsEveryDifference(t *testing.T) {
 	}
 }
 
-func change(do func(*operation)) func(*result, map[string]operation) {
-	return func(r *result, found map[string]operation) {
+func change(do func(*client.Operation)) func(*result, map[string]client.Operation) {
+	return func(r *result, found map[string]client.Operation) {
 		op := found[r.operation.ID]
 		do(&op)
 		found[r.operation.ID] = op
@@ -127,7 +128,7 @@ func TestJudgeHoldsRetriesToTheFirstOperation(t *testing.T) {
 				continue
 			}
 			results, found := faithful(st)
-			results[i] = result{status: http.StatusAccepted, operation: operation{ID: "another"}}
+			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: "another"}}
 			j := newJudge(found)
 			j.story(st, results)
 			if len(j.mismatches) != 1 {

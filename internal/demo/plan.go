@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -196,7 +197,7 @@ func (p *planner) paid() step {
 
 func (p *planner) charge(w *wallet, m *merchant) step {
 	p.next++
-	s := step{key: m.key, wallet: w.id, body: charge{
+	s := step{key: m.key, wallet: w.id, body: client.Charge{
 		Amount:      lowAmount + p.rng.Int64N(highAmount-lowAmount+1),
 		Currency:    w.currency,
 		Invoice:     fmt.Sprintf("INV-%04d-%06d", p.day, p.next),

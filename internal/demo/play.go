@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -104,7 +105,7 @@ func (s *stage) compare(ctx context.Context, t *traffic, ups []string, dead int6
 }
 
 // outcomes reads every operation of the day's fresh steps that the API shows.
-func (s *stage) outcomes(ctx context.Context, t *traffic) (map[string]operation, error) {
+func (s *stage) outcomes(ctx context.Context, t *traffic) (map[string]client.Operation, error) {
 	type reading struct{ id, key string }
 	var readings []reading
 	for i, st := range t.plan.stories {
@@ -114,29 +115,29 @@ func (s *stage) outcomes(ctx context.Context, t *traffic) (map[string]operation,
 			}
 		}
 	}
-	found := make(map[string]operation, len(readings))
+	found := make(map[string]client.Operation, len(readings))
 	var mu sync.Mutex
-	return found, each(ctx, s.options.Callers, len(readings), func(ctx context.Context, i int) error {
-		a, err := s.api.do(ctx, call{Method: http.MethodGet, Path: "/v1/operations/" + readings[i].id, Key: readings[i].key})
+	return found, client.Each(ctx, s.options.Callers, len(readings), func(ctx context.Context, i int) error {
+		a, err := s.api.Do(ctx, client.Call{Method: http.MethodGet, Path: "/v1/operations/" + readings[i].id, Key: readings[i].key})
 		if err != nil || a.Status != http.StatusOK {
 			return err // what is not shown is missing to the judge
 		}
-		r, err := a.result()
+		op, err := a.Operation()
 		if err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		found[readings[i].id] = r.operation
+		found[readings[i].id] = op
 		return nil
 	})
 }
 
 func (s *stage) topUps(ctx context.Context, j *judge, ups []string) error {
 	var mu sync.Mutex
-	return each(ctx, s.options.Callers, len(ups), func(ctx context.Context, i int) error {
-		var op operation
-		if err := s.read(ctx, "/v1/operations/"+ups[i], &op); err != nil {
+	return client.Each(ctx, s.options.Callers, len(ups), func(ctx context.Context, i int) error {
+		var op client.Operation
+		if err := s.api.Expect(ctx, client.Call{Method: http.MethodGet, Path: "/v1/operations/" + ups[i], Key: s.state.Operator}, &op, http.StatusOK); err != nil {
 			return err
 		}
 		mu.Lock()

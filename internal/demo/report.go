@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 )
@@ -120,11 +121,11 @@ func (w want) label() string {
 }
 
 // label is the row that the operation is counted in.
-func label(o operation) string {
-	if !o.final() {
+func label(o client.Operation) string {
+	if !o.Final() {
 		return "charges without an outcome"
 	}
-	return outcomeLabel(o.reason())
+	return outcomeLabel(o.Reason())
 }
 
 func outcomeLabel(reason ledger.Reason) string {

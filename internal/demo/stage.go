@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/devstack"
 	"github.com/monedero/monedero/internal/ingest"
@@ -36,7 +37,7 @@ type stage struct {
 	stack   *devstack.Stack
 	store   *postgres.Store // for the operator's first key and for the checker
 	minter  *ledger.Minter
-	api     *client
+	api     *client.Client
 
 	database string         // its URL
 	closers  []func() error // in the order in which things were opened
@@ -132,7 +133,7 @@ func (s *stage) openServices(ctx context.Context, fail context.CancelCauseFunc) 
 	if err != nil {
 		return "", err
 	}
-	s.api = newClient("http://"+listener.Addr().String(), s.options.Callers)
+	s.api = client.New("http://"+listener.Addr().String(), s.options.Callers)
 	log := func(name string) *slog.Logger { return s.options.Log.With("service", name) }
 	s.onClose(startPart(ctx, "processor", fail, func(ctx context.Context) error {
 		return service.RunProcessor(ctx, forProcessor, log("processor"))
@@ -140,11 +141,11 @@ func (s *stage) openServices(ctx context.Context, fail context.CancelCauseFunc) 
 	s.onClose(startPart(ctx, "ingest", fail, func(ctx context.Context) error {
 		return service.RunIngest(ctx, forIngest, log("ingest"), listener)
 	}).end)
-	s.onClose(func() error { s.api.close(); return nil })
+	s.onClose(func() error { s.api.Close(); return nil })
 	if err := s.awaitReady(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("started ingest on %s and a processor", s.api.base), nil
+	return fmt.Sprintf("started ingest on %s and a processor", s.api.Base()), nil
 }
 
 // listen takes the usual port where it is free, else any.
@@ -165,7 +166,7 @@ func (s *stage) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("ingest is not ready after %s", readyTimeout))
 	defer cancel()
 	for {
-		a, err := s.api.once(ctx, call{Method: http.MethodGet, Path: "/readyz"})
+		a, err := s.api.Once(ctx, client.Call{Method: http.MethodGet, Path: "/readyz"})
 		if err == nil && a.Status == http.StatusOK {
 			return nil
 		}
@@ -201,7 +202,7 @@ func (s *stage) invite() error {
 	}
 	s.console.printf("\nIt runs until Ctrl-C. Try:")
 	for _, t := range list {
-		line, err := t.call.curl(s.api.base)
+		line, err := curl(t.call, s.api.Base())
 		if err != nil {
 			return err
 		}

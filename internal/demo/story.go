@@ -1,8 +1,7 @@
 package demo
 
 import (
-	"time"
-
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -20,19 +19,9 @@ type step struct {
 	key            string // the API key it is sent with
 	wallet         string
 	idempotencyKey string // empty: the invoice is the charge's identity
-	body           charge
+	body           client.Charge
 	wait           bool // with Prefer: wait, so that its answer is its outcome
 	want           want
-}
-
-// charge is the body of a charge.
-type charge struct {
-	Amount      int64             `json:"amount"`
-	Currency    string            `json:"currency"`
-	Invoice     string            `json:"invoice,omitempty"`
-	Description string            `json:"description,omitempty"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	ApplyBefore *time.Time        `json:"apply_before,omitempty"`
 }
 
 // want is what is to come of a step.

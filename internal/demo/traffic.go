@@ -2,14 +2,13 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/client"
 )
 
 // patience is how long a caller waits for an outcome: as long as the API lets
@@ -20,12 +19,12 @@ const patience = "wait=30"
 type result struct {
 	status    int
 	code      string // of a problem
-	operation operation
+	operation client.Operation
 }
 
 // traffic sends a day's stories and keeps what was answered.
 type traffic struct {
-	api     *client
+	api     *client.Client
 	plan    plan
 	callers int
 
@@ -38,19 +37,19 @@ type traffic struct {
 // later to the same wallet is decided later.
 func (t *traffic) fund(ctx context.Context, operator string, done *tally) ([]string, error) {
 	ids := make([]string, len(t.plan.topUps))
-	err := each(ctx, t.callers, len(t.plan.topUps), func(ctx context.Context, i int) error {
+	err := client.Each(ctx, t.callers, len(t.plan.topUps), func(ctx context.Context, i int) error {
 		up := t.plan.topUps[i]
-		a, err := t.api.do(ctx, call{
+		a, err := t.api.Do(ctx, client.Call{
 			Method: http.MethodPost, Path: "/v1/wallets/" + up.wallet.id + "/top-ups", Key: operator,
-			IdempotencyKey: up.idempotencyKey, Body: charge{Amount: up.amount, Currency: up.wallet.currency},
+			IdempotencyKey: up.idempotencyKey, Body: client.Charge{Amount: up.amount, Currency: up.wallet.currency},
 		})
 		if err != nil {
 			return err
 		}
-		if !decidable(a.Status) {
-			return fmt.Errorf("top up wallet %s: %w", up.wallet.id, a.err())
+		if !client.Taken(a.Status) {
+			return fmt.Errorf("top up wallet %s: %w", up.wallet.id, a.Err())
 		}
-		r, err := a.result()
+		r, err := newResult(a)
 		ids[i] = r.operation.ID
 		done.add(1)
 		return err
@@ -61,7 +60,7 @@ func (t *traffic) fund(ctx context.Context, operator string, done *tally) ([]str
 // submit sends all stories, by many callers at once, each taking the next.
 func (t *traffic) submit(ctx context.Context, done *tally) error {
 	t.results = make([][]result, len(t.plan.stories))
-	return each(ctx, t.callers, len(t.plan.stories), func(ctx context.Context, i int) error {
+	return client.Each(ctx, t.callers, len(t.plan.stories), func(ctx context.Context, i int) error {
 		results, err := t.tell(ctx, t.plan.stories[i])
 		t.results[i] = results
 		done.add(len(results))
@@ -85,7 +84,7 @@ func (t *traffic) tell(ctx context.Context, st story) ([]result, error) {
 }
 
 func (t *traffic) send(ctx context.Context, s step) (result, error) {
-	request := call{
+	request := client.Call{
 		Method: http.MethodPost, Path: "/v1/wallets/" + s.wallet + "/charges", Key: s.key,
 		IdempotencyKey: s.idempotencyKey, Body: s.body,
 	}
@@ -93,16 +92,16 @@ func (t *traffic) send(ctx context.Context, s step) (result, error) {
 		request.Prefer = patience
 	}
 	start := time.Now()
-	a, err := t.api.do(ctx, request)
+	a, err := t.api.Do(ctx, request)
 	if err != nil {
 		return result{}, err
 	}
 	took := time.Since(start)
-	r, err := a.result()
+	r, err := newResult(a)
 	switch {
 	case err != nil:
 		return result{}, err
-	case r.operation.final():
+	case r.operation.Final():
 		if s.wait {
 			t.visible.add(took)
 		}
@@ -112,19 +111,13 @@ func (t *traffic) send(ctx context.Context, s step) (result, error) {
 	return r, nil
 }
 
-// result takes the answer apart.
-func (a answer) result() (result, error) {
-	r := result{status: a.Status}
+// newResult takes the answer apart.
+func newResult(a client.Answer) (r result, err error) {
+	r.status = a.Status
 	if a.Status >= http.StatusBadRequest {
-		r.code = a.problem().Code
+		r.code = a.Problem().Code
 		return r, nil
 	}
-	if err := json.Unmarshal(a.Body, &r.operation); err != nil {
-		return result{}, fmt.Errorf("decode an operation: %w", err)
-	}
-	return r, nil
-}
-
-func (o operation) final() bool {
-	return o.Status == string(ledger.StatusAccepted) || o.Status == string(ledger.StatusFailed)
+	r.operation, err = a.Operation()
+	return r, err
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -64,7 +63,7 @@ func (w *world) traders() []*merchant { return append([]*merchant{w.ownMerchant}
 // has an idempotency key that is the same on every day, so that on data of an
 // earlier day it finds what it made then.
 type founder struct {
-	api      *client
+	api      *client.Client
 	operator string // API key
 	keys     map[string]string
 	callers  int
@@ -112,7 +111,7 @@ func (f *founder) openShops(ctx context.Context, w *world) (err error) {
 	if w.ownMerchant, err = f.merchant(ctx, "merchant-own", "Taller Propio", w.own.client); err != nil {
 		return err
 	}
-	w.clientKey, err = f.key(ctx, "client", apiKey{Role: "client", Client: w.rich[0].client, Name: "demo"})
+	w.clientKey, err = f.key(ctx, "client", client.NewKey{Role: "client", Client: w.rich[0].client, Name: "demo"})
 	return err
 }
 
@@ -120,7 +119,7 @@ func (f *founder) openShops(ctx context.Context, w *world) (err error) {
 func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]*wallet, error) {
 	pool := make([]*wallet, size)
 	clients := (size + walletsPerClient - 1) / walletsPerClient
-	err := each(ctx, f.callers, clients, func(ctx context.Context, c int) error {
+	err := client.Each(ctx, f.callers, clients, func(ctx context.Context, c int) error {
 		owner, err := f.create(ctx, "/v1/clients", fmt.Sprintf("client-%s-%d", name, c), map[string]string{"name": fmt.Sprintf("Client %s %d", name, c+1)})
 		if err != nil {
 			return err
@@ -151,39 +150,28 @@ func (f *founder) merchant(ctx context.Context, as, name, owner string) (*mercha
 	if err != nil {
 		return nil, err
 	}
-	key, err := f.key(ctx, as, apiKey{Role: "merchant", Merchant: id, Name: "demo"})
+	key, err := f.key(ctx, as, client.NewKey{Role: "merchant", Merchant: id, Name: "demo"})
 	return &merchant{id: id, name: name, key: key}, err
 }
 
-// apiKey is the body that makes an API key.
-type apiKey struct {
-	Role     string `json:"role"`
-	Merchant string `json:"merchant_id,omitempty"`
-	Client   string `json:"client_id,omitempty"`
-	Name     string `json:"name"`
-}
-
-// key is the API key kept under the name, or a new one. A key is shown once, so
-// it is made without an idempotency key: a repeated answer would not hold it.
-func (f *founder) key(ctx context.Context, name string, body apiKey) (string, error) {
+// key is the API key kept under the name, or a new one.
+func (f *founder) key(ctx context.Context, name string, k client.NewKey) (string, error) {
 	if key := f.keys[name]; key != "" {
 		return key, nil
 	}
-	var made struct {
-		Secret string `json:"secret"`
-	}
-	if err := f.api.expect(ctx, call{Method: http.MethodPost, Path: "/v1/api-keys", Key: f.operator, Body: body}, &made, http.StatusCreated); err != nil {
+	key, err := f.api.CreateKey(ctx, f.operator, k)
+	if err != nil {
 		return "", err
 	}
-	f.keys[name] = made.Secret
-	return made.Secret, nil
+	f.keys[name] = key
+	return key, nil
 }
 
 // all freezes or closes the wallets.
 func (f *founder) all(ctx context.Context, wallets []*wallet, do string) error {
 	for _, w := range wallets {
-		var done operation
-		if err := f.api.expect(ctx, call{
+		var done client.Operation
+		if err := f.api.Expect(ctx, client.Call{
 			Method: http.MethodPost, Path: "/v1/wallets/" + w.id + "/" + do, Key: f.operator, IdempotencyKey: "demo-" + do,
 		}, &done, http.StatusOK, http.StatusCreated); err != nil {
 			return err
@@ -196,24 +184,5 @@ func (f *founder) all(ctx context.Context, wallets []*wallet, do string) error {
 }
 
 func (f *founder) create(ctx context.Context, path, as string, body any) (string, error) {
-	var made struct {
-		ID string `json:"id"`
-	}
-	err := f.api.expect(ctx, call{
-		Method: http.MethodPost, Path: path, Key: f.operator, IdempotencyKey: "demo-" + as, Body: body,
-	}, &made, http.StatusOK, http.StatusCreated)
-	return made.ID, err
-}
-
-// each calls fn for 0 to n-1, so many at once, until one fails or ctx ends.
-func each(ctx context.Context, callers, n int, fn func(ctx context.Context, i int) error) error {
-	g, group := errgroup.WithContext(ctx)
-	g.SetLimit(callers)
-	for i := 0; i < n && group.Err() == nil; i++ {
-		g.Go(func() error { return fn(group, i) })
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
+	return f.api.Create(ctx, f.operator, path, "demo-"+as, body)
 }

@@ -1,0 +1,120 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/monedero/monedero/internal/client"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a server that answers with the function, and makes a client of it.
+func serve(t *testing.T, answer http.HandlerFunc) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	c := client.New(server.URL, 4)
+	t.Cleanup(func() {
+		c.Close()
+		server.Close()
+	})
+	return c
+}
+
+func TestCallIsSentAsItSays(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body client.Charge
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		for name, want := range map[string]string{
+			"Authorization": "Bearer key", "Content-Type": "application/json", "Idempotency-Key": "one", "Prefer": "wait=3",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("the header %s is %q, want %q", name, got, want)
+			}
+		}
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/here" || body.Amount != 7 {
+			t.Errorf("got %s %s %+v", r.Method, r.URL, body)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write([]byte(`{"id":"op_1","status":"pending"}`))
+	})
+	a, err := c.Once(t.Context(), client.Call{
+		Method: http.MethodPost, Path: "/v1/here", Key: "key", IdempotencyKey: "one", Prefer: "wait=3", Body: client.Charge{Amount: 7},
+	})
+	if err != nil || !client.Taken(a.Status) {
+		t.Fatalf("%d, %v", a.Status, err)
+	}
+	if op, err := a.Operation(); err != nil || op.ID != "op_1" || op.Final() || op.Reason() != "" {
+		t.Errorf("%+v, %v", op, err)
+	}
+}
+
+func TestUnavailableIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"code":"not_found","detail":"nothing","errors":[{"location":"path.id","message":"is odd"}]}`))
+	})
+	if a, err := c.Once(t.Context(), client.Call{Method: http.MethodGet, Path: "/"}); err != nil || a.Status != http.StatusServiceUnavailable {
+		t.Errorf("once: %d, %v", a.Status, err)
+	}
+	a, err := c.Do(t.Context(), client.Call{Method: http.MethodGet, Path: "/"})
+	if err != nil || a.Status != http.StatusNotFound || calls.Load() != 3 {
+		t.Errorf("%d after %d calls, %v", a.Status, calls.Load(), err)
+	}
+	err = c.Expect(t.Context(), client.Call{Method: http.MethodGet, Path: "/x"}, nil, http.StatusOK)
+	for _, want := range []string{"GET /x", "404", "not_found", "path.id: is odd"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
+// TestRequestInHandOutlivesItsContext: it is answered all the same, and no other
+// one begins.
+func TestRequestInHandOutlivesItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		cancel()
+		time.Sleep(20 * time.Millisecond) // so that a request that is broken off has the time to be
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	if a, err := c.Once(ctx, client.Call{Method: http.MethodGet, Path: "/"}); err != nil || a.Status != http.StatusServiceUnavailable {
+		t.Errorf("%d, %v", a.Status, err)
+	}
+	if _, err := c.Do(ctx, client.Call{Method: http.MethodGet, Path: "/"}); err == nil {
+		t.Error("a request began after its context had ended")
+	}
+}
+
+func TestEachEndsWithTheFirstError(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	err := client.Each(t.Context(), 2, 1000, func(_ context.Context, i int) error {
+		calls.Add(1)
+		if i == 10 {
+			return http.ErrServerClosed
+		}
+		return nil
+	})
+	if n := calls.Load(); err == nil || n < 11 || n > 100 {
+		t.Errorf("%d calls, %v", n, err)
+	}
+}

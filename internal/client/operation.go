@@ -1,0 +1,65 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// Operation is an operation as the API shows it. What a pending one does not say
+// is zero.
+type Operation struct {
+	ID                  string   `json:"id"`
+	Status              string   `json:"status"`
+	Amount              int64    `json:"amount"`
+	Currency            string   `json:"currency"`
+	Invoice             string   `json:"invoice"`
+	Failure             *Failure `json:"failure"`
+	ConflictingRequests int      `json:"conflicting_requests"`
+}
+
+// Failure says why an operation failed.
+type Failure struct {
+	Reason      string `json:"reason"`
+	DuplicateOf string `json:"duplicate_of"`
+}
+
+// Charge is the body of a charge, and without an invoice that of a top-up. The
+// amount is in minor units of the currency.
+type Charge struct {
+	Amount      int64             `json:"amount"`
+	Currency    string            `json:"currency"`
+	Invoice     string            `json:"invoice,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	ApplyBefore *time.Time        `json:"apply_before,omitempty"`
+}
+
+// Taken reports whether a submission that was answered with the status was taken:
+// 202, or 200 where its outcome is there already. The answer is its operation.
+func Taken(status int) bool { return status == http.StatusOK || status == http.StatusAccepted }
+
+// Operation decodes the operation that the answer shows.
+func (a Answer) Operation() (Operation, error) {
+	var o Operation
+	if err := json.Unmarshal(a.Body, &o); err != nil {
+		return Operation{}, fmt.Errorf("decode an operation: %w", err)
+	}
+	return o, nil
+}
+
+// Final reports whether the operation has its outcome.
+func (o Operation) Final() bool {
+	return o.Status == string(ledger.StatusAccepted) || o.Status == string(ledger.StatusFailed)
+}
+
+// Reason is why the operation failed; empty if it did not, or is pending.
+func (o Operation) Reason() ledger.Reason {
+	if o.Failure == nil {
+		return ""
+	}
+	return ledger.Reason(o.Failure.Reason)
+}
