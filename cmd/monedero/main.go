@@ -1,6 +1,6 @@
 // Command monedero runs the demo and is the operator's tool: it migrates the
-// database, makes the topic and API keys, moves the progress of partitions, and verifies the
-// books.
+// database, makes the topic and API keys, moves the progress of partitions, verifies the
+// books, and puts a load on a running system.
 package main
 
 import (
@@ -63,7 +63,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse(err) })
 	root.AddCommand(newDemo(environ), newDevstack(), newMigrate(environ), newTopics(environ), newPartitions(environ), newKeys(environ), newVerify(environ), newRebuild(environ),
-		newDeadLetters(environ), newBench(environ), newBenchPart(environ))
+		newDeadLetters(environ), newLoad(environ), newBench(environ), newBenchPart(environ))
 	return root
 }
 

@@ -287,6 +287,10 @@ func TestMisuse(t *testing.T) {
 		{"demo --charges 1 --wallets 1 --callers 0", nil, "charges must be from"},
 		{"demo --charges many", nil, "invalid argument"},
 		{"demo", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
+		{"load", nil, "OPERATOR_KEY: is required"},
+		{"load --rate 0 --poor 2", []string{"API_URL=hunter2"}, "rate must be from 1 to 100000\npoor must be from 0 to 1\nthe environment is not complete:\nAPI_URL: is not"},
+		{"load -o xml", nil, "output must be table or json"},
+		{"load --for 10", nil, "invalid argument"},
 		{"devstack now", nil, `knows no "now"`},
 		{"bench --only drian", nil, `no row "drian"; there are: drain, `},
 		{"bench -o xml", nil, `table or json, not "xml"`},
@@ -322,6 +326,9 @@ func TestHelp(t *testing.T) {
 		"demo":                  {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":              {"--data", "--kafka"},
 		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "--stored", "hot_wallet"},
+		"load": {
+			"API_URL", "OPERATOR_KEY", "--rate", "--for", "--wallets", "--skew", "--duplicates", "--poor", "--follow", "--in-flight", "--seed", "--output",
+		},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)
 		for _, v := range variables {
@@ -340,6 +347,15 @@ func TestUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	r := monedero(t, []string{"DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "migrate", "up")
 	if r.code != exitFailed || r.errors == "" || strings.Contains(r.errors, "hunter2") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestUnreachableAPI: so is an ingest that does not answer.
+func TestUnreachableAPI(t *testing.T) {
+	t.Parallel()
+	r := monedero(t, []string{"API_URL=http://127.0.0.1:1", "OPERATOR_KEY=mon_operator_hunter2"}, "load", "-o", "json")
+	if r.code != exitFailed || r.out != "" || !strings.Contains(r.errors, "set up") || strings.Contains(r.errors, "hunter2") {
 		t.Errorf("%+v", r)
 	}
 }

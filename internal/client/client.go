@@ -115,6 +115,9 @@ func (c *Client) Once(ctx context.Context, r Call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	// With a body to read again, and an idempotency key, the transport would send
+	// the request a second time when the connection breaks, and say nothing.
+	req.GetBody = nil
 	header := func(name, value string) {
 		if value != "" {
 			req.Header.Set(name, value)

@@ -104,6 +104,25 @@ func TestRequestInHandOutlivesItsContext(t *testing.T) {
 	}
 }
 
+// TestOnceIsOnce: a request whose connection breaks is not sent again behind the
+// caller's back, though its key would make that safe.
+func TestOnceIsOnce(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) > 1 { // on a connection that was used before
+			panic(http.ErrAbortHandler)
+		}
+	})
+	r := client.Call{Method: http.MethodPost, Path: "/", IdempotencyKey: "one", Body: client.Charge{Amount: 1}}
+	if _, err := c.Once(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Once(t.Context(), r); err == nil || calls.Load() != 2 {
+		t.Errorf("%d calls, %v", calls.Load(), err)
+	}
+}
+
 func TestEachEndsWithTheFirstError(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64

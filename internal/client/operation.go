@@ -1,9 +1,12 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -13,6 +16,7 @@ import (
 // is zero.
 type Operation struct {
 	ID                  string   `json:"id"`
+	Kind                string   `json:"kind"`
 	Status              string   `json:"status"`
 	Amount              int64    `json:"amount"`
 	Currency            string   `json:"currency"`
@@ -62,4 +66,32 @@ func (o Operation) Reason() ledger.Reason {
 		return ""
 	}
 	return ledger.Reason(o.Failure.Reason)
+}
+
+// pageSize is the most operations that the API lists at once.
+const pageSize = 200
+
+// List calls fn with every decided operation of the wallet, newest first, until it
+// fails.
+func (c *Client) List(ctx context.Context, key, wallet string, fn func(Operation) error) error {
+	query := url.Values{"wallet_id": {wallet}, "limit": {strconv.Itoa(pageSize)}}
+	for {
+		var page struct {
+			Data       []Operation `json:"data"`
+			HasMore    bool        `json:"has_more"`
+			NextCursor string      `json:"next_cursor"`
+		}
+		if err := c.read(ctx, key, "/v1/operations?"+query.Encode(), &page); err != nil {
+			return fmt.Errorf("list the operations of wallet %s: %w", wallet, err)
+		}
+		for _, o := range page.Data {
+			if err := fn(o); err != nil {
+				return err
+			}
+		}
+		if !page.HasMore {
+			return nil
+		}
+		query.Set("cursor", page.NextCursor)
+	}
 }

@@ -75,3 +75,9 @@ type Admin struct {
 	Identity
 	Logging
 }
+
+// API is the environment of the commands that call the API.
+type API struct {
+	APIURL      APIURL      `env:"API_URL" envDefault:"http://127.0.0.1:8080" help:"where the API is: an ingest, or what stands in front of several"`
+	OperatorKey OperatorKey `env:"OPERATOR_KEY,required,notEmpty" help:"API key of the role operator"`
+}

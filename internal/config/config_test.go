@@ -77,6 +77,32 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestAPI(t *testing.T) {
+	t.Parallel()
+	const key = "OPERATOR_KEY=mon_operator_" + password
+	for text, want := range map[string]config.APIURL{
+		"": "http://127.0.0.1:8080", "http://ingest:80/": "http://ingest:80", "https://pay.example.com": "https://pay.example.com",
+	} {
+		c := load[config.API](t, []string{key, "API_URL=" + text})
+		if c.APIURL != want || c.OperatorKey.Reveal() != "mon_operator_"+password {
+			t.Errorf("%q: %+v", text, c)
+		}
+		mustNotShow(t, fmt.Sprintf("%v %+v %#v %s", c, c, c, &c))
+	}
+	_, err := config.Load[config.API](nil)
+	if err == nil || err.Error() != "OPERATOR_KEY: is required and not set" {
+		t.Errorf("without a key: %v", err)
+	}
+	for _, url := range []string{"ingest:8080", "ftp://ingest", "http://", "http://u:" + password + "@ingest", "http://ingest/v1", "http://ingest?x=" + password} {
+		_, err := config.Load[config.API]([]string{"API_URL=" + url, "OPERATOR_KEY=mon_merchant_" + password})
+		if err == nil || !strings.Contains(err.Error(), "API_URL: is not a URL") || !strings.Contains(err.Error(), "OPERATOR_KEY: is not an API key of the role operator") {
+			t.Errorf("%q: %v", url, err)
+			continue
+		}
+		mustNotShow(t, err.Error())
+	}
+}
+
 func TestEveryVariableIsRead(t *testing.T) {
 	t.Parallel()
 	d, i := parsed(t)

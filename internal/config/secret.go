@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 )
 
 // minSecret is the length of the shortest secret, in bytes.
@@ -44,6 +45,18 @@ func (s *Secret) UnmarshalText(text []byte) error {
 		return fmt.Errorf("has %d bytes, at least %d are needed", len(text), minSecret)
 	}
 	s.text = new(string(text))
+	return nil
+}
+
+// OperatorKey is an API key of the role operator. It shows itself as a Secret does.
+type OperatorKey struct{ Secret }
+
+// UnmarshalText takes what looks like such a key. Its error does not quote it.
+func (k *OperatorKey) UnmarshalText(text []byte) error {
+	if !strings.HasPrefix(string(text), "mon_operator_") {
+		return errors.New("is not an API key of the role operator (mon_operator_...)")
+	}
+	k.text = new(string(text))
 	return nil
 }
 

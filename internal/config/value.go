@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -43,6 +45,20 @@ func (a *Addr) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not an address to listen on, such as :8080 or 127.0.0.1:8080", text)
 	}
 	*a = Addr(text)
+	return nil
+}
+
+// APIURL is where the API is, without a path: http://host:port or https://host.
+type APIURL string
+
+// UnmarshalText reads a URL. Its error does not quote it: it may hold a password.
+func (u *APIURL) UnmarshalText(text []byte) error {
+	parsed, err := url.Parse(string(text))
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" ||
+		parsed.User != nil || strings.TrimSuffix(parsed.Path, "/") != "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+		return errors.New("is not a URL of the form http://host:port, without a path")
+	}
+	*u = APIURL(strings.TrimSuffix(string(text), "/"))
 	return nil
 }
 

@@ -1,0 +1,124 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/monedero/monedero/internal/client"
+)
+
+// leadTime is from the moment at which everything is ready to the first arrival.
+const leadTime = 50 * time.Millisecond
+
+// load is one run.
+type load struct {
+	options Options
+	run     string // its name, in every key and invoice
+	api     *client.Client
+	plan    *plan
+	world   world
+
+	late    *latencies // from the intended moment to the sending itself
+	accept  *latencies // to the answer of a submission that was taken and did not wait
+	visible *latencies // to the outcome, where the submission waited
+	shed    *latencies // to the refusal for want of room
+	took    time.Duration
+
+	mu          sync.Mutex // guards what follows, and the charges of the plan
+	answers     map[string]int64
+	overflow    int64
+	resubmitted int64
+	outcomes    map[string]int64
+	violations  []string
+	more        int
+}
+
+// Run makes wallets and merchants on the running system, sends the load, waits for
+// every outcome, and checks what must hold. It returns a report when it came so
+// far; [Report.Err] says whether all was as it should be. It changes nothing but
+// what it made itself, and removes none of that.
+func Run(ctx context.Context, o Options) (Report, error) {
+	if err := o.Check(); err != nil {
+		return Report{}, err
+	}
+	l := newLoad(o)
+	defer l.api.Close()
+	l.say("make %d wallets and top them up", o.Wallets)
+	if err := l.found(ctx); err != nil {
+		return Report{}, fmt.Errorf("set up: %w", err)
+	}
+	if err := l.drive(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := l.check(ctx); err != nil {
+		return Report{}, fmt.Errorf("check: %w", err)
+	}
+	return l.report(), nil
+}
+
+func newLoad(o Options) *load {
+	return &load{
+		options: o, run: strings.ToLower(rand.Text()[:10]), plan: newPlan(o),
+		api:  client.New(o.API, max(o.InFlight, setupCallers)),
+		late: newLatencies(), accept: newLatencies(), visible: newLatencies(), shed: newLatencies(),
+		answers: map[string]int64{}, outcomes: map[string]int64{},
+	}
+}
+
+var errStopped = errors.New("stopped before the load was over")
+
+// drive sends every arrival of the plan at its moment.
+func (l *load) drive(ctx context.Context) error {
+	s := schedule{start: time.Now().Add(leadTime), rate: l.options.Rate, arrivals: len(l.plan.arrivals)}
+	l.say("send %d submissions in %s", s.arrivals, l.options.For)
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { l.watch(s, done) })
+	l.took = s.keep(ctx, l.options.InFlight, func(i int, intended time.Time) {
+		l.send(ctx, l.plan.arrivals[i], intended)
+	}, func(int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.overflow++
+	})
+	close(done)
+	watch.Wait()
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	return nil
+}
+
+// watch says every second how far it is.
+func (l *load) watch(s schedule, done <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		var answered int64
+		for _, n := range l.answers {
+			answered += n
+		}
+		overflow := l.overflow
+		l.mu.Unlock()
+		due := min(int64(time.Since(s.start).Seconds()*float64(s.rate)), int64(s.arrivals))
+		l.say("%s: %d due, %d answered, %d not sent; p99 until accepted %.1f ms", time.Since(s.start).Round(time.Second),
+			due, answered, overflow, l.accept.spread().P99)
+	}
+}
+
+func (l *load) say(format string, args ...any) {
+	if l.options.Progress != nil {
+		fmt.Fprintf(l.options.Progress, format+"\n", args...)
+	}
+}

@@ -1,0 +1,236 @@
+package loadgen
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/monedero/monedero/internal/config"
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/service"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main{M: kafkatest.Runner{M: m}}.Run()) }
+
+const testSecret = "a secret of the load tests, long enough"
+
+// start starts an ingest and a processor, on a database and a Kafka of the test's
+// own, and returns where the API is, and an operator's key.
+func start(t *testing.T) (api, operator string) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	database, broker := pgtest.New(t), kafkatest.Start(t)
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	must(err)
+	const topic = "charges.requested"
+	must(service.CreateTopic(t.Context(), service.Topic{
+		Name: topic, Partitions: 4, Replication: 1, DatabaseURL: database, Brokers: broker.Brokers, Minter: minter,
+	}))
+	store, err := postgres.Connect(t.Context(), database, postgres.Options{Application: "test"})
+	must(err)
+	defer store.Close()
+	_, operator, err = ingest.IssueKey(t.Context(), store, ingest.Key{
+		Role: ingest.RoleOperator, Name: "test", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	})
+	must(err)
+	environ := []string{
+		"DATABASE_URL=" + database, "KAFKA_BROKERS=" + strings.Join(broker.Brokers, ","), "KAFKA_TOPIC=" + topic,
+		"OPERATION_ID_SECRET=" + testSecret, "ADMIN_ADDR=",
+	}
+	forIngest, err := config.Load[config.Ingest](environ)
+	must(err)
+	forProcessor, err := config.Load[config.Processor](environ)
+	must(err)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var services errgroup.Group
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	services.Go(func() error { return service.RunIngest(ctx, forIngest, log, listener) })
+	services.Go(func() error { return service.RunProcessor(ctx, forProcessor, log) })
+	t.Cleanup(func() {
+		cancel()
+		if err := services.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + listener.Addr().String(), operator
+}
+
+func lowLoad(api, operator string) Options {
+	return Options{
+		API: api, Operator: operator, Rate: 150, For: 2 * time.Second, Wallets: 120, Skew: 0.8,
+		Duplicates: 0.2, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
+	}
+}
+
+// TestLoad puts a load on a real system.
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	o := lowLoad(start(t))
+	var progress bytes.Buffer
+	o.Progress = &progress
+	report, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Err(); err != nil {
+		t.Errorf("%v: %q", err, report.Violations)
+	}
+	poor, outcomes := report.Outcomes["insufficient_funds"], report.Outcomes["accepted"]+report.Outcomes["insufficient_funds"]
+	if poor == 0 || poor == outcomes || outcomes != int64(report.Charges) || report.Charges >= 300 || report.Submissions != 300 {
+		t.Errorf("%d submissions of %d charges came to %v", report.Submissions, report.Charges, report.Outcomes)
+	}
+	if n := report.Accept.Count + report.Outcome.Count; n != 300 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 300 {
+		t.Errorf("%d submissions were measured: %+v", n, report)
+	}
+	for name, s := range map[string]Spread{"accept": report.Accept, "outcome": report.Outcome} {
+		if s.P50 <= 0 || s.P50 > s.P90 || s.P90 > s.P99 || s.P99 > s.P999 || s.P999 > s.Max {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if report.Answers["202"]+report.Answers["200"] != 300 || len(report.Answers) != 2 {
+		t.Errorf("the answers are %v", report.Answers)
+	}
+	if !strings.Contains(progress.String(), "send 300 submissions") {
+		t.Errorf("it said %q", &progress)
+	}
+	var text, object bytes.Buffer
+	if err := report.Write(&text); err != nil || !strings.Contains(text.String(), "to the outcome") || !strings.Contains(text.String(), "add up") {
+		t.Errorf("%v\n%s", err, &text)
+	}
+	var again Report
+	if err := report.WriteJSON(&object); err != nil || json.Unmarshal(object.Bytes(), &again) != nil || again.Accept != report.Accept {
+		t.Errorf("%v\n%s", err, &object)
+	}
+}
+
+// TestLoadFindsWhatIsNotAsExpected runs a load and then changes what is expected of
+// it, one thing after the other: each is found.
+func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
+	t.Parallel()
+	l := newLoad(lowLoad(start(t)))
+	defer l.api.Close()
+	for _, step := range []func(context.Context) error{l.found, l.drive, l.check} {
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := l.report(); r.Err() != nil {
+		t.Fatalf("%v: %q", r.Err(), r.Violations)
+	}
+	rich := slices.IndexFunc(l.plan.charges, func(c charge) bool { return !l.plan.poor[c.wallet] })
+	c, good, till := &l.plan.charges[rich], l.plan.charges[rich], l.world.merchants[0].id
+	for name, tampered := range map[string]struct {
+		do, undo func()
+		want     string
+	}{
+		"a rich wallet taken for a poor one": {
+			func() { l.plan.poor[good.wallet] = true }, func() { l.plan.poor[good.wallet] = false }, "is accepted, not insufficient_funds",
+		},
+		"an outcome that a caller saw": {
+			func() { c.outcome = "wallet_frozen" }, func() { c.outcome = good.outcome }, "was wallet_frozen, and then accepted",
+		},
+		"another operation": {
+			func() { c.id = l.plan.charges[rich+1].id }, func() { c.id = good.id }, "is on record",
+		},
+		"a charge that was not taken": {
+			func() { c.id = "" }, func() { c.id = good.id }, "was not taken, and",
+		},
+		"a charge that nobody made": {
+			func() { c.wallet++ }, func() { c.wallet = good.wallet }, "which nobody asked of it",
+		},
+		"money in a wallet": {
+			func() { l.world.funds[5]++ }, func() { l.world.funds[5]-- }, "holds ",
+		},
+		"a merchant's money": {
+			func() { l.world.merchants[0].id = l.world.merchants[1].id }, func() { l.world.merchants[0].id = till }, "merchant ",
+		},
+	} {
+		l.violations = nil
+		tampered.do()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if err := l.checkWithin(ctx, time.Second); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		tampered.undo()
+		if err := l.report().Err(); err == nil || !strings.Contains(strings.Join(l.violations, "\n"), tampered.want) {
+			t.Errorf("%s: %v %q", name, err, l.violations)
+		}
+	}
+}
+
+// TestLoadBearsTrouble puts something between that loses and refuses submissions:
+// each is found out about in the end, and nothing is wrong.
+func TestLoadBearsTrouble(t *testing.T) {
+	t.Parallel()
+	o := lowLoad(start(t))
+	target, err := url.Parse(o.API)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	var charges atomic.Int64
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int64(0)
+		if strings.HasSuffix(r.URL.Path, "/charges") {
+			n = charges.Add(1) % 10
+		}
+		switch n {
+		case 1: // it arrives, and the answer is lost
+			forward.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		case 2: // it does not arrive, and nobody says so
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3: // it is refused
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"code":"overloaded"}`))
+		default:
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(between.Close)
+	o.API = between.URL
+	report, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Err(); err != nil {
+		t.Errorf("%v: %q", err, report.Violations)
+	}
+	for _, answer := range []string{noAnswer, "503", "503 overloaded"} {
+		if report.Answers[answer] == 0 {
+			t.Errorf("nothing was answered %q: %v", answer, report.Answers)
+		}
+	}
+	if n := report.Answers["503 overloaded"]; report.Shed.Count != n || report.Resubmitted == 0 {
+		t.Errorf("%d resubmitted, %+v for %d refusals", report.Resubmitted, report.Shed, n)
+	}
+	if n := report.Outcomes["accepted"] + report.Outcomes["insufficient_funds"]; n >= int64(report.Charges) || n < int64(report.Charges)/2 {
+		t.Errorf("%d of %d charges were taken", n, report.Charges)
+	}
+}

@@ -1,0 +1,183 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/monedero/monedero/internal/client"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// codeOverloaded is the problem of a request that was refused because too many
+// are in hand. It was not taken, for certain.
+const codeOverloaded = "overloaded"
+
+// noAnswer is what a submission without a whole answer is counted as.
+const noAnswer = "no answer"
+
+// submission is the i-th charge as it is sent, each time the same.
+func (l *load) submission(i int32) client.Call {
+	c := &l.plan.charges[i]
+	return client.Call{
+		Method: http.MethodPost, Path: "/v1/wallets/" + l.world.wallets[c.wallet] + "/charges", Key: l.till(i),
+		IdempotencyKey: l.invoice(i), Body: client.Charge{Amount: chargeAmount, Currency: currency, Invoice: l.invoice(i)},
+	}
+}
+
+// till is the key of the merchant that makes the i-th charge.
+func (l *load) till(i int32) string { return l.world.merchants[i%merchants].key }
+
+// invoice is the i-th charge's invoice, and its idempotency key.
+func (l *load) invoice(i int32) string { return l.run + "-" + strconv.Itoa(int(i)) }
+
+// send sends one arrival and keeps what came of it. All that it measures counts
+// from the moment for which the arrival was intended.
+func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
+	l.late.add(time.Since(intended))
+	request := l.submission(a.charge)
+	follow := l.plan.charges[a.charge].follow && !a.again
+	if follow {
+		request.Prefer = patience
+	}
+	answer, err := l.api.Once(ctx, request)
+	took := time.Since(intended)
+	op, counted := l.note(a.charge, answer, err)
+	l.count(counted)
+	switch {
+	case counted == shed(answer):
+		l.shed.add(took)
+	case op.ID == "":
+	case !follow:
+		l.accept.add(took)
+	default:
+		l.follow(ctx, a.charge, op, intended)
+	}
+}
+
+// follow waits until the outcome is visible, if it is not yet.
+func (l *load) follow(ctx context.Context, i int32, op client.Operation, intended time.Time) {
+	if !op.Final() {
+		ctx, cancel := context.WithTimeout(ctx, settlePatience)
+		defer cancel()
+		var err error
+		if op, err = l.outcome(ctx, l.till(i), op.ID); err != nil {
+			return // the check at the end finds that there is none
+		}
+	}
+	l.visible.add(time.Since(intended))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plan.charges[i].outcome = label(op)
+}
+
+// retryAfter is the Retry-After of the API's pending answers and of its 503s.
+const retryAfter = time.Second
+
+// outcome waits for the outcome of an operation. While there is none, or no answer,
+// it asks again until ctx ends; it fails where the API refuses.
+func (l *load) outcome(ctx context.Context, key, id string) (op client.Operation, err error) {
+	for {
+		a, err := l.api.Once(ctx, client.Call{Method: http.MethodGet, Path: "/v1/operations/" + id, Key: key, Prefer: patience})
+		switch {
+		case unavailable(a, err):
+		case a.Status != http.StatusOK:
+			return op, fmt.Errorf("read operation %s: %w", id, a.Err())
+		default:
+			if op, err = a.Operation(); err != nil || op.Final() {
+				return op, err
+			}
+		}
+		if err := pause(ctx); err != nil {
+			return op, err
+		}
+	}
+}
+
+// unavailable reports whether the request is to be sent again later, since no
+// answer came to it, or one that promises nothing.
+func unavailable(a client.Answer, err error) bool {
+	return err != nil || a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError
+}
+
+// pause waits for as long as the API asks its callers to wait.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(retryAfter):
+		return nil
+	}
+}
+
+// note keeps what a submission of the charge came to, and says as what it counts.
+// The operation has no ID if the submission was not taken.
+func (l *load) note(i int32, a client.Answer, err error) (op client.Operation, counted string) {
+	c := &l.plan.charges[i]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.sent = true
+	if err != nil {
+		c.unknown = true
+		return op, noAnswer
+	}
+	counted = strconv.Itoa(a.Status)
+	if !client.Taken(a.Status) {
+		code := a.Problem().Code
+		if code != "" {
+			counted += " " + code
+		}
+		switch {
+		case code == codeOverloaded:
+		case unavailable(a, err):
+			c.unknown = true
+		default:
+			l.violation("charge %s was answered %v", l.invoice(i), a.Err())
+		}
+		return op, counted
+	}
+	if op, err = a.Operation(); err != nil || op.ID == "" {
+		l.violation("charge %s was answered %d without an operation", l.invoice(i), a.Status)
+		c.unknown = true
+		return client.Operation{}, counted
+	}
+	if c.id != "" && c.id != op.ID {
+		l.violation("charge %s is operation %s, and sent again %s", l.invoice(i), c.id, op.ID)
+	}
+	c.id = op.ID
+	if op.Final() {
+		c.outcome = label(op)
+	}
+	return op, counted
+}
+
+// shed is what a refusal for want of room counts as, with the status it came with.
+func shed(a client.Answer) string { return strconv.Itoa(a.Status) + " " + codeOverloaded }
+
+func (l *load) count(answer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answers[answer]++
+}
+
+// violation notes something that must not be. The caller holds the mutex.
+func (l *load) violation(format string, args ...any) {
+	if len(l.violations) < maxListed {
+		l.violations = append(l.violations, fmt.Sprintf(format, args...))
+		return
+	}
+	l.more++
+}
+
+// label is the outcome of an operation as a word; empty while it is pending.
+func label(op client.Operation) string {
+	if !op.Final() {
+		return ""
+	}
+	if reason := op.Reason(); reason != "" {
+		return string(reason)
+	}
+	return string(ledger.StatusAccepted)
+}

@@ -1,0 +1,94 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/monedero/monedero/internal/client"
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+const (
+	chargeAmount     = 100 // of every charge, in cents
+	currency         = "EUR"
+	merchants        = 4
+	walletsPerClient = 100
+	setupCallers     = 32 // at once, before and after the load
+)
+
+// patience is how long a caller lets the API wait for an outcome: as long as it
+// can.
+const patience = "wait=30"
+
+// world is who takes part in the run. All of it is the run's own, so that runs on
+// one system do not meet.
+type world struct {
+	clients   []string // each owns walletsPerClient wallets in a row
+	wallets   []string
+	funds     []int64 // what was paid into each
+	merchants []merchant
+}
+
+type merchant struct{ id, key string }
+
+// found makes clients, wallets and merchants, and pays in what the plan wants:
+// enough for every charge, or, into the wallets of the poor, less than for one. It
+// returns when the money is there.
+func (l *load) found(ctx context.Context) error {
+	o, w := l.options, &l.world
+	w.clients = make([]string, (o.Wallets+walletsPerClient-1)/walletsPerClient)
+	w.wallets, w.funds = make([]string, o.Wallets), make([]int64, o.Wallets)
+	if err := client.Each(ctx, setupCallers, len(w.clients), func(ctx context.Context, i int) (err error) {
+		w.clients[i], err = l.create(ctx, "/v1/clients", "client", i, map[string]string{"name": fmt.Sprintf("Load %s client %d", l.run, i)})
+		return err
+	}); err != nil {
+		return err
+	}
+	for i := range merchants {
+		id, err := l.create(ctx, "/v1/merchants", "merchant", i, map[string]string{"name": fmt.Sprintf("Load %s merchant %d", l.run, i)})
+		if err != nil {
+			return err
+		}
+		key, err := l.api.CreateKey(ctx, o.Operator, client.NewKey{Role: "merchant", Merchant: id, Name: "load " + l.run})
+		if err != nil {
+			return err
+		}
+		w.merchants = append(w.merchants, merchant{id, key})
+	}
+	return client.Each(ctx, setupCallers, o.Wallets, func(ctx context.Context, i int) (err error) {
+		owner := w.clients[i/walletsPerClient]
+		if w.wallets[i], err = l.create(ctx, "/v1/wallets", "wallet", i, map[string]string{"client_id": owner, "currency": currency}); err != nil {
+			return err
+		}
+		w.funds[i] = (l.plan.counts[i] + 1) * chargeAmount
+		if l.plan.poor[i] {
+			w.funds[i] = chargeAmount - 1
+		}
+		return l.payIn(ctx, w.wallets[i], w.funds[i])
+	})
+}
+
+func (l *load) create(ctx context.Context, path, what string, i int, body any) (string, error) {
+	return l.api.Create(ctx, l.options.Operator, path, fmt.Sprintf("load %s %s %d", l.run, what, i), body)
+}
+
+func (l *load) payIn(ctx context.Context, wallet string, amount int64) error {
+	var op client.Operation
+	err := l.api.Expect(ctx, client.Call{
+		Method: http.MethodPost, Path: "/v1/wallets/" + wallet + "/top-ups", Key: l.options.Operator,
+		IdempotencyKey: "load " + l.run, Prefer: patience, Body: client.Charge{Amount: amount, Currency: currency},
+	}, &op, http.StatusOK, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	if !op.Final() {
+		if op, err = l.outcome(ctx, l.options.Operator, op.ID); err != nil {
+			return err
+		}
+	}
+	if op.Status != string(ledger.StatusAccepted) {
+		return fmt.Errorf("top up wallet %s: it failed: %s", wallet, op.Reason())
+	}
+	return nil
+}
