@@ -76,7 +76,7 @@ schema: ## Write migrations/schema.sql anew (needs pg_dump)
 
 .PHONY: golden
 golden: ## Write the golden bodies of the HTTP API anew
-	$(GO) test ./internal/ingest -run '^(TestStory|TestProblems)$$' -count=1 -update
+	$(GO) test ./internal/ingest -run '^(TestStory|TestProblems|TestTooManyInHand)$$' -count=1 -update
 
 # The form (--quick, or empty: the full one) and whatever else monedero bench takes.
 BENCH ?= --quick

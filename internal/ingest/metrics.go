@@ -25,6 +25,7 @@ type Metrics struct {
 	lookups     labelled[prometheus.Counter]
 	lookupIDs   prometheus.Histogram
 	lookupTime  prometheus.Histogram
+	overload    labelled[prometheus.Counter]
 }
 
 // labelled finds a metric by its labels, of which there are three at most.
@@ -81,6 +82,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		lookupTime: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "monedero_lookup_seconds", Help: "Time of one query for outcomes.", Buckets: seconds,
 		}),
+		overload: counter("monedero_shed_total",
+			"What was shed for want of room: a request, answered 503; or a wait, answered at once with what was known.", "what"),
 	}
 }
 
@@ -106,6 +109,9 @@ func (m *Metrics) submitted(k ledger.Kind, err error) {
 func (m *Metrics) replayed(k ledger.Kind)   { m.replays.with(string(k)).Inc() }
 func (m *Metrics) conflicted(k ledger.Kind) { m.conflicts.with(string(k)).Inc() }
 func (m *Metrics) key(result string)        { m.keys.with(result).Inc() }
+
+// shed counts a request or a wait for which there was no room.
+func (m *Metrics) shed(what string) { m.overload.with(what).Inc() }
 
 func (m *Metrics) looked(operations int, took time.Duration, err error) {
 	result := "ok"

@@ -57,7 +57,7 @@ func (rt route) operation(schemas huma.Registry) huma.Operation {
 
 // problems describes the answers that are not a success.
 func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
-	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeInternal, CodeDatabaseUnavailable}
+	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeInternal, CodeDatabaseUnavailable, CodeOverloaded}
 	if rt.body != nil {
 		codes = append(codes, CodeMalformedJSON, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
 	}

@@ -160,6 +160,7 @@ func (s *Server) find(ctx context.Context, id ledger.OperationID) (Decided, bool
 // await waits for an outcome for as long as is asked, but not beyond the
 // service's own end.
 func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (Decided, bool) {
+	stepAside(ctx)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	q := s.watch.await(id)

@@ -32,6 +32,7 @@ const (
 	CodeQueueUnavailable     Code = "queue_unavailable"
 	CodeDatabaseUnavailable  Code = "database_unavailable"
 	CodeDraining             Code = "draining"
+	CodeOverloaded           Code = "overloaded"
 )
 
 // Codes lists every code.
@@ -39,7 +40,7 @@ func Codes() []Code {
 	return []Code{
 		CodeMalformedRequest, CodeMalformedJSON, CodeFilterRequired, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 		CodeMethodNotAllowed, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType, CodeInvalidRequest,
-		CodeKeyReused, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining,
+		CodeKeyReused, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded,
 	}
 }
 
@@ -93,6 +94,8 @@ func (c Code) explain() (int, string) {
 		return http.StatusServiceUnavailable, "The database cannot be reached"
 	case CodeDraining:
 		return http.StatusServiceUnavailable, "The service is stopping"
+	case CodeOverloaded:
+		return http.StatusServiceUnavailable, "The service has more requests than it can carry"
 	case CodeInternal:
 	}
 	return http.StatusInternalServerError, "Something went wrong"

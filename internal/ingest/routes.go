@@ -29,7 +29,7 @@ type route struct {
 // routes builds the router, and with it the OpenAPI document.
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, patient)
+	r.Use(identify, s.observe, s.admit, patient)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		refuse(CodeNotFound, "there is nothing under this path").problem(requestID(r.Context())).write(w)
 	})

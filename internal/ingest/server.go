@@ -64,6 +64,8 @@ type Server struct {
 	health  *health
 	running atomic.Bool
 
+	admission admission
+
 	queueTrouble, databaseTrouble throttle
 
 	drain   chan struct{} // closed: who waits for an outcome waits no longer
@@ -97,6 +99,8 @@ func New(o Options) (*Server, error) {
 		watch:   newLookup(knownFirst(o.History), o.Metrics, o.Log),
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
+
+		admission: admission{mostInHand: maxInHand, mostWaiting: maxWaiting},
 	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {

@@ -1,0 +1,62 @@
+package system
+
+import (
+	"testing"
+	"time"
+
+	"github.com/monedero/monedero/internal/loadgen"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/proxytest"
+)
+
+// TestOverload sends three times what ingest can carry, which a slow network to
+// Kafka keeps low: it refuses what is too much, and at once; what it takes gets its
+// outcome; and it serves everybody again as soon as the load is gone.
+func TestOverload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the real binaries for a quarter of a minute")
+	}
+	t.Parallel()
+	const slow = 400 * time.Millisecond // for each chunk on its way to Kafka
+	broker, proxy := newBrokerBehindProxy(t)
+	s := newStackWith(t, pgtest.New(t), broker, 4)
+	gate, operator := s.ingest()
+	s.processor()
+	run := func(o loadgen.Options) loadgen.Report {
+		t.Helper()
+		o.API, o.Operator, o.Progress = operator.base, operator.key, t.Output()
+		report, err := loadgen.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Write(t.Output()); err != nil || report.Err() != nil {
+			t.Errorf("%v, %v: %q", err, report.Err(), report.Violations)
+		}
+		return report
+	}
+	proxy.Delay(proxytest.ToServer, slow)
+	over := run(loadgen.Options{
+		Rate: 2000, For: 4 * time.Second, Wallets: 50, Skew: 0.5, Duplicates: 0.05, Poor: 0.1, Follow: 0.1, InFlight: 8000, Seed: 1,
+	})
+	shed, taken := over.Answers["503 overloaded"], over.Answers["202"]+over.Answers["200"]
+	if shed < 200 || taken < 200 {
+		t.Errorf("the answers are %v: many are to be taken, and many refused", over.Answers)
+	}
+	counted := gate.metric("monedero_shed_total")
+	if counted < float64(shed) {
+		t.Errorf("%v were shed by the metric, %d by the callers", counted, shed)
+	}
+	// By the clock of ingest: on a busy machine callers wait for the CPU besides.
+	const refused = `{method="POST",route="unknown"}`
+	mean := time.Duration(gate.metric("monedero_http_seconds_sum"+refused) / gate.metric("monedero_http_seconds_count"+refused) * float64(time.Second))
+	t.Logf("a refusal took ingest %v", mean)
+	if mean > slow/4 {
+		t.Errorf("a refusal took ingest %v: it waited for something", mean)
+	}
+	proxy.Heal()
+	after := run(loadgen.Options{Rate: 50, For: 2 * time.Second, Wallets: 20, Poor: 0.1, Follow: 0.5, InFlight: 500, Seed: 2})
+	if n := after.Answers["202"] + after.Answers["200"]; n < 90 || gate.metric("monedero_shed_total") != counted {
+		t.Errorf("after the overload the answers are %v", after.Answers)
+	}
+	t.Log(s.monedero("verify"))
+}
