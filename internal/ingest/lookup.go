@@ -30,7 +30,7 @@ const (
 	// a query costs does not depend on how much it asks for, and a submission waits
 	// for Kafka for longer.
 	lookupPace  = 2 * time.Millisecond
-	lookupCrowd = 16
+	lookupCrowd = 6
 )
 
 var errBusy = errors.New("too many look-ups are open")
