@@ -111,15 +111,13 @@ func (m *motion) stall(since, until time.Time) time.Duration {
 	return longest
 }
 
-// of are the partitions that a process has claimed, and where they stand.
-func (m *motion) of(pid int) map[int]int64 {
+// all are the partitions, and where they stand.
+func (m *motion) all() map[int]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := map[int]int64{}
 	for partition, at := range m.last {
-		if at.belongs(pid) {
-			found[partition] = at.next
-		}
+		found[partition] = at.next
 	}
 	return found
 }
@@ -128,7 +126,8 @@ func (m *motion) of(pid int) map[int]int64 {
 func (p place) belongs(pid int) bool { return strings.HasSuffix(p.owner, fmt.Sprintf("/%d", pid)) }
 
 // moved waits until each of the partitions has moved beyond its place under another
-// owner than the process, and says when the last of them did.
+// owner than the process, and says when the last of them did. Those that the process
+// claimed are not enough: it may have been given others that it did not claim yet.
 func (m *motion) moved(ctx context.Context, places map[int]int64, pid int) (last time.Time, err error) {
 	err = m.await(ctx, func() bool {
 		last = time.Time{}

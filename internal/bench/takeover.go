@@ -169,7 +169,7 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 			parts = parts[1:]
 			began := time.Now()
 			victim.kill()
-			last, err := m.moved(ctx, m.of(victim.pid()), victim.pid())
+			last, err := m.moved(ctx, m.all(), victim.pid())
 			if err != nil {
 				return fmt.Errorf("take over: %w", err)
 			}
@@ -187,7 +187,7 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 			began = time.Now()
 			leaver := parts[0]
 			parts = parts[1:]
-			places := m.of(leaver.pid())
+			places := m.all()
 			if err := leaver.stop(); err != nil {
 				return err
 			}
