@@ -31,6 +31,7 @@ type calls struct {
 	Address  string        `json:"address"`
 	Callers  int           `json:"callers"`
 	For      time.Duration `json:"for"`      // 0: each caller sends one request
+	Apart    time.Duration `json:"apart"`    // how long after one caller the next one begins
 	Requests []string      `json:"requests"` // whole, as on the wire, in turn
 	Status   int           `json:"status"`   // that every answer must have
 	Final    bool          `json:"final"`    // every answer must tell an outcome
@@ -80,6 +81,9 @@ func (c calls) make(ctx context.Context, numbers *atomic.Int64) (called, error) 
 	began := time.Now()
 	for i := range c.Callers {
 		group.Go(func() (err error) {
+			if err := pause(ctx, time.Duration(i)*c.Apart); err != nil {
+				return err
+			}
 			took[i], err = c.call(ctx, i, began, numbers)
 			return err
 		})

@@ -20,6 +20,9 @@ const (
 	waiters = 1_000
 	// waitWallets: no other row has a world of that scale, so nothing else is decided.
 	waitWallets = 200
+	// waitApart is how long after one caller the next one comes: an ingest refuses
+	// more requests at once than it takes in hand, and whoever waits is not in hand.
+	waitApart = time.Millisecond
 	// waitSeconds is for how long each would wait.
 	waitSeconds = 30
 	// ticksPerSecond is how often an ingest asks for all who wait.
@@ -74,11 +77,11 @@ func (r *run) wait(ctx context.Context) (f Figures, err error) {
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
 	if err := callers.tell(calls{
-		Address: at, Callers: waiters, Requests: requests, Status: http.StatusOK, Final: true,
+		Address: at, Callers: waiters, Apart: waitApart, Requests: requests, Status: http.StatusOK, Final: true,
 	}); err != nil {
 		return f, err
 	}
-	if err := pause(ctx, warmFor); err != nil {
+	if err := pause(ctx, waiters*waitApart+warmFor); err != nil {
 		return f, err
 	}
 	processes := append(r.metered("ingest", ours), metered{name: "callers", pids: []int{callers.pid()}})
