@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// pollEvery is how often the progress is read while charges are settled.
-	pollEvery = 5 * time.Millisecond
+	// The progress is read often to see the first charges settled and the last, and
+	// seldom between: to read it takes CPU that is measured too.
+	pollLeast = 5 * time.Millisecond
+	pollMost  = 100 * time.Millisecond
 	megabyte  = 1 << 20
 	// Settles of one processor that run at once, and so the connections that it
 	// writes through, are as many as its partitions, and no more than these.
@@ -199,7 +201,11 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	var first, now stand
 	total := start.offsets + w.tally.charges
 	deadline := time.Now().Add(settleTimeout)
-	for used := read(processes); ; used = read(processes) {
+	for {
+		var used map[string]time.Duration
+		if first.at.IsZero() {
+			used = read(processes)
+		}
 		if now, err = readStand(ctx, conn); err != nil {
 			return found, err
 		}
@@ -215,7 +221,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		for _, p := range parts {
 			err = errors.Join(err, p.check())
 		}
-		if err := errors.Join(err, pause(ctx, pollEvery)); err != nil {
+		if err := errors.Join(err, pause(ctx, nextPoll(first, now, total))); err != nil {
 			return found, err
 		}
 	}
@@ -235,6 +241,17 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		}
 	}
 	return found, nil
+}
+
+// nextPoll is how long to wait until the progress is read again: a quarter of the
+// time that the rest will take at the rate until now, within bounds.
+func nextPoll(first, now stand, total int64) time.Duration {
+	settled := now.offsets - first.offsets
+	if first.at.IsZero() || settled <= 0 {
+		return pollLeast
+	}
+	rest := time.Duration(float64(now.at.Sub(first.at)) * float64(total-now.offsets) / float64(settled))
+	return min(max(rest/4, pollLeast), pollMost)
 }
 
 // books are sums over a database.

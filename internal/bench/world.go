@@ -278,7 +278,7 @@ func (r *run) settleAll(ctx context.Context, w *world, d *database, records int6
 			if s.offsets >= records {
 				return nil
 			}
-			if err := errors.Join(p.check(), pause(ctx, pollEvery)); err != nil {
+			if err := errors.Join(p.check(), pause(ctx, pollLeast)); err != nil {
 				return err
 			}
 		}
