@@ -10,7 +10,7 @@ select
   c.n, w.first_sequence + $1::bigint, 1 + c.n % 5000, 1000000000, c.at, c.at, w.partition, 1,
   (w.bucket || substr(c.hash, 5))::uuid, w.id, c.merchant, 'charge', case when c.n % 33 = 0 then 'insufficient_funds' end,
   'EUR', 'active', c.seal, c.seal, c.hash, c.invoice,
-  substr(sha256(convert_to(c.merchant::text || c.invoice, 'UTF8')), 1, 16)
+  encode(substr(sha256(convert_to(c.merchant::text || c.invoice, 'UTF8')), 1, 16), 'hex')::uuid
 from bench_wallets w
 cross join lateral (
   select $1::bigint * $4::bigint + w.n as n, md5(w.id::text || $1::text) as hash,
