@@ -49,13 +49,17 @@ func identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
 		if id == "" || !goodRequestID.MatchString(id) {
-			var entropy [8]byte
-			rand.Read(entropy[:])
-			id = "req_" + hex.EncodeToString(entropy[:])
+			id = newRequestID()
 		}
 		w.Header().Set(requestIDHeader, id)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
+}
+
+func newRequestID() string {
+	var entropy [8]byte
+	rand.Read(entropy[:])
+	return "req_" + hex.EncodeToString(entropy[:])
 }
 
 // observe counts and times requests, and answers for a handler that panics.

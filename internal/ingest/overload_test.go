@@ -1,10 +1,14 @@
 package ingest_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,4 +103,70 @@ func TestWaitersTakeNoPlaces(t *testing.T) {
 	}
 	s.settle()
 	wg.Wait()
+}
+
+// TestTooManyConnections opens all connections that a replica serves: the next ones
+// are told at once that they are too many, and there is room again as soon as
+// one closes.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	const most = 3
+	s.connections, s.metrics = most, nil // of the replica that comes now
+	base := s.serve()
+	var held []net.Conn
+	for range most {
+		conn := dial(t, base)
+		fmt.Fprint(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp, err)
+		}
+		_ = resp.Body.Close()
+		held = append(held, conn)
+	}
+	shop := p.shop.at(base)
+	shop.http = newHTTPClient(t)
+	large := `{"amount":1,"currency":"EUR","invoice":"` + strings.Repeat("i", 1<<20) + `"}`
+	const refused = 20
+	for i := range refused {
+		body := charge
+		if i%2 == 1 {
+			body = large // more than is received at once
+		}
+		got := shop.post(p.charges(), nil, body).want(t, http.StatusServiceUnavailable)
+		if got.text("code") != "overloaded" || got.text("retryable") != "true" || got.header.Get("Retry-After") != "1" ||
+			got.header.Get("Content-Type") != "application/problem+json" || got.header.Get("X-Request-Id") != got.text("request_id") {
+			t.Fatalf("%v %s", got.header, got.body)
+		}
+	}
+	silent := dial(t, base)
+	if n, err := io.Copy(io.Discard, silent); n != 0 || err != nil { // it ends when the replica gives up on it
+		t.Errorf("who says nothing reads %d bytes, %v", n, err)
+	}
+	if n := s.metric(`monedero_shed_total{what="connection"}`); n != refused+1 {
+		t.Errorf("%v connections were shed by the metric", n)
+	}
+	if n := s.produced(); n != 0 {
+		t.Errorf("%d records were produced", n)
+	}
+	if err := held[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return shop.post(p.charges(), nil, charge).status == http.StatusAccepted })
+}
+
+// dial connects to the replica, for as long as patience at most.
+func dial(t *testing.T, base string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }

@@ -24,8 +24,10 @@ const (
 // [Server.Run] does meanwhile: call one of the two. Then it stops being ready,
 // lets those who wait for an outcome go with what is known, finishes the
 // requests in hand within drainTimeout, and ends the shared work last. It
-// returns nil when all of that went well.
+// returns nil when all of that went well. Of connections it serves so many at once
+// as the options say, and turns further ones away.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Duration) error {
+	bounded := newConnections(l, s.maxConnections, s.metrics)
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
@@ -33,6 +35,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         bounded.changed,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -42,7 +45,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 
 	serving := make(chan error, 1)
 	shared.Go(func() error {
-		serving <- server.Serve(l)
+		serving <- server.Serve(bounded)
 		return nil
 	})
 	var err error
@@ -55,7 +58,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 		err = s.shutdown(work, server, drainTimeout)
 	}
 	stop()
-	return errors.Join(err, shared.Wait())
+	err = errors.Join(err, shared.Wait())
+	bounded.wait() // it accepts no more
+	return err
 }
 
 func (s *Server) shutdown(ctx context.Context, server *http.Server, drainTimeout time.Duration) error {

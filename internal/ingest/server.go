@@ -27,7 +27,7 @@ const (
 const retryAfter = "1"
 
 // Options are what a server is made of. All of it is required but the last
-// three: the default log, unregistered metrics, the real time.
+// four: the default log, unregistered metrics, the real time, 2,640 connections.
 type Options struct {
 	Queue      Queue
 	History    History
@@ -40,6 +40,8 @@ type Options struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	Clock   func() time.Time
+
+	MaxConnections int // that Serve serves at once
 }
 
 // Server is the HTTP API. Its handler needs [Server.Run] beside it;
@@ -64,7 +66,8 @@ type Server struct {
 	health  *health
 	running atomic.Bool
 
-	admission admission
+	admission      admission
+	maxConnections int
 
 	queueTrouble, databaseTrouble throttle
 
@@ -90,6 +93,9 @@ func New(o Options) (*Server, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = maxConnections
+	}
 	s := &Server{
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
@@ -100,7 +106,7 @@ func New(o Options) (*Server, error) {
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 
-		admission: admission{mostInHand: maxInHand, mostWaiting: maxWaiting},
+		admission: admission{mostInHand: maxInHand, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections,
 	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {

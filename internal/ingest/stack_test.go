@@ -65,7 +65,8 @@ type stack struct {
 	clock   *clock
 	log     *slog.Logger
 
-	metrics *prometheus.Registry // of the first replica
+	metrics     *prometheus.Registry // of the first replica
+	connections int                  // that a replica serves at once; 0: as many as by default
 
 	operator *api
 }
@@ -129,6 +130,7 @@ func (s *stack) serveUntil() (base string, stop func() error) {
 	server, err := ingest.New(ingest.Options{
 		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
 		Log: s.log, Metrics: ingest.NewMetrics(metrics), Clock: s.clock.Now,
+		MaxConnections: s.connections,
 	})
 	if err != nil {
 		s.t.Fatal(err)

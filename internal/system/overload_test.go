@@ -1,6 +1,12 @@
 package system
 
 import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,4 +65,40 @@ func TestOverload(t *testing.T) {
 		t.Errorf("after the overload the answers are %v", after.Answers)
 	}
 	t.Log(s.monedero("verify"))
+}
+
+// TestEveryConnectionTaken opens more connections than an ingest serves at once, and
+// keeps them: the last ones are told that they are too many, and operators still get
+// all answers on the admin port.
+func TestEveryConnectionTaken(t *testing.T) {
+	t.Parallel()
+	const most, more = 2640, 20 // most as in docs/operations.md
+	gate, operator := newStack(t, 4).ingest()
+	ctx, cancel := context.WithTimeout(t.Context(), awaitTimeout)
+	defer cancel()
+	for i := range most + more {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(operator.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(awaitTimeout)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i+1, err)
+		}
+		_ = resp.Body.Close()
+		if want := i >= most; (resp.StatusCode == http.StatusServiceUnavailable) != want {
+			t.Fatalf("connection %d is answered %d", i+1, resp.StatusCode)
+		}
+	}
+	if !gate.ready() {
+		t.Error("the admin port does not say that it is ready")
+	}
+	if n := gate.metric("monedero_shed_total"); n != more {
+		t.Errorf("%v connections were shed by the metric, want %d", n, more)
+	}
 }
