@@ -148,6 +148,22 @@ func TestAnotherTopic(t *testing.T) {
 	eventually(t, func() bool { return p.shop.post(p.charges(), nil, charge).status == http.StatusServiceUnavailable })
 }
 
+// promptly ends the test unless do gives the status within the limit. A busy machine
+// may delay one answer, but not all of five: what waits where it must not is late
+// each time.
+func promptly(t *testing.T, limit time.Duration, status int, do func() answer) {
+	t.Helper()
+	var took time.Duration
+	for range 5 {
+		start := time.Now()
+		do().want(t, status)
+		if took = time.Since(start); took <= limit {
+			return
+		}
+	}
+	t.Errorf("five answers took longer than %v, the last one %v", limit, took)
+}
+
 // TestPostgresDown shuts the database in both ways: charges go on under keys
 // already verified, and are not delayed; reads are 503.
 func TestPostgresDown(t *testing.T) {
@@ -158,15 +174,15 @@ func TestPostgresDown(t *testing.T) {
 	p.payer.get("/v1/wallets/"+p.wallet).want(t, http.StatusOK)
 	for _, state := range []int32{down, hanging} {
 		s.db.state.Store(state)
-		within(t, 1500*time.Millisecond, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusAccepted)
+		promptly(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
 		// The keys are stale by now, and good all the same.
 		s.clock.advance(6 * time.Second)
 		for range 3 {
-			within(t, 1500*time.Millisecond, func() answer { return p.shop.post(p.charges(), nil, charge) }).want(t, http.StatusAccepted)
+			promptly(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
 		}
 		h := headers{"Prefer": "wait=1"}
-		within(t, 3*time.Second, func() answer { return p.shop.do(http.MethodPost, p.charges(), h, charge) }).want(t, http.StatusAccepted)
-		within(t, 5*time.Second, func() answer { return p.payer.get("/v1/wallets/" + p.wallet) }).want(t, http.StatusServiceUnavailable)
+		promptly(t, 3*time.Second, http.StatusAccepted, func() answer { return p.shop.do(http.MethodPost, p.charges(), h, charge) })
+		promptly(t, 5*time.Second, http.StatusServiceUnavailable, func() answer { return p.payer.get("/v1/wallets/" + p.wallet) })
 	}
 	s.db.state.Store(down)
 	id := p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted).text("id")
