@@ -86,6 +86,14 @@ bench: ## Measure against the limits: make bench BENCH='--only drain'; full form
 	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/monedero ./cmd/monedero
 	@$(BIN)/monedero bench $(BENCH)
 
+# Whatever else monedero bench curves takes.
+CURVES ?= --to docs/performance
+
+.PHONY: curves
+curves: ## Measure the curves of docs/performance.md and draw them: make curves CURVES='--draw docs/performance'
+	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/monedero ./cmd/monedero
+	@$(BIN)/monedero bench curves $(CURVES)
+
 .PHONY: demo
 demo: ## Run the demo until Ctrl-C
 	$(GO) run ./cmd/monedero demo

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -47,6 +48,54 @@ Environment:
 	f.IntVar(&o.Rounds, "rounds", 0, "how often each row is measured (default 5, quick 3)")
 	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 400,000, quick 60,000)")
 	f.IntVar(&o.Stored, "stored", 0, "how many operations are stored before growth is measured (default 10,000,000, quick 1,000,000)")
+	cmd.AddCommand(newBenchCurves(environ))
+	return cmd
+}
+
+func newBenchCurves(environ []string) *cobra.Command {
+	var o bench.CurveOptions
+	var drawn string
+	cmd := &cobra.Command{
+		Use:   "curves (--to DIR | --draw DIR)",
+		Short: "Measure what is settled a second as one thing changes, and draw it",
+		Long: `Measures settling beside COPY of the rows that were settled, point by point, and
+writes the figures into DIR/` + bench.CurvesFile + ` and a picture of each curve into
+DIR/NAME.svg. Curves that are in DIR already and are not measured stay.
+
+The machine must do nothing else meanwhile. All curves take some twelve minutes on
+two cores.
+
+Curves: ` + strings.Join(bench.CurveNames(), ", ") + `
+
+Environment:
+  DATABASE_URL   a Postgres that runs already, as a superuser; unset: one is
+                 started. Databases are made there, and removed`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if drawn != "" {
+				if cmd.Flags().NFlag() > 1 {
+					return misuse(errors.New("--draw measures nothing and takes no other flag"))
+				}
+				return bench.DrawCurves(drawn)
+			}
+			if err := o.Check(); err != nil {
+				return misuse(err)
+			}
+			var err error
+			if o.DatabaseURL, err = givenDatabase(environ); err != nil {
+				return err
+			}
+			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			return bench.RunCurves(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.To, "to", "", "measure, and write into this folder")
+	f.StringVar(&drawn, "draw", "", "measure nothing: draw the pictures in this folder anew from the figures in it")
+	f.StringArrayVar(&o.Only, "only", nil, "measure this curve alone; can be given several times")
+	f.IntVar(&o.Rounds, "rounds", 0, "how often each point is measured (default 2)")
+	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 60,000)")
+	f.IntSliceVar(&o.Stored, "stored", nil, "the points of the curve stored (default 0,1000000,3000000)")
 	return cmd
 }
 

@@ -295,6 +295,11 @@ func TestMisuse(t *testing.T) {
 		{"bench --only drian", nil, `no row "drian"; there are: drain, `},
 		{"bench -o xml", nil, `table or json, not "xml"`},
 		{"bench now", nil, `knows no "now"`},
+		{"bench curves", nil, "must be a folder"},
+		{"bench curves --to x --only drain", nil, `no curve "drain"; there are: stored, `},
+		{"bench curves --to x --stored -1", nil, "cannot be negative"},
+		{"bench curves --draw x --rounds 1", nil, "takes no other flag"},
+		{"bench curves --to x", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
 		{"bench", []string{"DATABASE_URL=nowhere"}, "DATABASE_URL: is not"},
 		{"devstack --kafka=other", nil, `must be embedded or apache, not "other"`},
 	} {
@@ -326,6 +331,7 @@ func TestHelp(t *testing.T) {
 		"demo":                  {"DATABASE_URL", "--charges", "--wallets", "--callers", "--seed", "--data", "--exit"},
 		"devstack":              {"--data", "--kafka"},
 		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "--stored", "hot_wallet"},
+		"bench curves":          {"DATABASE_URL", "--to", "--draw", "--only", "--rounds", "--charges", "--stored", "processors"},
 		"load": {
 			"API_URL", "OPERATOR_KEY", "--rate", "--for", "--wallets", "--skew", "--duplicates", "--poor", "--follow", "--in-flight", "--seed", "--output",
 		},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -99,14 +98,9 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if err := o.Check(); err != nil {
 		return Report{}, err
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, submitted: map[int]*answered{}, worlds: map[scale]*world{}}
-	if r.executable == "" {
-		if r.executable, err = os.Executable(); err != nil {
-			return Report{}, fmt.Errorf("find this program: %w", err)
-		}
+	r, err := makeRun(o)
+	if err != nil {
+		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.open(ctx); err != nil {
@@ -124,12 +118,12 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 			break
 		}
 		if err != nil {
-			o.Log.Error("row failed", "row", row.Name, "err", err)
+			r.options.Log.Error("row failed", "row", row.Name, "err", err)
 			faults = append(faults, fmt.Errorf("measure %s: %w", row.Name, err))
 			continue
 		}
 		result := Result{Row: row, Figures: figures}
-		o.Log.Info("row measured", "row", row.Name, "ours", figure(result.OursFigure()), "limit", figure(result.LimitFigure()),
+		r.options.Log.Info("row measured", "row", row.Name, "ours", figure(result.OursFigure()), "limit", figure(result.LimitFigure()),
 			"unit", row.Unit, "ratio", ratio(result.Ratio()), "took", time.Since(began).Round(time.Millisecond))
 		report.Results = append(report.Results, result)
 	}

@@ -17,7 +17,7 @@ type Head struct {
 	Postgres string    `json:"postgres"`
 	Settings []Setting `json:"settings"`
 	Kafka    string    `json:"kafka"`
-	Form     string    `json:"form"` // quick or full
+	Form     string    `json:"form,omitempty"` // quick or full; empty: of curves
 }
 
 // Setting is one of Postgres's.

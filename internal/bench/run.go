@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -38,6 +39,20 @@ type run struct {
 	settled   map[settleSpec]*legs
 	submitted map[int]*answered // by callers
 	moved     *motions
+}
+
+func makeRun(o Options) (*run, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, submitted: map[int]*answered{}, worlds: map[scale]*world{}}
+	if r.executable == "" {
+		var err error
+		if r.executable, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+	}
+	return r, nil
 }
 
 func (r *run) onClose(f func() error) { r.closers = append(r.closers, f) }

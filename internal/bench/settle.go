@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -137,18 +138,29 @@ type stand struct {
 	at      time.Time
 	offsets int64 // settled, of all partitions
 	wal     int64 // bytes, since the server was made
+	owners  []string
 	used    map[string]time.Duration
 }
 
 func readStand(ctx context.Context, conn *pgx.Conn) (s stand, err error) {
-	err = conn.QueryRow(ctx, `select sum(next_offset)::bigint, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint
-		from partition_progress`).Scan(&s.offsets, &s.wal)
+	err = conn.QueryRow(ctx, `select sum(next_offset)::bigint, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+		array_agg(distinct coalesce(owner, '')) from partition_progress`).Scan(&s.offsets, &s.wal, &s.owners)
 	s.at = time.Now()
 	return s, err
 }
 
+// shared reports whether each of the processes has a partition.
+func (s stand) shared(pids []int) bool {
+	for _, pid := range pids {
+		if !slices.ContainsFunc(s.owners, func(owner string) bool { return place{owner: owner}.belongs(pid) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // drain starts processors on a database and measures them from the first charges
-// that are settled to the last. Rate and CPU time are of that time; the WAL is of
+// that are settled, once each processor has partitions, to the last. Rate and CPU time are of that time; the WAL is of
 // all charges, from before the processors start.
 func (r *run) drain(ctx context.Context, w *world, s settleSpec, d *database, verify bool) (found drained, err error) {
 	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
@@ -196,6 +208,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		parts = append(parts, p)
 	}
 	processes := r.metered("processor", parts...)
+	pids := processes[0].pids
 	// What was used is read before the progress at the start and after it at the
 	// end, so that no time of the charges between is left out.
 	var first, now stand
@@ -209,7 +222,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		if now, err = readStand(ctx, conn); err != nil {
 			return found, err
 		}
-		if first.at.IsZero() && now.offsets > start.offsets {
+		if first.at.IsZero() && now.offsets > start.offsets && now.shared(pids) {
 			first, first.used = now, used
 		}
 		if now.offsets >= total {
@@ -227,7 +240,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	}
 	now.used = read(processes)
 	settled := now.offsets - first.offsets
-	if settled <= 0 {
+	if first.at.IsZero() || settled <= 0 {
 		return found, fmt.Errorf("%d charges are settled too fast to be measured", w.scale.charges)
 	}
 	found = drained{
