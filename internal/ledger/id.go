@@ -101,6 +101,26 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 // idDigits is how many base32 digits hold 128 bits; the first holds only three.
 const idDigits = 26
 
+// digitValue is the digit's place in the alphabet, and whether it is in there.
+func digitValue(digit byte) (uint64, bool) {
+	d := uint64(digit)
+	switch {
+	case '0' <= digit && digit <= '9':
+		return d - '0', true
+	case 'a' <= digit && digit < 'i':
+		return d - 'a' + 10, true
+	case 'i' < digit && digit < 'l':
+		return d - 'j' + 18, true
+	case 'l' < digit && digit < 'o':
+		return d - 'm' + 20, true
+	case 'o' < digit && digit < 'u':
+		return d - 'p' + 22, true
+	case 'u' < digit && digit <= 'z':
+		return d - 'v' + 27, true
+	}
+	return 0, false
+}
+
 func formatID(prefix string, id [16]byte) string {
 	var text [idDigits]byte
 	hi, lo := halves(id)
@@ -119,12 +139,12 @@ func parseID(prefix, text string) ([16]byte, error) {
 	}
 	var hi, lo uint64
 	for i := range len(digits) {
-		v := strings.IndexByte(alphabet, digits[i])
-		if v < 0 {
+		v, is := digitValue(digits[i])
+		if !is {
 			return [16]byte{}, fmt.Errorf("%w: digit %d is not base32", ErrID, i+1)
 		}
 		hi = hi<<5 | lo>>59
-		lo = lo<<5 | uint64(v)
+		lo = lo<<5 | v
 	}
 	if hi == 0 && lo == 0 {
 		return [16]byte{}, fmt.Errorf("%w: it is zero", ErrID)
