@@ -55,6 +55,7 @@ func Rows() []Row {
 		drainRow(), hotWalletRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
 		submitRow(), pollRow(), waitRow(), memoryIngestRow(),
+		endToEndRow(), endToEndTailRow(),
 	}
 }
 

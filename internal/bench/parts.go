@@ -23,6 +23,7 @@ const (
 	partCopy      = "copy"
 	partCallers   = "callers"
 	partBare      = "bare"
+	partLoad      = "load"
 )
 
 // child is a part as it sees itself.
@@ -44,6 +45,7 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 		partCopy:      runCopy,
 		partCallers:   runCallers,
 		partBare:      runBare,
+		partLoad:      runLoad,
 	}
 	run, known := parts[name]
 	if !known {

@@ -39,6 +39,7 @@ type run struct {
 	settled   map[settleSpec]*legs
 	submitted map[int]*answered // by callers
 	moved     *motions
+	through   *endToEnd
 }
 
 func makeRun(o Options) (*run, error) {

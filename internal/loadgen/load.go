@@ -27,6 +27,7 @@ type load struct {
 	accept  *latencies // to the answer of a submission that was taken and did not wait
 	visible *latencies // to the outcome, where the submission waited
 	shed    *latencies // to the refusal for want of room
+	began   time.Time
 	took    time.Duration
 
 	mu          sync.Mutex // guards what follows, and the charges of the plan
@@ -75,6 +76,7 @@ var errStopped = errors.New("stopped before the load was over")
 // drive sends every arrival of the plan at its moment.
 func (l *load) drive(ctx context.Context) error {
 	s := schedule{start: time.Now().Add(leadTime), rate: l.options.Rate, arrivals: len(l.plan.arrivals)}
+	l.began = s.start
 	l.say("send %d submissions in %s", s.arrivals, l.options.For)
 	done := make(chan struct{})
 	var watch sync.WaitGroup

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"text/tabwriter"
+	"time"
 )
 
 // maxListed is how many violations a report lists.
@@ -15,16 +16,17 @@ const maxListed = 20
 
 // Report is what came of a run.
 type Report struct {
-	Rate        int     `json:"rate"`         // submissions a second that were to arrive
-	Achieved    float64 `json:"achieved"`     // that were sent
-	Taken       float64 `json:"taken"`        // that were answered 202 or 200
-	Seconds     float64 `json:"seconds"`      // from the first arrival to the last
-	Submissions int     `json:"submissions"`  // arrivals
-	Charges     int     `json:"charges"`      // that they were of; the others repeat one
-	NotSent     int64   `json:"not_sent"`     // for want of a place in flight: a failure of the run
-	InFlight    int     `json:"in_flight"`    // the bound of that
-	Resubmitted int64   `json:"resubmitted"`  // at the end, to find out what an answer left open
-	Late        Spread  `json:"sending_late"` // what the generator itself was late
+	Rate        int       `json:"rate"`         // submissions a second that were to arrive
+	Achieved    float64   `json:"achieved"`     // that were sent
+	Taken       float64   `json:"taken"`        // that were answered 202 or 200
+	Began       time.Time `json:"began"`        // the moment of the first arrival
+	Seconds     float64   `json:"seconds"`      // from the first arrival to the last
+	Submissions int       `json:"submissions"`  // arrivals
+	Charges     int       `json:"charges"`      // that they were of; the others repeat one
+	NotSent     int64     `json:"not_sent"`     // for want of a place in flight: a failure of the run
+	InFlight    int       `json:"in_flight"`    // the bound of that
+	Resubmitted int64     `json:"resubmitted"`  // at the end, to find out what an answer left open
+	Late        Spread    `json:"sending_late"` // what the generator itself was late
 
 	Accept  Spread `json:"accept"`  // from the intended moment to 202 (or 200), of submissions that did not wait
 	Outcome Spread `json:"outcome"` // from the intended moment to the outcome, of those that waited
@@ -40,7 +42,7 @@ func (l *load) report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := Report{
-		Rate: l.options.Rate, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Charges: len(l.plan.charges),
+		Rate: l.options.Rate, Began: l.began, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Charges: len(l.plan.charges),
 		NotSent: l.overflow, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.spread(),
 		Accept: l.accept.spread(), Outcome: l.visible.spread(), Shed: l.shed.spread(),
 		Answers: l.answers, Outcomes: l.outcomes, Violations: l.violations, More: l.more,
