@@ -15,7 +15,7 @@ import (
 const (
 	maxLookup     = 1000                  // operations in one query
 	maxQuestions  = 20_000                // open questions of one look-up
-	waitTick      = 20 * time.Millisecond // between two queries for those who wait
+	waitTick      = 20 * time.Millisecond // between two queries for those who wait for longer than that
 	lookupTimeout = 2 * time.Second       // of one query
 
 	// lookupPatience is how long a request that is durable waits for the look-up
@@ -29,6 +29,10 @@ const (
 	// lookupCrowd requests are under way, those that wait not counted: most of what
 	// a query costs does not depend on how much it asks for, and a submission waits
 	// for Kafka for longer.
+	//
+	// It is also how long after the first query for somebody who waits the second one
+	// comes. That time is doubled until it is a tick: most outcomes are there within
+	// some milliseconds, and whoever waits longer costs no more than a few queries.
 	lookupPace  = 2 * time.Millisecond
 	lookupCrowd = 6
 )
@@ -37,8 +41,8 @@ var errBusy = errors.New("too many look-ups are open")
 
 // lookup finds outcomes for many requests of the replica together: one query at
 // a time, and each holds everything that was asked while the one before ran. Who
-// waits for an outcome is asked for again at each tick, in the same query. Those
-// who ask share no lock.
+// waits for an outcome is asked for again, in the same query: soon at first, then
+// at each tick. Those who ask share no lock.
 type lookup struct {
 	decided func(context.Context, []ledger.OperationID) ([]Decided, error)
 	metrics *Metrics
@@ -51,7 +55,9 @@ type lookup struct {
 	since atomic.Pointer[time.Time] // when the query in flight began; nil: there is none
 	slow  atomic.Bool               // the last query failed or took longer than lookupPatience
 
-	waiting map[*question]struct{} // asked for again until found; of run alone
+	// Those who wait are asked for again until found: early ones when they are due,
+	// the others at each tick. Both are of run alone.
+	early, waiting map[*question]struct{}
 }
 
 // question is one request's wish to know an outcome. Exactly one answer comes,
@@ -61,6 +67,8 @@ type question struct {
 	until   bool // not answered before the outcome is there
 	answer  chan answer
 	dropped atomic.Bool
+	pause   time.Duration // while it is early: from the last query for it to due
+	due     time.Time
 	next    *question // in lookup.asked, and then in the round: another one for the same operation
 }
 
@@ -73,7 +81,10 @@ type answer struct {
 // newLookup makes a look-up that reads by decided, which is [History].Decided or
 // does as that does.
 func newLookup(decided func(context.Context, []ledger.OperationID) ([]Decided, error), m *Metrics, log *slog.Logger) *lookup {
-	return &lookup{decided: decided, metrics: m, log: log, wake: make(chan struct{}, 1), waiting: map[*question]struct{}{}}
+	return &lookup{
+		decided: decided, metrics: m, log: log, wake: make(chan struct{}, 1),
+		early: map[*question]struct{}{}, waiting: map[*question]struct{}{},
+	}
 }
 
 // knownFirst reads operations most of which have no outcome yet: it asks first
@@ -172,55 +183,71 @@ func (l *lookup) ended(took time.Duration, err error) {
 func (l *lookup) run(ctx context.Context) error {
 	tick := time.NewTicker(waitTick)
 	defer tick.Stop()
+	soon := time.NewTimer(waitTick)
+	defer soon.Stop()
 	round := map[ledger.OperationID]*question{}
 	for {
-		var due bool
+		var ticked bool
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-l.wake:
+		case <-soon.C:
 		case <-tick.C:
-			due = true
+			ticked = true
 		}
 		clear(round)
-		l.take(round, due)
 		start := time.Now()
+		l.take(round, start, ticked)
 		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			sleep(ctx, lookupPause)
-		} else if l.open.Load()-int64(len(l.waiting)) > lookupCrowd {
+		} else if l.open.Load()-int64(len(l.early)+len(l.waiting)) > lookupCrowd {
 			sleep(ctx, lookupPace-time.Since(start))
+		}
+		if len(l.early) > 0 {
+			soon.Reset(lookupPace - time.Since(start))
 		}
 	}
 }
 
 // take fills the next round: the questions by operation, those of one operation
 // by next.
-func (l *lookup) take(round map[ledger.OperationID]*question, due bool) {
+func (l *lookup) take(round map[ledger.OperationID]*question, now time.Time, ticked bool) {
 	add := func(q *question) { q.next, round[q.id] = round[q.id], q }
-	for q := l.asked.Swap(nil); q != nil; {
-		next := q.next
+	if ticked {
+		for q := range l.waiting {
+			if q.dropped.Load() {
+				delete(l.waiting, q)
+			} else {
+				add(q)
+			}
+		}
+	}
+	for q := range l.early {
 		switch {
 		case q.dropped.Load():
-		case !q.until:
-			add(q)
-		case due:
-			l.waiting[q] = struct{}{} // and added below
+			delete(l.early, q)
+		case now.Before(q.due):
 		default:
-			l.waiting[q] = struct{}{}
+			add(q)
+			if q.pause *= 2; q.pause >= waitTick {
+				delete(l.early, q)
+				l.waiting[q] = struct{}{}
+			}
+			q.due = now.Add(q.pause)
+		}
+	}
+	for q := l.asked.Swap(nil); q != nil; {
+		next := q.next
+		if !q.dropped.Load() {
+			if q.until {
+				q.pause, q.due = lookupPace, now.Add(lookupPace)
+				l.early[q] = struct{}{}
+			}
 			add(q)
 		}
 		q = next
-	}
-	if !due {
-		return
-	}
-	for q := range l.waiting {
-		if q.dropped.Load() {
-			delete(l.waiting, q)
-		} else {
-			add(q)
-		}
 	}
 }
 
@@ -267,6 +294,7 @@ func (l *lookup) reply(q *question, a answer) {
 	case q.answer <- a:
 	default: // answered before
 	}
+	delete(l.early, q)
 	delete(l.waiting, q)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,50 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	running.Wait()
 	if open := l.open.Load(); open != 0 {
 		t.Errorf("%d questions are open", open)
+	}
+}
+
+// TestWaitersAreAskedForSoonAndThenAtTicks plays a tenth of a second, of which every
+// millisecond may bring a query.
+func TestWaitersAreAskedForSoonAndThenAtTicks(t *testing.T) {
+	t.Parallel()
+	l := newLookup(nil, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	start := time.Now()
+	at := func(millisecond int) map[ledger.OperationID]*question {
+		round := map[ledger.OperationID]*question{}
+		now := start.Add(time.Duration(millisecond) * time.Millisecond)
+		l.take(round, now, millisecond > 0 && now.Sub(start)%waitTick == 0)
+		return round
+	}
+	q := l.await([16]byte{1})
+	gone := l.await([16]byte{2})
+	var asked []int
+	for millisecond := range 101 {
+		round := at(millisecond)
+		if millisecond == 10 {
+			l.drop(gone)
+		}
+		if _, in := round[gone.id]; in && millisecond > 10 {
+			t.Errorf("asked for after %d ms, when nobody waits any more", millisecond)
+		}
+		if round[q.id] == nil {
+			continue
+		}
+		asked = append(asked, millisecond)
+		if round[q.id] != q || q.next != nil {
+			t.Errorf("after %d ms the round holds another question, or this one twice", millisecond)
+		}
+	}
+	if want := []int{0, 2, 6, 14, 30, 40, 60, 80, 100}; !slices.Equal(asked, want) {
+		t.Errorf("asked for after %v ms, want %v", asked, want)
+	}
+	l.reply(q, answer{found: true})
+	if len(at(120)) > 0 || len(l.early)+len(l.waiting) > 0 {
+		t.Errorf("it is answered, and asked for: %v, %v", l.early, l.waiting)
+	}
+	l.reply(l.await([16]byte{3}), answer{})
+	if len(at(121)) != 1 || len(l.early) != 1 {
+		t.Error("an outcome that is not there yet ended the wait")
 	}
 }
 
