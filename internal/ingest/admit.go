@@ -15,9 +15,9 @@ const (
 	// the CPUs of a replica carry; at 3,000 a second, the last one is answered
 	// within 0.2 s.
 	maxInHand = 512
-	// maxWaiting requests wait for an outcome at once. They cost two queries at each
+	// maxWaiting requests wait for an outcome at once. They cost a query at each
 	// tick, and some 30 KB each.
-	maxWaiting = 2 * maxLookup
+	maxWaiting = maxLookup
 )
 
 // admission counts the requests in hand and those that wait for an outcome, each

@@ -27,7 +27,7 @@ const (
 const retryAfter = "1"
 
 // Options are what a server is made of. All of it is required but the last
-// four: the default log, unregistered metrics, the real time, 2,640 connections.
+// four: the default log, unregistered metrics, the real time, 1,640 connections.
 type Options struct {
 	Queue      Queue
 	History    History

@@ -72,7 +72,7 @@ func TestOverload(t *testing.T) {
 // all answers on the admin port.
 func TestEveryConnectionTaken(t *testing.T) {
 	t.Parallel()
-	const most, more = 2640, 20 // most as in docs/operations.md
+	const most, more = 1640, 20 // most as in docs/operations.md
 	gate, operator := newStack(t, 4).ingest()
 	ctx, cancel := context.WithTimeout(t.Context(), awaitTimeout)
 	defer cancel()
