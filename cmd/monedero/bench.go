@@ -62,8 +62,8 @@ func newBenchCurves(environ []string) *cobra.Command {
 writes the figures into DIR/` + bench.CurvesFile + ` and a picture of each curve into
 DIR/NAME.svg. Curves that are in DIR already and are not measured stay.
 
-The machine must do nothing else meanwhile. All curves take some twelve minutes on
-two cores.
+The machine must do nothing else meanwhile. All curves take about a quarter of an
+hour on two cores.
 
 Curves: ` + strings.Join(bench.CurveNames(), ", ") + `
 

@@ -177,6 +177,7 @@ type Point struct {
 // RunCurves measures each curve beside COPY of the rows that were settled. As soon
 // as one is measured, its figures are in the folder, and its picture; the curves
 // that were in there and are not measured stay. Else it is as [Run].
+// All points of a curve are measured once, then all of them again.
 func RunCurves(ctx context.Context, o CurveOptions) (err error) {
 	if err := o.Check(); err != nil {
 		return err
@@ -224,17 +225,20 @@ func RunCurves(ctx context.Context, o CurveOptions) (err error) {
 func (r *run) measureCurve(ctx context.Context, c curve, o CurveOptions) (Curve, error) {
 	began := time.Now()
 	measured := Curve{Name: c.name, Head: r.head}
-	for _, p := range c.points(r.baseSpec(), o) {
-		l, err := r.settle(ctx, p.spec)
-		if err != nil {
-			return Curve{}, err
-		}
-		f := l.figures(func(d drained) float64 { return math.Round(d.rate) }, func(c copied) float64 { return math.Round(c.rate) })
+	points := c.points(r.baseSpec(), o)
+	specs := make([]settleSpec, len(points))
+	for i, p := range points {
+		specs[i] = p.spec
+	}
+	found, err := r.settleInTurn(ctx, specs)
+	if err != nil {
+		return Curve{}, err
+	}
+	for i, p := range points {
+		f := found[i].figures(func(d drained) float64 { return math.Round(d.rate) }, func(c copied) float64 { return math.Round(c.rate) })
 		measured.Points = append(measured.Points, Point{
 			X: p.x, Charges: p.spec.charges, Settled: f.Ours, Copied: f.Limit, CPU: newJSONCPU(f.OursCPU), CopyCPU: newJSONCPU(f.LimitCPU),
 		})
-		r.options.Log.Info("point measured", "curve", c.name, "x", p.x, "settled_per_second", figure(series(f.Ours).median()),
-			"copied_per_second", figure(series(f.Limit).median()))
 	}
 	r.options.Log.Info("curve measured", "curve", c.name, "took", time.Since(began).Round(time.Millisecond))
 	return measured, nil

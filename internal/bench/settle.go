@@ -67,25 +67,39 @@ func (r *run) settle(ctx context.Context, s settleSpec) (*legs, error) {
 	if l := r.settled[s]; l != nil {
 		return l, nil
 	}
-	w, err := r.world(ctx, s.scale)
+	found, err := r.settleInTurn(ctx, []settleSpec{s})
 	if err != nil {
 		return nil, err
 	}
-	template := w.database
-	if s.stored > 0 {
-		if template, err = r.history(ctx, w, s.stored); err != nil {
-			return nil, fmt.Errorf("store %d operations: %w", s.stored, err)
-		}
-		defer template.drop() //nolint:errcheck // it is dropped again, and then told, at the end
-	}
-	l := &legs{}
-	for round := range r.rounds() {
-		if err := r.settleRound(ctx, w, s, template, l, round == r.rounds()-1); err != nil {
+	r.settled[s] = found[0]
+	return found[0], nil
+}
+
+// settleInTurn measures the rounds of several specs: one of each, then the next one
+// of each, so that what else the machine does meanwhile falls on all of them.
+func (r *run) settleInTurn(ctx context.Context, specs []settleSpec) ([]*legs, error) {
+	worlds, templates, found := make([]*world, len(specs)), make([]*database, len(specs)), make([]*legs, len(specs))
+	for i, s := range specs {
+		w, err := r.world(ctx, s.scale)
+		if err != nil {
 			return nil, err
 		}
+		worlds[i], templates[i], found[i] = w, w.database, &legs{}
+		if s.stored > 0 {
+			if templates[i], err = r.history(ctx, w, s.stored); err != nil {
+				return nil, fmt.Errorf("store %d operations: %w", s.stored, err)
+			}
+			defer templates[i].drop() //nolint:errcheck // it is dropped again, and then told, at the end
+		}
 	}
-	r.settled[s] = l
-	return l, nil
+	for round := range r.rounds() {
+		for i, s := range specs {
+			if err := r.settleRound(ctx, worlds[i], s, templates[i], found[i], round == r.rounds()-1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
 }
 
 // settleRound settles and copies once. In the last round the checker looks at what
@@ -119,6 +133,7 @@ func (r *run) settleRound(ctx context.Context, w *world, s settleSpec, template 
 	}
 	l.drains = append(l.drains, ours)
 	r.options.Log.Info("round measured", "stored", s.stored, "partitions", s.partitions, "wallets", s.wallets,
+		"processors", s.processors, "batch", s.batch,
 		"settled_per_second", figure(ours.rate), "copied_per_second", figure(l.copies[len(l.copies)-1].rate))
 	return nil
 }
