@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,7 +110,12 @@ func (r *run) found(ctx context.Context, w *world) error {
 				Kind: ledger.KindTopUp, Wallet: wallet, Amount: topUp, Currency: currency, IdempotencyKey: "first money",
 			})
 		}
-		return w.produce(ctx, producer, partition, list)
+		for some := range slices.Chunk(list, inFlight) {
+			if err := w.produce(ctx, producer, partition, some); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err := errors.Join(err, done()); err != nil {
 		return err
