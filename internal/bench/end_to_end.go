@@ -141,9 +141,6 @@ func (r *run) loadFor() time.Duration {
 // lowest that did not is cut in two: from 2 to 1.19, or to 1.09.
 func (r *run) bisections() int { return r.choose(0, 2, 3) }
 
-// endRounds is how often is measured at half of the rate.
-func (r *run) endRounds() int { return r.choose(r.options.Rounds, 2, 5) }
-
 // rateNotes say what was found, and how.
 func rateNotes(highest, limit, rate int, lasts time.Duration, tried []string) []string {
 	found := fmt.Sprintf("highest rate at which the lag does not grow for %s: %d/s", lasts, highest)
@@ -302,7 +299,7 @@ func (s *system) measure(ctx context.Context, r *run, e *endToEnd, steps *steps,
 	if err != nil {
 		return err
 	}
-	for range r.endRounds() {
+	for range r.longRounds() {
 		least, err := steps.measure(ctx)
 		if err != nil {
 			return err

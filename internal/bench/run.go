@@ -135,6 +135,10 @@ func findPostmaster(ctx context.Context, conn *pgx.Conn) (int, error) {
 // rounds is how often each row is measured.
 func (r *run) rounds() int { return r.choose(r.options.Rounds, 3, 5) }
 
+// longRounds is rounds for what takes long: processors that come and go, charges
+// that arrive at a constant rate.
+func (r *run) longRounds() int { return r.choose(r.options.Rounds, 2, 5) }
+
 // charges is how many a round of a row settles.
 func (r *run) charges() int { return r.choose(r.options.Charges, 60_000, 400_000) }
 

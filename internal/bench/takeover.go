@@ -161,7 +161,7 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 		if err := errors.Join(join(), join()); err != nil {
 			return err
 		}
-		for range r.rounds() {
+		for range r.longRounds() {
 			if err := steady(); err != nil {
 				return fmt.Errorf("two processors: %w", err)
 			}
