@@ -57,6 +57,20 @@ func (r *run) copyOf(ctx context.Context, template string) (*database, error) {
 	return d, nil
 }
 
+// onCopy does something with the world of that scale and a copy of its database,
+// which is dropped afterwards.
+func (r *run) onCopy(ctx context.Context, s scale, do func(*world, *database) error) error {
+	w, err := r.world(ctx, s)
+	if err != nil {
+		return err
+	}
+	d, err := r.copyOf(ctx, w.database.name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(w, d), d.drop())
+}
+
 // drop removes the database, and whoever is connected to it. A second call does
 // nothing.
 func (d *database) drop() error {

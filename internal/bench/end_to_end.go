@@ -58,32 +58,29 @@ func endRow(name, what string, most float64, figures func(*endToEnd) Figures) Ro
 		Name: name,
 		What: what + " from POST to outcome visible (Prefer: wait), charges arriving at half of the highest constant rate at which the lag does not grow, " +
 			"against the sum of the medians of one produce, one fetch and one commit alone",
-		Unit: "ms",
-		Goal: ratioAtMost(most),
-		measure: func(ctx context.Context, r *run) (Figures, error) {
-			e, err := r.endToEnd(ctx)
-			if err != nil {
-				return Figures{}, err
-			}
-			return figures(e), nil
-		},
+		Unit:    "ms",
+		Goal:    ratioAtMost(most),
+		measure: figuresOf((*run).endToEnd, figures),
 	}
 }
 
 // endToEnd finds the rate and measures at half of it, once in a run.
-func (r *run) endToEnd(ctx context.Context) (_ *endToEnd, err error) {
+func (r *run) endToEnd(ctx context.Context) (*endToEnd, error) {
 	if r.through != nil {
 		return r.through, nil
 	}
-	w, err := r.world(ctx, scale{partitions: 8, wallets: 8})
-	if err != nil {
+	var e *endToEnd
+	if err := r.onCopy(ctx, scale{partitions: 8, wallets: 8}, func(w *world, d *database) (err error) {
+		e, err = r.endToEndOn(ctx, w, d)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
+	r.through = e
+	return e, nil
+}
+
+func (r *run) endToEndOn(ctx context.Context, w *world, d *database) (_ *endToEnd, err error) {
 	s, err := r.startSystem(ctx, w, d)
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err != nil {
@@ -123,11 +120,7 @@ func (r *run) endToEnd(ctx context.Context) (_ *endToEnd, err error) {
 	if lasts < fullLoad {
 		e.mark = fmt.Sprintf("(%s)", lasts)
 	}
-	if err := s.measure(ctx, r, e, alone, rate, lasts); err != nil {
-		return nil, err
-	}
-	r.through = e
-	return e, nil
+	return e, s.measure(ctx, r, e, alone, rate, lasts)
 }
 
 // fullLoad is how long a load of the full form lasts.

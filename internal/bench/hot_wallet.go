@@ -17,21 +17,18 @@ func hotWalletRow() Row {
 				s.partitions = 1
 				s.charges = max(s.charges/2, 1) // one partition takes longer
 			}
-			worlds := map[settleSpec]*world{}
-			for _, s := range []settleSpec{one, many} {
-				w, err := r.world(ctx, s.scale)
-				if err != nil {
+			for _, s := range []settleSpec{one, many} { // before either is measured
+				if _, err := r.world(ctx, s.scale); err != nil {
 					return f, err
 				}
-				worlds[s] = w
 			}
 			for round := range r.rounds() {
 				last := round == r.rounds()-1
-				ours, err := r.drainCopy(ctx, worlds[one], one, last)
+				ours, err := r.drainCopy(ctx, one, last)
 				if err != nil {
 					return f, err
 				}
-				limit, err := r.drainCopy(ctx, worlds[many], many, last)
+				limit, err := r.drainCopy(ctx, many, last)
 				if err != nil {
 					return f, err
 				}

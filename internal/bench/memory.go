@@ -16,7 +16,7 @@ func memoryRow() Row {
 		Unit: "MB",
 		Goal: oursAtMost(maxMemory, "MB"),
 		measure: func(ctx context.Context, r *run) (Figures, error) {
-			l, err := r.settle(ctx, r.baseSpec())
+			l, err := r.base(ctx)
 			if err != nil {
 				return Figures{}, err
 			}

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -38,25 +37,20 @@ func pollRow() Row {
 
 // poll measures the rounds for so many callers.
 func (r *run) poll(ctx context.Context, callers int) (a *answered, err error) {
-	w, err := r.world(ctx, scale{partitions: 8, wallets: 1_000, charges: polledCharges})
-	if err != nil {
-		return nil, err
-	}
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
-	if err := r.settleAll(ctx, w, d, w.before+w.tally.charges); err != nil {
-		return nil, err
-	}
-	requests, err := r.polls(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	return r.answer(ctx, w, d, calls{
-		Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusOK, Final: true,
+	err = r.onCopy(ctx, scale{partitions: 8, wallets: 1_000, charges: polledCharges}, func(w *world, d *database) error {
+		if err := r.settleAll(ctx, w, d, w.before+w.tally.charges); err != nil {
+			return err
+		}
+		requests, err := r.polls(ctx, d)
+		if err != nil {
+			return err
+		}
+		a, err = r.answer(ctx, w, d, calls{
+			Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusOK, Final: true,
+		})
+		return err
 	})
+	return a, err
 }
 
 // polls read decided charges, as the operator.

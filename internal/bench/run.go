@@ -132,6 +132,17 @@ func findPostmaster(ctx context.Context, conn *pgx.Conn) (int, error) {
 	return s.parent, nil
 }
 
+// figuresOf measures a row by reading its figures off what several rows share.
+func figuresOf[T any](measured func(*run, context.Context) (T, error), read func(T) Figures) func(context.Context, *run) (Figures, error) {
+	return func(ctx context.Context, r *run) (Figures, error) {
+		found, err := measured(r, ctx)
+		if err != nil {
+			return Figures{}, err
+		}
+		return read(found), nil
+	}
+}
+
 // rounds is how often each row is measured.
 func (r *run) rounds() int { return r.choose(r.options.Rounds, 3, 5) }
 

@@ -61,6 +61,9 @@ func (r *run) baseSpec() settleSpec {
 	return settleSpec{scale: scale{partitions: 8, wallets: 1_000, charges: r.charges()}, processors: 1}
 }
 
+// base are the rounds of that spec.
+func (r *run) base(ctx context.Context) (*legs, error) { return r.settle(ctx, r.baseSpec()) }
+
 // settle measures the rounds of a spec, or returns what was measured of it before:
 // several rows read the same rounds.
 func (r *run) settle(ctx context.Context, s settleSpec) (*legs, error) {
@@ -139,13 +142,12 @@ func (r *run) settleRound(ctx context.Context, w *world, s settleSpec, template 
 }
 
 // drainCopy settles once on a database of its own.
-func (r *run) drainCopy(ctx context.Context, w *world, s settleSpec, verify bool) (found drained, err error) {
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return found, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
-	return r.drain(ctx, w, s, d, verify)
+func (r *run) drainCopy(ctx context.Context, s settleSpec, verify bool) (found drained, err error) {
+	err = r.onCopy(ctx, s.scale, func(w *world, d *database) (err error) {
+		found, err = r.drain(ctx, w, s, d, verify)
+		return err
+	})
+	return found, err
 }
 
 // stand is how far a database is, at one moment.

@@ -89,22 +89,15 @@ func (r *run) submit(ctx context.Context, callers int) (a *answered, err error) 
 	if a := r.submitted[callers]; a != nil {
 		return a, nil
 	}
-	w, err := r.world(ctx, scale{partitions: 8, wallets: 1_000})
+	err = r.onCopy(ctx, scale{partitions: 8, wallets: 1_000}, func(w *world, d *database) error {
+		requests, err := w.submissions(ctx, d)
+		if err != nil {
+			return err
+		}
+		a, err = r.answer(ctx, w, d, calls{Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusAccepted})
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
-	requests, err := w.submissions(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if a, err = r.answer(ctx, w, d, calls{
-		Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusAccepted,
-	}); err != nil {
 		return nil, err
 	}
 	r.submitted[callers] = a

@@ -35,49 +35,31 @@ type motions struct {
 
 func takeoverRow() Row {
 	return Row{
-		Name: "takeover",
-		What: "kill -9 of one of two processors until all its partitions move again, against the session timeout",
-		Unit: "s",
-		Goal: oursAtMostOver(takeoverExtra, "s"),
-		measure: func(ctx context.Context, r *run) (Figures, error) {
-			m, err := r.motions(ctx)
-			if err != nil {
-				return Figures{}, err
-			}
-			return against(m.kill, kafka.SessionTimeout.Seconds()), nil
-		},
+		Name:    "takeover",
+		What:    "kill -9 of one of two processors until all its partitions move again, against the session timeout",
+		Unit:    "s",
+		Goal:    oursAtMostOver(takeoverExtra, "s"),
+		measure: figuresOf((*run).motions, func(m *motions) Figures { return against(m.kill, kafka.SessionTimeout.Seconds()) }),
 	}
 }
 
 func joinRow() Row {
 	return Row{
-		Name: "join",
-		What: "longest time in which a partition stands still while a third processor joins two, against what is allowed",
-		Unit: "ms",
-		Goal: oursAtMost(handoverLimit, "ms"),
-		measure: func(ctx context.Context, r *run) (Figures, error) {
-			m, err := r.motions(ctx)
-			if err != nil {
-				return Figures{}, err
-			}
-			return against(m.join, handoverLimit), nil
-		},
+		Name:    "join",
+		What:    "longest time in which a partition stands still while a third processor joins two, against what is allowed",
+		Unit:    "ms",
+		Goal:    oursAtMost(handoverLimit, "ms"),
+		measure: figuresOf((*run).motions, func(m *motions) Figures { return against(m.join, handoverLimit) }),
 	}
 }
 
 func leaveRow() Row {
 	return Row{
-		Name: "leave",
-		What: "longest time in which a partition stands still while one of three processors stops in order, against what is allowed",
-		Unit: "ms",
-		Goal: oursAtMost(handoverLimit, "ms"),
-		measure: func(ctx context.Context, r *run) (Figures, error) {
-			m, err := r.motions(ctx)
-			if err != nil {
-				return Figures{}, err
-			}
-			return against(m.leave, handoverLimit), nil
-		},
+		Name:    "leave",
+		What:    "longest time in which a partition stands still while one of three processors stops in order, against what is allowed",
+		Unit:    "ms",
+		Goal:    oursAtMost(handoverLimit, "ms"),
+		measure: figuresOf((*run).motions, func(m *motions) Figures { return against(m.leave, handoverLimit) }),
 	}
 }
 
@@ -93,37 +75,31 @@ func against(ours series, limit float64) Figures {
 // motions measures all three in each round, once in a run: charges come all the
 // time, 100 a second into each partition; of two processors one is killed, then one
 // is started in its place, then a third one joins, then one stops in order.
-func (r *run) motions(ctx context.Context) (_ *motions, err error) {
+func (r *run) motions(ctx context.Context) (*motions, error) {
 	if r.moved != nil {
 		return r.moved, nil
 	}
-	w, err := r.world(ctx, scale{partitions: 8, wallets: 64})
-	if err != nil {
-		return nil, err
-	}
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
 	found := &motions{}
-	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
-		began := time.Now()
-		before, err := readBooks(ctx, conn, began)
-		if err != nil {
-			return err
-		}
-		fed, err := r.moveAll(ctx, w, d, found)
-		if err != nil {
-			return err
-		}
-		after, err := readBooks(ctx, conn, began)
-		if err != nil {
-			return err
-		}
-		return after.follow(before, fed)
+	err := r.onCopy(ctx, scale{partitions: 8, wallets: 64}, func(w *world, d *database) error {
+		err := r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
+			began := time.Now()
+			before, err := readBooks(ctx, conn, began)
+			if err != nil {
+				return err
+			}
+			fed, err := r.moveAll(ctx, w, d, found)
+			if err != nil {
+				return err
+			}
+			after, err := readBooks(ctx, conn, began)
+			if err != nil {
+				return err
+			}
+			return after.follow(before, fed)
+		})
+		return errors.Join(err, verified(ctx, d.url))
 	})
-	if err := errors.Join(err, verified(ctx, d.url)); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	r.moved = found
@@ -137,72 +113,16 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 		return came, err
 	}
 	defer m.stop()
-	environ := r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())
-	var parts []*part
-	defer func() {
-		for _, p := range parts {
-			err = errors.Join(err, p.stop())
-		}
-	}()
-	join := func() error {
-		p, err := r.start(ctx, partProcessor, environ...)
-		if err == nil {
-			parts = append(parts, p)
-		}
-		return err
-	}
-	steady := func() error { return r.steady(ctx, m, parts) }
-
+	c := &crew{run: r, motion: m, environ: r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())}
+	defer func() { err = errors.Join(err, c.stop()) }()
 	f, err := r.feed(ctx, w)
 	if err != nil {
 		return came, err
 	}
-	err = func() error {
-		if err := errors.Join(join(), join()); err != nil {
-			return err
-		}
-		for range r.longRounds() {
-			if err := steady(); err != nil {
-				return fmt.Errorf("two processors: %w", err)
-			}
-			victim := parts[0]
-			parts = parts[1:]
-			began := time.Now()
-			victim.kill()
-			last, err := m.moved(ctx, m.all(), victim.pid())
-			if err != nil {
-				return fmt.Errorf("take over: %w", err)
-			}
-			found.kill = append(found.kill, last.Sub(began).Seconds())
-
-			if err := errors.Join(join(), steady()); err != nil {
-				return fmt.Errorf("replace: %w", err)
-			}
-			began = time.Now()
-			if err := errors.Join(join(), steady()); err != nil {
-				return fmt.Errorf("join: %w", err)
-			}
-			found.join = append(found.join, milliseconds(m.stall(began, time.Now())))
-
-			began = time.Now()
-			leaver := parts[0]
-			parts = parts[1:]
-			places := m.all()
-			if err := leaver.stop(); err != nil {
-				return err
-			}
-			if _, err := m.moved(ctx, places, leaver.pid()); err != nil {
-				return fmt.Errorf("leave: %w", err)
-			}
-			if err := steady(); err != nil {
-				return fmt.Errorf("leave: %w", err)
-			}
-			found.leave = append(found.leave, milliseconds(m.stall(began, time.Now())))
-			r.options.Log.Info("round measured", "takeover_s", figure(found.kill[len(found.kill)-1]),
-				"join_ms", figure(found.join[len(found.join)-1]), "leave_ms", figure(found.leave[len(found.leave)-1]))
-		}
-		return nil
-	}()
+	err = errors.Join(c.join(ctx), c.join(ctx))
+	for round := 0; err == nil && round < r.longRounds(); round++ {
+		err = c.round(ctx, found)
+	}
 	came, feedErr := f.end()
 	if err := errors.Join(err, feedErr); err != nil {
 		return came, err
@@ -216,17 +136,91 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 	})
 }
 
+// crew are the processors that share the partitions of a database.
+type crew struct {
+	run     *run
+	motion  *motion
+	environ []string
+	parts   []*part
+}
+
+// join starts one more.
+func (c *crew) join(ctx context.Context) error {
+	p, err := c.run.start(ctx, partProcessor, c.environ...)
+	if err == nil {
+		c.parts = append(c.parts, p)
+	}
+	return err
+}
+
+// dismiss is the one that has been there for longest. It is none of the crew from
+// then on, and the caller ends it.
+func (c *crew) dismiss() *part {
+	p := c.parts[0]
+	c.parts = c.parts[1:]
+	return p
+}
+
+// stop ends all of them in order.
+func (c *crew) stop() (err error) {
+	for _, p := range c.parts {
+		err = errors.Join(err, p.stop())
+	}
+	return err
+}
+
+// round begins and ends with two of them.
+func (c *crew) round(ctx context.Context, found *motions) error {
+	if err := c.steady(ctx); err != nil {
+		return fmt.Errorf("two processors: %w", err)
+	}
+	victim := c.dismiss()
+	began := time.Now()
+	victim.kill()
+	last, err := c.motion.moved(ctx, c.motion.all(), victim.pid())
+	if err != nil {
+		return fmt.Errorf("take over: %w", err)
+	}
+	found.kill = append(found.kill, last.Sub(began).Seconds())
+
+	if err := errors.Join(c.join(ctx), c.steady(ctx)); err != nil {
+		return fmt.Errorf("replace: %w", err)
+	}
+	began = time.Now()
+	if err := errors.Join(c.join(ctx), c.steady(ctx)); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	found.join = append(found.join, milliseconds(c.motion.stall(began, time.Now())))
+
+	began = time.Now()
+	leaver := c.dismiss()
+	places := c.motion.all()
+	if err := leaver.stop(); err != nil {
+		return err
+	}
+	if _, err := c.motion.moved(ctx, places, leaver.pid()); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	if err := c.steady(ctx); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	found.leave = append(found.leave, milliseconds(c.motion.stall(began, time.Now())))
+	c.run.options.Log.Info("round measured", "takeover_s", figure(found.kill[len(found.kill)-1]),
+		"join_ms", figure(found.join[len(found.join)-1]), "leave_ms", figure(found.leave[len(found.leave)-1]))
+	return nil
+}
+
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // steady waits until every one of the processors has partitions and all partitions
 // have moved for a while.
-func (r *run) steady(ctx context.Context, m *motion, parts []*part) error {
+func (c *crew) steady(ctx context.Context) error {
 	var since time.Time
-	return m.await(ctx, func() bool {
+	return c.motion.await(ctx, func() bool {
 		owned := map[int]bool{}
 		now := time.Now()
-		for _, at := range m.last {
-			for i, p := range parts {
+		for _, at := range c.motion.last {
+			for i, p := range c.parts {
 				if at.belongs(p.pid()) && now.Sub(at.since) < busyFor {
 					owned[i] = true
 				}
@@ -236,7 +230,7 @@ func (r *run) steady(ctx context.Context, m *motion, parts []*part) error {
 				return false
 			}
 		}
-		if len(m.last) == 0 || len(owned) < len(parts) {
+		if len(c.motion.last) == 0 || len(owned) < len(c.parts) {
 			since = time.Time{}
 			return false
 		}

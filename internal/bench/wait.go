@@ -49,15 +49,14 @@ func waitRow() Row {
 // wait has callers wait for operations that nobody decides, watches what that
 // costs, and then lets a processor decide them.
 func (r *run) wait(ctx context.Context) (f Figures, err error) {
-	w, err := r.world(ctx, scale{partitions: 8, wallets: waitWallets})
-	if err != nil {
-		return f, err
-	}
-	d, err := r.copyOf(ctx, w.database.name)
-	if err != nil {
-		return f, err
-	}
-	defer func() { err = errors.Join(err, d.drop()) }()
+	err = r.onCopy(ctx, scale{partitions: 8, wallets: waitWallets}, func(w *world, d *database) (err error) {
+		f, err = r.waitOn(ctx, w, d)
+		return err
+	})
+	return f, err
+}
+
+func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err error) {
 	requests, err := r.waits(ctx, w, d)
 	if err != nil {
 		return f, err
