@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,7 @@ type copyOrder struct {
 	Into        string    `json:"into"`
 	Since       time.Time `json:"since"`
 	Connections int       `json:"connections"`
+	Warm        bool      `json:"warm"` // the first half of each list is copied before the clock starts
 }
 
 // copyReady says what is going to be copied.
@@ -29,8 +31,9 @@ type copyReady struct {
 	Transactions int   `json:"transactions"`
 }
 
-// copyDone says how long it took.
+// copyDone says how much was copied, and how long it took.
 type copyDone struct {
+	Rows    int64   `json:"rows"`
 	Seconds float64 `json:"seconds"`
 }
 
@@ -45,7 +48,7 @@ func (r *run) copyRows(ctx context.Context, w *world, s settleSpec, from, into *
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	if err := p.tell(copyOrder{
-		From: from.url, Into: into.url, Since: since, Connections: min(w.partitions, s.processors*maxSettles),
+		From: from.url, Into: into.url, Since: since, Connections: min(w.partitions, s.processors*maxSettles), Warm: s.warm,
 	}); err != nil {
 		return found, err
 	}
@@ -76,9 +79,9 @@ func (r *run) copyRows(ctx context.Context, w *world, s settleSpec, from, into *
 			return err
 		}
 		found = copied{
-			rate: float64(ready.Rows) / done.Seconds,
-			wal:  float64(after.wal-before.wal) / float64(ready.Rows),
-			cpu:  between(processes, before.used, used, ready.Rows),
+			rate: float64(done.Rows) / done.Seconds,
+			wal:  float64(after.wal-before.wal) / float64(done.Rows),
+			cpu:  between(processes, before.used, used, done.Rows),
 		}
 		return nil
 	})
@@ -110,6 +113,14 @@ func runCopy(ctx context.Context, c *child) error {
 	for _, list := range lists {
 		transactions += len(list)
 	}
+	sql := "copy operations (" + columns + ") from stdin (format binary)"
+	if order.Warm {
+		var first [][][]byte
+		first, lists = halves(lists)
+		if _, err := copyAll(ctx, conns, sql, first); err != nil {
+			return err
+		}
+	}
 	if err := c.say(copyReady{Rows: rows, Transactions: transactions}); err != nil {
 		return err
 	}
@@ -118,18 +129,29 @@ func runCopy(ctx context.Context, c *child) error {
 		return err
 	}
 	began := time.Now()
-	if err := copyAll(ctx, conns, "copy operations ("+columns+") from stdin (format binary)", lists); err != nil {
+	copied, err := copyAll(ctx, conns, sql, lists)
+	if err != nil {
 		return err
 	}
-	if err := c.say(copyDone{Seconds: time.Since(began).Seconds()}); err != nil {
+	if err := c.say(copyDone{Rows: copied, Seconds: time.Since(began).Seconds()}); err != nil {
 		return err
 	}
 	<-ctx.Done() // whoever started us reads our time first
 	return nil
 }
 
+// halves cuts each list in its middle.
+func halves(lists [][][]byte) (first, second [][][]byte) {
+	for _, list := range lists {
+		middle := len(list) / 2
+		first, second = append(first, list[:middle]), append(second, list[middle:])
+	}
+	return first, second
+}
+
 // copyAll copies the lists of transactions, each in its order, on the connections.
-func copyAll(ctx context.Context, conns []*pgx.Conn, sql string, lists [][][]byte) error {
+func copyAll(ctx context.Context, conns []*pgx.Conn, sql string, lists [][][]byte) (rows int64, err error) {
+	var total atomic.Int64
 	next := make(chan [][]byte, len(lists))
 	for _, list := range lists {
 		next <- list
@@ -140,15 +162,18 @@ func copyAll(ctx context.Context, conns []*pgx.Conn, sql string, lists [][][]byt
 		group.Go(func() error {
 			for list := range next {
 				for _, rows := range list {
-					if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), sql); err != nil {
+					tag, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), sql)
+					if err != nil {
 						return err
 					}
+					total.Add(tag.RowsAffected())
 				}
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	err = group.Wait()
+	return total.Load(), err
 }
 
 // The binary format of COPY.

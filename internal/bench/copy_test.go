@@ -49,6 +49,13 @@ func TestSplit(t *testing.T) {
 	if diff := cmp.Diff(want, lists); diff != "" {
 		t.Error(diff)
 	}
+	first, second := halves(lists)
+	if diff := cmp.Diff([][][]byte{want[0][:1], {}}, first); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([][][]byte{want[0][1:], want[1]}, second); diff != "" {
+		t.Error(diff)
+	}
 	if lists, n, err := split(bytes.NewReader(rows(true))); len(lists) != 0 || n != 0 || err != nil {
 		t.Errorf("of no rows: %v, %d, %v", lists, n, err)
 	}

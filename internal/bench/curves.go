@@ -70,7 +70,7 @@ func curves() []curve {
 					stored = []int{0, 1_000_000, 3_000_000}
 				}
 				return vary(base, stored, func(s *settleSpec, n int) float64 {
-					s.stored = n
+					s.stored, s.warm = n, true
 					return float64(n) / 1e6
 				})
 			},
