@@ -54,7 +54,7 @@ type Processor struct {
 	Kafka
 	KafkaGroup Group `env:"KAFKA_GROUP" envDefault:"monedero-processor" help:"consumer group that shares the partitions"`
 	Identity
-	BatchSize BatchSize `env:"BATCH_SIZE" envDefault:"500" help:"records to settle in one transaction at most, 1 to 1000"`
+	BatchSize BatchSize `env:"BATCH_SIZE" envDefault:"1000" help:"records to settle in one transaction at most, 1 to 1000"`
 	AdminAddr Addr      `env:"ADMIN_ADDR" envDefault:":9091" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
 	Drain
 	Logging

@@ -64,7 +64,7 @@ func TestDefaults(t *testing.T) {
 		t.Error(diff)
 	}
 	wantProcessor := config.Processor{
-		Database: d, Kafka: kafka, KafkaGroup: "monedero-processor", Identity: i, BatchSize: 500, AdminAddr: ":9091", Drain: drain, Logging: logging,
+		Database: d, Kafka: kafka, KafkaGroup: "monedero-processor", Identity: i, BatchSize: 1000, AdminAddr: ":9091", Drain: drain, Logging: logging,
 	}
 	if diff := cmp.Diff(wantProcessor, load[config.Processor](t, required()), revealed); diff != "" {
 		t.Error(diff)
@@ -109,11 +109,11 @@ func TestEveryVariableIsRead(t *testing.T) {
 	want := config.Processor{
 		Database:   d,
 		Kafka:      config.Kafka{KafkaBrokers: config.Brokers{"k1:9092", "k2:9092"}, KafkaTopic: "t"},
-		KafkaGroup: "g", Identity: i, BatchSize: 1000, AdminAddr: "127.0.0.1:0",
+		KafkaGroup: "g", Identity: i, BatchSize: 700, AdminAddr: "127.0.0.1:0",
 		Drain:   config.Drain{DrainTimeout: time.Minute},
 		Logging: config.Logging{LogLevel: config.Level(slog.LevelDebug), LogFormat: "text"},
 	}
-	got := load[config.Processor](t, required("KAFKA_TOPIC=t", "KAFKA_GROUP=g", "BATCH_SIZE=1000", "ADMIN_ADDR=127.0.0.1:0",
+	got := load[config.Processor](t, required("KAFKA_TOPIC=t", "KAFKA_GROUP=g", "BATCH_SIZE=700", "ADMIN_ADDR=127.0.0.1:0",
 		"DRAIN_TIMEOUT=1m", "LOG_LEVEL=DEBUG", "LOG_FORMAT=text", "HOME=/nowhere"))
 	if diff := cmp.Diff(want, got, revealed); diff != "" {
 		t.Error(diff)
@@ -258,7 +258,7 @@ func TestUsage(t *testing.T) {
   KAFKA_TOPIC           charges.requested    topic that charges go through
   KAFKA_GROUP           monedero-processor   consumer group that shares the partitions
   OPERATION_ID_SECRET   (required)           secret that operation IDs are computed under, at least 32 bytes; the same everywhere, for ever
-  BATCH_SIZE            500                  records to settle in one transaction at most, 1 to 1000
+  BATCH_SIZE            1000                 records to settle in one transaction at most, 1 to 1000
   ADMIN_ADDR            :9091                address to serve /metrics, /livez and /readyz on; empty: nowhere
   DRAIN_TIMEOUT         10s                  how long work in hand may take after a request to stop
   LOG_LEVEL             info                 least severe level to log: debug, info, warn or error

@@ -29,12 +29,13 @@ const (
 	// lookupCrowd requests are under way, those that wait not counted: most of what
 	// a query costs does not depend on how much it asks for, and a submission waits
 	// for Kafka for longer.
-	//
-	// It is also how long after the first query for somebody who waits the second one
-	// comes. That time is doubled until it is a tick: most outcomes are there within
-	// some milliseconds, and whoever waits longer costs no more than a few queries.
-	lookupPace  = 2 * time.Millisecond
+	lookupPace  = 3 * time.Millisecond
 	lookupCrowd = 6
+
+	// lookupAgain is how long after the first query for somebody who waits the second
+	// one comes. That time is doubled until it is a tick: most outcomes are there within
+	// some milliseconds, and whoever waits longer costs no more than a few queries.
+	lookupAgain = 2 * time.Millisecond
 )
 
 var errBusy = errors.New("too many look-ups are open")
@@ -206,7 +207,7 @@ func (l *lookup) run(ctx context.Context) error {
 			sleep(ctx, lookupPace-time.Since(start))
 		}
 		if len(l.early) > 0 {
-			soon.Reset(lookupPace - time.Since(start))
+			soon.Reset(lookupAgain - time.Since(start))
 		}
 	}
 }
@@ -242,7 +243,7 @@ func (l *lookup) take(round map[ledger.OperationID]*question, now time.Time, tic
 		next := q.next
 		if !q.dropped.Load() {
 			if q.until {
-				q.pause, q.due = lookupPace, now.Add(lookupPace)
+				q.pause, q.due = lookupAgain, now.Add(lookupAgain)
 				l.early[q] = struct{}{}
 			}
 			add(q)

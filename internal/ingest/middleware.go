@@ -25,11 +25,8 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// The limits of a request's body.
-const (
-	maxBodyBytes = 64 << 10
-	bodyTimeout  = 5 * time.Second
-)
+// maxBodyBytes bounds a request's body.
+const maxBodyBytes = 64 << 10
 
 const requestIDHeader = "X-Request-Id"
 
@@ -171,8 +168,8 @@ func checkQuery(text string) error {
 	return invalid(faults)
 }
 
-// readBody reads the body before the handler runs, within limits of size and
-// time.
+// readBody reads the body before the handler runs, within the limit of its size;
+// the server limits its time.
 func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(c)
 	body, err := readAll(w, r)
@@ -190,10 +187,6 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 			return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
 		}
 	}
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("set a deadline for the body: %w", err)
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
 	var network net.Error
@@ -206,8 +199,8 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, refuse(CodeMalformedRequest, "the body did not arrive whole")
 	}
 	// A deadline left behind would end a request that waits for its outcome.
-	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("lift the deadline of the body: %w", err)
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("lift the deadline of the request: %w", err)
 	}
 	return body, nil
 }

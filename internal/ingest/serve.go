@@ -14,7 +14,7 @@ import (
 
 // The limits of a connection.
 const (
-	headerTimeout  = 5 * time.Second
+	requestTimeout = 10 * time.Second         // header and body; see patient and readAll
 	writeTimeout   = maxWait + 15*time.Second // a request may wait, submit and read
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
@@ -29,14 +29,13 @@ const (
 func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Duration) error {
 	bounded := newConnections(l, s.maxConnections, s.metrics)
 	server := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout + bodyTimeout, // where nobody reads the body; see patient
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         bounded.changed,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler:        s.handler,
+		ReadTimeout:    requestTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ConnState:      bounded.changed,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

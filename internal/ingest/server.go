@@ -18,9 +18,8 @@ import (
 
 // The limits of one request's steps.
 const (
-	submitTimeout = 4 * time.Second // so that a 503 comes within 5 s
-	readTimeout   = 3 * time.Second // of one read from the database
-	applyTimeout  = 8 * time.Second // of one direct operation or creation
+	readTimeout  = 3 * time.Second // of one read from the database
+	applyTimeout = 8 * time.Second // of one direct operation or creation
 )
 
 // retryAfter is the Retry-After header of a 202 and of a 503, in seconds.

@@ -105,8 +105,6 @@ func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error)
 	if err := s.health.usable(ctx); err != nil {
 		return Receipt{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
-	defer cancel()
 	receipt, err := s.queue.Submit(ctx, r)
 	s.metrics.submitted(r.Kind, err)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	fetchTimeout = 10 * time.Second
 	// fetchBytes is how much a fetch asks for; where one record is larger, it
 	// doubles up to maxFetchBytes.
-	fetchBytes    = 512 << 10
+	fetchBytes    = 1 << 20
 	maxFetchBytes = 64 << 20
 )
 

@@ -19,7 +19,7 @@ import (
 const (
 	// ProduceDeadline is how long Produce waits at most: a caller that promised an
 	// answer within 5 s has time left to give it.
-	ProduceDeadline = 4500 * time.Millisecond
+	ProduceDeadline = 4 * time.Second
 
 	produceAttempt      = 2 * time.Second // one request; kafka-go tells the broker half of it
 	produceRetryMin     = 20 * time.Millisecond

@@ -1,12 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash"
+	"sync"
 )
 
 // SecretBytes is the least length of the secret behind the operation IDs.
@@ -36,7 +37,14 @@ const (
 // guards IDs against guessing and must stay the same for ever: under another
 // one a retry would be a second charge.
 type Minter struct {
-	keyed hash.Cloner // HMAC-SHA256 under the secret, before the first byte; only ever cloned
+	macs sync.Pool // of *mac
+}
+
+// mac computes HMAC-SHA256 under the secret, again and again.
+type mac struct {
+	keyed  hash.Hash
+	fields encoder
+	sum    []byte
 }
 
 // NewMinter fails when the secret is shorter than [SecretBytes].
@@ -44,12 +52,10 @@ func NewMinter(secret []byte) (*Minter, error) {
 	if len(secret) < SecretBytes {
 		return nil, fmt.Errorf("the secret has %d bytes, want at least %d", len(secret), SecretBytes)
 	}
-	keyed, ok := hmac.New(sha256.New, secret).(hash.Cloner)
-	if !ok {
-		return nil, errors.New("the HMAC of this build cannot be cloned")
-	}
-	keyed.Reset() // from then on the state under the secret is not computed again
-	return &Minter{keyed: keyed}, nil
+	secret = bytes.Clone(secret)
+	return &Minter{macs: sync.Pool{New: func() any {
+		return &mac{keyed: hmac.New(sha256.New, secret), fields: make(encoder, 0, identityBytes)}
+	}}}, nil
 }
 
 // OperationID computes the ID of an operation from its identity: the wallet's
@@ -116,18 +122,17 @@ func (m *Minter) tag(id OperationID) [4]byte {
 const identityBytes = 256
 
 // hash is HMAC-SHA256 over the fields, each with its length before it.
-func (m *Minter) hash(fields ...string) (sum [sha256.Size]byte) {
-	mac, err := m.keyed.Clone()
-	if err != nil {
-		panic("an HMAC that can be cloned was not: " + err.Error()) // cannot happen
-	}
-	e := make(encoder, 0, identityBytes)
+func (m *Minter) hash(fields ...string) [sha256.Size]byte {
+	c := m.macs.Get().(*mac)
+	defer m.macs.Put(c)
+	c.fields = c.fields[:0]
 	for _, f := range fields {
-		e = e.text(f)
+		c.fields = c.fields.text(f)
 	}
-	mac.Write(e)
-	mac.Sum(sum[:0])
-	return sum
+	c.keyed.Reset() // the first time it keeps the state under the secret, and then takes it from there
+	c.keyed.Write(c.fields)
+	c.sum = c.keyed.Sum(c.sum[:0])
+	return [sha256.Size]byte(c.sum)
 }
 
 func version8(id [16]byte) [16]byte {
