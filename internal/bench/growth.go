@@ -19,8 +19,10 @@ func (r *run) grownSpec() settleSpec {
 
 // grown says of figures what must be known about the history that they are of.
 func (r *run) grown(f Figures) Figures {
-	f.Notes = []string{"what is stored was written by SQL, as charges of 50 for each wallet; its digests are none",
-		"the first half of each round is not measured: right after a checkpoint every page is written to the WAL whole"}
+	f.Notes = []string{
+		"what is stored was written by SQL, as charges of 50 for each wallet; its digests are none",
+		"the first half of each round is not measured: right after a checkpoint every page is written to the WAL whole",
+	}
 	if stored := r.grownSpec().stored; stored != storedFull {
 		f.Mark = fmt.Sprintf("(at %g million)", float64(stored)/1e6)
 		f.Notes = append(f.Notes, fmt.Sprintf("measured with %d operations stored; the goal is for %d", stored, storedFull))
