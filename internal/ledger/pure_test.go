@@ -12,12 +12,13 @@ import (
 )
 
 // The rules know no clock, no context, no randomness and no I/O: they import
-// the standard library alone, and of it nothing that reaches out. (What computes IDs
-// keeps its hashes in a sync.Pool: what comes out does not depend on it.)
+// the standard library alone, and of it nothing that reaches out. They share nothing
+// either, but that what computes IDs keeps its hashes: what comes out does not hang
+// on that.
 func TestTheRulesArePure(t *testing.T) {
 	t.Parallel()
 	banned := []string{
-		"context", "os", "io", "net", "log", "database", "embed", "syscall", "runtime", "plugin", "unsafe", "testing",
+		"context", "os", "io", "net", "log", "database", "embed", "syscall", "runtime", "plugin", "unsafe", "sync", "testing",
 		"math/rand", "crypto/rand", "expvar", "reflect", "flag",
 	}
 	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Local", "LoadLocation"}
@@ -43,6 +44,9 @@ func TestTheRulesArePure(t *testing.T) {
 			first, _, _ := strings.Cut(path, "/")
 			if strings.Contains(first, ".") {
 				t.Errorf("%s imports %s, which is not of the standard library", e.Name(), path)
+			}
+			if e.Name() == "minter.go" && path == "sync" {
+				continue
 			}
 			if slices.Contains(banned, path) || slices.Contains(banned, first) {
 				t.Errorf("%s imports %s", e.Name(), path)
