@@ -22,7 +22,7 @@ const SessionTimeout = 6 * time.Second
 
 // The settings of the consumer group.
 const (
-	heartbeatInterval = 100 * time.Millisecond // members learn of a join or leave at their next one
+	heartbeatInterval = 50 * time.Millisecond // members learn of a join or leave at their next one
 	rebalanceTimeout  = 5 * time.Second
 	groupTimeout      = 20 * time.Second
 	joinBackoff       = 500 * time.Millisecond
