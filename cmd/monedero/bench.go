@@ -57,9 +57,10 @@ func newBenchCurves(environ []string) *cobra.Command {
 	var drawn string
 	cmd := &cobra.Command{
 		Use:   "curves (--to DIR | --draw DIR)",
-		Short: "Measure what is settled a second as one thing changes, and draw it",
-		Long: `Measures settling beside COPY of the rows that were settled, point by point, and
-writes the figures into DIR/` + bench.CurvesFile + ` and a picture of each curve into
+		Short: "Measure rates and latencies as one thing changes, and draw them",
+		Long: `Measures settling beside COPY of the rows that were settled, submissions beside a
+bare handler, and latency against load, point by point, and writes the figures
+into DIR/` + bench.CurvesFile + ` and a picture of each curve into
 DIR/NAME.svg. Curves that are in DIR already and are not measured stay.
 
 The machine must do nothing else meanwhile. All curves take about a quarter of an

@@ -43,14 +43,31 @@ type CurveOptions struct {
 	Log         *slog.Logger // what is being measured; nil: nothing
 }
 
-// curve is a way to change one thing and to measure what is settled a second.
+// curve is a way to change one thing and to measure others.
 type curve struct {
 	name  string
 	title string
-	x     string // the axis
+	x, y  string // the axes
 	// logX and logY make an axis logarithmic.
 	logX, logY bool
-	points     func(base settleSpec, o CurveOptions) []curveSpec
+	rising     bool     // from the lower left to the upper right
+	lines      []string // what is measured
+	measure    func(context.Context, *run, CurveOptions) ([]Point, error)
+}
+
+// The lines of curves that settle.
+const (
+	lineSettled = "settled"
+	lineCopied  = "COPY of the same rows"
+)
+
+// settling makes a curve of what is settled a second.
+func settling(c curve, points func(base settleSpec, o CurveOptions) []curveSpec) curve {
+	c.y, c.lines = "charges (rows) a second", []string{lineSettled, lineCopied}
+	c.measure = func(ctx context.Context, r *run, o CurveOptions) ([]Point, error) {
+		return r.settlePoints(ctx, points(r.baseSpec(), o))
+	}
+	return c
 }
 
 // curveSpec is one point before it is measured.
@@ -62,61 +79,59 @@ type curveSpec struct {
 // curves lists what can be measured, in the order in which it is.
 func curves() []curve {
 	return []curve{
-		{
+		settling(curve{
 			name: "stored", title: "Operations stored already (8 partitions, 1,000 wallets, one processor)", x: "operations stored, millions",
-			points: func(base settleSpec, o CurveOptions) []curveSpec {
-				stored := o.Stored
-				if len(stored) == 0 {
-					stored = []int{0, 1_000_000, 3_000_000}
-				}
-				return vary(base, stored, func(s *settleSpec, n int) float64 {
-					s.stored, s.warm = n, true
-					return float64(n) / 1e6
-				})
-			},
-		},
-		{
+		}, func(base settleSpec, o CurveOptions) []curveSpec {
+			stored := o.Stored
+			if len(stored) == 0 {
+				stored = []int{0, 1_000_000, 3_000_000}
+			}
+			return vary(base, stored, func(s *settleSpec, n int) float64 {
+				s.stored, s.warm = n, true
+				return float64(n) / 1e6
+			})
+		}),
+		settling(curve{
 			name: "batch", title: "Batch size (8 partitions, 1,000 wallets, one processor)", x: "charges that one settle takes at most",
 			logX: true, logY: true,
-			points: func(base settleSpec, _ CurveOptions) []curveSpec {
-				return vary(base, []int{1, 3, 10, 30, 100, 300, ledger.MaxBatch}, func(s *settleSpec, n int) float64 {
-					s.batch = n
-					if n < 10 {
-						s.charges = max(s.charges/10, 1) // they take long
-					}
-					return float64(n)
-				})
-			},
-		},
-		{
+		}, func(base settleSpec, _ CurveOptions) []curveSpec {
+			return vary(base, []int{1, 3, 10, 30, 100, 300, ledger.MaxBatch}, func(s *settleSpec, n int) float64 {
+				s.batch = n
+				if n < 10 {
+					s.charges = max(s.charges/10, 1) // they take long
+				}
+				return float64(n)
+			})
+		}),
+		settling(curve{
 			name: "partitions", title: "Partitions (1,000 wallets, one processor)", x: "partitions", logX: true,
-			points: func(base settleSpec, _ CurveOptions) []curveSpec {
-				return vary(base, []int{1, 2, 4, 8}, func(s *settleSpec, n int) float64 {
-					s.partitions = n
-					return float64(n)
-				})
-			},
-		},
-		{
+		}, func(base settleSpec, _ CurveOptions) []curveSpec {
+			return vary(base, []int{1, 2, 4, 8}, func(s *settleSpec, n int) float64 {
+				s.partitions = n
+				return float64(n)
+			})
+		}),
+		settling(curve{
 			name: "processors", title: "Processors (8 partitions, 1,000 wallets), once each of them has partitions", x: "processors", logX: true,
-			points: func(base settleSpec, _ CurveOptions) []curveSpec {
-				base.charges *= 4 // some are settled before all processors have joined
-				return vary(base, []int{1, 2, 4, 8}, func(s *settleSpec, n int) float64 {
-					s.processors = n
-					return float64(n)
-				})
-			},
-		},
-		{
+		}, func(base settleSpec, _ CurveOptions) []curveSpec {
+			base.charges *= 4 // some are settled before all processors have joined
+			return vary(base, []int{1, 2, 4, 8}, func(s *settleSpec, n int) float64 {
+				s.processors = n
+				return float64(n)
+			})
+		}),
+		settling(curve{
 			name: "wallets", title: "Wallets (one partition, one processor)", x: "wallets", logX: true,
-			points: func(base settleSpec, _ CurveOptions) []curveSpec {
-				base.partitions = 1 // one wallet is always one partition's
-				return vary(base, []int{1, 10, 100, 1_000, 10_000, 100_000}, func(s *settleSpec, n int) float64 {
-					s.wallets = n
-					return float64(n)
-				})
-			},
-		},
+		}, func(base settleSpec, _ CurveOptions) []curveSpec {
+			base.partitions = 1 // one wallet is always one partition's
+			return vary(base, []int{1, 10, 100, 1_000, 10_000, 100_000}, func(s *settleSpec, n int) float64 {
+				s.wallets = n
+				return float64(n)
+			})
+		}),
+		loadCurve(),
+		submitCurve("submit", "requests a second", called.rate),
+		submitCurve("submit_p99", "99th percentile of the time from POST to 202, ms", func(c called) float64 { return milliseconds(c.P99) }),
 	}
 }
 
@@ -164,17 +179,15 @@ type Curve struct {
 	Points []Point `json:"points"`
 }
 
-// Point is what was measured of one value. The rates are by round.
+// Point is what was measured of one value.
 type Point struct {
-	X       float64   `json:"x"` // in the unit of the axis
-	Charges int       `json:"charges"`
-	Settled []float64 `json:"settled_per_second"`
-	Copied  []float64 `json:"copied_per_second"`
-	CPU     *jsonCPU  `json:"cpu,omitempty"`
-	CopyCPU *jsonCPU  `json:"copy_cpu,omitempty"`
+	X       float64             `json:"x"`                 // in the unit of the axis
+	Charges int                 `json:"charges,omitempty"` // that a round settled
+	Lines   map[string]series   `json:"lines"`             // by the name of the line, and by round, in the unit of the axis
+	CPU     map[string]*jsonCPU `json:"cpu,omitempty"`     // by the name of the line; of all rounds
 }
 
-// RunCurves measures each curve beside COPY of the rows that were settled. As soon
+// RunCurves measures each curve. As soon
 // as one is measured, its figures are in the folder, and its picture; the curves
 // that were in there and are not measured stay. Else it is as [Run].
 // All points of a curve are measured once, then all of them again.
@@ -224,24 +237,33 @@ func RunCurves(ctx context.Context, o CurveOptions) (err error) {
 
 func (r *run) measureCurve(ctx context.Context, c curve, o CurveOptions) (Curve, error) {
 	began := time.Now()
-	measured := Curve{Name: c.name, Head: r.head}
-	points := c.points(r.baseSpec(), o)
-	specs := make([]settleSpec, len(points))
-	for i, p := range points {
+	points, err := c.measure(ctx, r, o)
+	if err != nil {
+		return Curve{}, err
+	}
+	r.options.Log.Info("curve measured", "curve", c.name, "took", time.Since(began).Round(time.Millisecond))
+	return Curve{Name: c.name, Head: r.head, Points: points}, nil
+}
+
+// settlePoints measures points beside COPY of the rows that were settled.
+func (r *run) settlePoints(ctx context.Context, list []curveSpec) ([]Point, error) {
+	specs := make([]settleSpec, len(list))
+	for i, p := range list {
 		specs[i] = p.spec
 	}
 	found, err := r.settleInTurn(ctx, specs)
 	if err != nil {
-		return Curve{}, err
+		return nil, err
 	}
-	for i, p := range points {
+	points := make([]Point, len(list))
+	for i, p := range list {
 		f := found[i].figures(func(d drained) float64 { return math.Round(d.rate) }, func(c copied) float64 { return math.Round(c.rate) })
-		measured.Points = append(measured.Points, Point{
-			X: p.x, Charges: p.spec.charges, Settled: f.Ours, Copied: f.Limit, CPU: newJSONCPU(f.OursCPU), CopyCPU: newJSONCPU(f.LimitCPU),
-		})
+		points[i] = Point{
+			X: p.x, Charges: p.spec.charges, Lines: map[string]series{lineSettled: f.Ours, lineCopied: f.Limit},
+			CPU: map[string]*jsonCPU{lineSettled: newJSONCPU(f.OursCPU), lineCopied: newJSONCPU(f.LimitCPU)},
+		}
 	}
-	r.options.Log.Info("curve measured", "curve", c.name, "took", time.Since(began).Round(time.Millisecond))
-	return measured, nil
+	return points, nil
 }
 
 // DrawCurves draws all curves of a folder anew, from the figures in it.

@@ -41,7 +41,8 @@ func TestRunOfCurves(t *testing.T) {
 		t.Fatalf("points: %s", text)
 	}
 	for _, p := range points {
-		if len(p.Settled) != 1 || len(p.Copied) != 1 || p.Settled[0] <= 0 || p.Copied[0] <= 0 {
+		settled, copied := p.Lines["settled"], p.Lines["COPY of the same rows"]
+		if len(settled) != 1 || len(copied) != 1 || settled[0] <= 0 || copied[0] <= 0 {
 			t.Errorf("%+v", p)
 		}
 	}

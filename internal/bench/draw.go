@@ -40,38 +40,36 @@ func (c Curve) draw(dir string) error {
 	return nil
 }
 
-// svg draws the medians of the rounds, a bar from the smallest to the largest, and
-// COPY's beside ours.
+// svg draws the medians of the rounds of each line, and a bar from the smallest to
+// the largest.
 func (c Curve) svg() ([]byte, error) {
 	at := slices.IndexFunc(curves(), func(k curve) bool { return k.name == c.Name })
 	if at < 0 {
 		return nil, fmt.Errorf("there is no such curve; there are: %s", strings.Join(CurveNames(), ", "))
 	}
-	if err := c.check(); err != nil {
+	known := curves()[at]
+	if err := c.check(known.lines); err != nil {
 		return nil, err
 	}
-	known := curves()[at]
 	p := plot.New()
 	p.Title.Text = known.title + "\n" + c.circumstances()
-	p.X.Label.Text, p.Y.Label.Text = known.x, "charges (rows) a second"
+	p.X.Label.Text, p.Y.Label.Text = known.x, known.y
 	p.Title.Padding, p.X.Label.Padding, p.Y.Label.Padding = vg.Points(8), vg.Points(4), vg.Points(4)
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font.Variant, axis.Tick.Label.Font.Variant = "Sans", "Sans"
 	}
 	p.Title.TextStyle.Font.Variant, p.Legend.TextStyle.Font.Variant = "Sans", "Sans"
 	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 10, 10
+	p.Legend.Left, p.Legend.Top = known.rising, known.rising
 	p.Legend.Padding, p.Legend.XOffs, p.Legend.YOffs = vg.Points(3), -pictureMargin, pictureMargin
 
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{Y: 225}, color.Gray{Y: 225}
 	p.Add(grid)
-	copied := func(x Point) series { return x.Copied }
-	settled := func(x Point) series { return x.Settled }
-	if err := c.line(p, "COPY of the same rows", copied, color.RGBA{R: 0xb0, G: 0x6a, B: 0x00, A: 0xff}, draw.PyramidGlyph{}, vg.Points(5)); err != nil {
-		return nil, err
-	}
-	if err := c.line(p, "settled", settled, color.RGBA{G: 0x55, B: 0xaa, A: 0xff}, draw.CircleGlyph{}, 0); err != nil {
-		return nil, err
+	for i, name := range known.lines {
+		if err := c.line(p, name, looks()[i]); err != nil {
+			return nil, err
+		}
 	}
 
 	p.X.Tick.Marker = c.places()
@@ -97,14 +95,32 @@ func (c Curve) svg() ([]byte, error) {
 	return bytes.ReplaceAll(text.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,sans-serif;")), nil
 }
 
+// look is how a line is drawn.
+type look struct {
+	ink   color.Color
+	shape draw.GlyphDrawer
+	dash  vg.Length
+}
+
+// looks are those of the lines of a picture, in their order.
+func looks() []look {
+	blue, brown := color.RGBA{G: 0x55, B: 0xaa, A: 0xff}, color.RGBA{R: 0xb0, G: 0x6a, A: 0xff}
+	return []look{
+		{blue, draw.CircleGlyph{}, 0}, {brown, draw.PyramidGlyph{}, vg.Points(5)},
+		{color.RGBA{R: 0x2e, G: 0x7d, B: 0x32, A: 0xff}, draw.BoxGlyph{}, 0}, {color.RGBA{R: 0x88, G: 0x3a, B: 0x96, A: 0xff}, draw.CrossGlyph{}, vg.Points(2)},
+	}
+}
+
 // check refuses what cannot be drawn.
-func (c Curve) check() error {
+func (c Curve) check(lines []string) error {
 	if len(c.Points) == 0 {
 		return errors.New("it has no points")
 	}
 	for _, x := range c.Points {
-		if series(x.Settled).smallest() <= 0 || series(x.Copied).smallest() <= 0 || x.X < 0 {
-			return fmt.Errorf("the point at %g has a figure that is missing or not positive", x.X)
+		for _, name := range lines {
+			if x.Lines[name].smallest() <= 0 || x.X < 0 {
+				return fmt.Errorf("the point at %g has a figure of %q that is missing or not positive", x.X, name)
+			}
 		}
 	}
 	return nil
@@ -112,22 +128,24 @@ func (c Curve) check() error {
 
 // circumstances say where, and how often, the curve was measured.
 func (c Curve) circumstances() string {
-	rounds := fmt.Sprintf("%d rounds", len(c.Points[0].Settled))
-	if len(c.Points[0].Settled) == 1 {
-		rounds = "one round"
+	rounds := "one round"
+	for _, s := range c.Points[0].Lines {
+		if len(s) > 1 {
+			rounds = fmt.Sprintf("%d rounds", len(s))
+		}
 	}
 	postgres, _, _ := strings.Cut(c.Head.Postgres, " ") // who packed it stays in the figures
 	return fmt.Sprintf("%d cores, PostgreSQL %s, %s; median of %s", c.Head.Cores, postgres, c.Head.Kafka, rounds)
 }
 
 // line adds one figure of all points.
-func (c Curve) line(p *plot.Plot, name string, of func(Point) series, ink color.Color, shape draw.GlyphDrawer, dash vg.Length) error {
+func (c Curve) line(p *plot.Plot, name string, l look) error {
 	var spread struct {
 		plotter.XYs
 		plotter.YErrors
 	}
 	for _, x := range c.Points {
-		s := of(x)
+		s := x.Lines[name]
 		spread.XYs = append(spread.XYs, plotter.XY{X: x.X, Y: s.median()})
 		spread.YErrors = append(spread.YErrors, struct{ Low, High float64 }{s.median() - s.smallest(), s.largest() - s.median()})
 	}
@@ -139,11 +157,11 @@ func (c Curve) line(p *plot.Plot, name string, of func(Point) series, ink color.
 	if err != nil {
 		return err
 	}
-	line.Color, line.Width, bars.Color = ink, vg.Points(1.5), ink
-	if dash > 0 {
-		line.Dashes = []vg.Length{dash, dash}
+	line.Color, line.Width, bars.Color = l.ink, vg.Points(1.5), l.ink
+	if l.dash > 0 {
+		line.Dashes = []vg.Length{l.dash, l.dash}
 	}
-	points.Color, points.Shape, points.Radius = ink, shape, vg.Points(3.5)
+	points.Color, points.Shape, points.Radius = l.ink, l.shape, vg.Points(3.5)
 	p.Add(bars, line, points)
 	p.Legend.Add(name, line, points)
 	return nil

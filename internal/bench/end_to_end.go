@@ -102,7 +102,7 @@ func (r *run) endToEndOn(ctx context.Context, w *world, d *database) (_ *endToEn
 	}
 	var tried []string
 	highest, err := highestRate(min(firstRate, limit), limit, r.bisections(), func(rate int) (bool, error) {
-		why, err := s.probe(ctx, rate, lasts)
+		_, why, err := s.probe(ctx, rate, lasts)
 		if err != nil {
 			return false, err
 		}
@@ -270,18 +270,19 @@ func (s *system) load(ctx context.Context, rate int, lasts time.Duration) (loadg
 	return report, errors.Join(err, s.ingest.check(), s.processor.check())
 }
 
-// probe says why a rate does not hold; empty: it does.
-func (s *system) probe(ctx context.Context, rate int, lasts time.Duration) (string, error) {
+// probe is a load that says too why its rate does not hold; empty: it does.
+func (s *system) probe(ctx context.Context, rate int, lasts time.Duration) (report loadgen.Report, why string, err error) {
 	watch, err := s.run.watchLag(ctx, s.w, s.d)
 	if err != nil {
-		return "", err
+		return report, "", err
 	}
-	report, err := s.load(ctx, rate, lasts)
+	report, err = s.load(ctx, rate, lasts)
 	seen, watchErr := watch.end()
 	if err := errors.Join(err, watchErr); err != nil {
-		return "", err
+		return report, "", err
 	}
-	return unheld(report, seen, lasts)
+	why, err = unheld(report, seen, lasts)
+	return report, why, err
 }
 
 // measure measures the rounds: what the steps take alone, then what charges take.

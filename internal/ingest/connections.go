@@ -41,11 +41,11 @@ type connections struct {
 	metrics *Metrics
 	served  atomic.Int64
 	away    sync.WaitGroup
-	places  chan struct{} // one for each that is being turned away
+	turned  chan struct{} // one for each that is being turned away
 }
 
 func newConnections(l net.Listener, most int, m *Metrics) *connections {
-	return &connections{Listener: l, most: int64(most), metrics: m, places: make(chan struct{}, maxTurnedAway)}
+	return &connections{Listener: l, most: int64(most), metrics: m, turned: make(chan struct{}, maxTurnedAway)}
 }
 
 // changed counts the connections of a server.
@@ -69,10 +69,10 @@ func (c *connections) Accept() (net.Conn, error) {
 		}
 		c.metrics.shed("connection")
 		select {
-		case c.places <- struct{}{}:
+		case c.turned <- struct{}{}:
 			c.away.Go(func() {
 				turnAway(conn)
-				<-c.places
+				<-c.turned
 			})
 		default:
 			_ = conn.Close() // nobody is left to tell

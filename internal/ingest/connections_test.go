@@ -20,7 +20,7 @@ func TestNobodyIsToldWhereTooManyAre(t *testing.T) {
 	}
 	c := newConnections(l, 0, NewMetrics(prometheus.NewRegistry()))
 	for range maxTurnedAway {
-		c.places <- struct{}{}
+		c.turned <- struct{}{}
 	}
 	ended := make(chan error, 1)
 	go func() {

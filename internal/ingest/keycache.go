@@ -29,6 +29,7 @@ const (
 	refreshPause     = troublePause / 4 // after a refresh that failed
 	maxRefreshes     = 1000             // waiting in the background
 	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
+	maxMissing       = 128              // requests that wait for such a load: nor every seat
 	evictionSample   = 8
 )
 
@@ -43,6 +44,7 @@ type keyCache struct {
 	warnings throttle
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
+	missing  atomic.Int64  // requests whose key is not cached
 
 	cached  sync.Map     // ledger.KeyID to *cachedKey
 	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down
@@ -129,8 +131,21 @@ func (c *keyCache) get(id ledger.KeyID) *cachedKey {
 	return k
 }
 
-// miss loads a key that is not cached, when it is its turn.
+// errKeyUnknown says that a key is not cached, and that it is of no use to wait
+// for the database.
+var errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
+
+// miss loads a key that is not cached, when it is its turn. It fails at once where too
+// many others wait for theirs, or any does while a load has just failed.
 func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
+	defer c.missing.Add(-1)
+	most := int64(maxMissing)
+	if c.clock().UnixNano() < c.trouble.Load() {
+		most = maxMisses
+	}
+	if c.missing.Add(1) > most {
+		return Key{}, errKeyUnknown
+	}
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
 	defer cancel()
 	select {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -47,5 +48,39 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	c.loaded(Key{}, id(1), now, errors.New("down"))
 	if c.trouble.Load() <= now.UnixNano() {
 		t.Error("a failed load is no sign of trouble")
+	}
+}
+
+// TestMissesAreBounded: while the database hangs, made-up keys hold few requests
+// back, and fewer still once that is known.
+func TestMissesAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	c := newKeyCache(nil, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	for range maxMisses { // nobody's turn comes
+		c.misses <- struct{}{}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	miss := func(ctx context.Context, waiting int64) error {
+		c.missing.Store(waiting)
+		_, err := c.key(ctx, ledger.KeyID{1})
+		if got := c.missing.Load(); got != waiting {
+			t.Errorf("%d wait, and %d did before", got, waiting)
+		}
+		return err
+	}
+	if err := miss(gone, maxMissing-1); !errors.Is(err, context.Canceled) {
+		t.Errorf("the last that may wait: %v", err)
+	}
+	if err := miss(t.Context(), maxMissing); !errors.Is(err, errKeyUnknown) {
+		t.Errorf("one more: %v", err)
+	}
+	c.loaded(Key{}, ledger.KeyID{2}, now, errors.New("down"))
+	if err := miss(gone, maxMisses-1); !errors.Is(err, context.Canceled) {
+		t.Errorf("the last that may wait while the database is down: %v", err)
+	}
+	if err := miss(t.Context(), maxMisses); !errors.Is(err, errKeyUnknown) {
+		t.Errorf("one more while it is down: %v", err)
 	}
 }

@@ -74,9 +74,38 @@ func TestTooManyInHand(t *testing.T) {
 	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
 }
 
-// TestWaitersTakeNoPlaces: more callers wait for their outcome than may be in hand,
+// TestReadsLeaveSeats hangs the database until no more reads are taken in hand:
+// charges still are.
+func TestReadsLeaveSeats(t *testing.T) {
+	t.Parallel()
+	s := newStackAt(t, fixedTime())
+	p := s.people("Ada")
+	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted) // from now on its key is known
+	p.payer.get("/v1/wallets/"+p.wallet).want(t, http.StatusOK)
+	s.db.state.Store(hanging)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var refused atomic.Int64
+	for range inHand + 50 {
+		wg.Go(func() {
+			got, err := p.payer.try(t.Context(), http.MethodGet, "/v1/wallets/"+p.wallet, nil, "")
+			switch {
+			case err == nil && got.text("code") == string(ingest.CodeOverloaded):
+				refused.Add(1)
+			case err == nil && got.text("code") == string(ingest.CodeDatabaseUnavailable):
+			default:
+				t.Errorf("a read: %d %s, %v", got.status, got.body, err)
+			}
+		})
+	}
+	eventually(t, func() bool { return refused.Load() > 0 })
+	p.shop.post(p.charges(), headers{"Idempotency-Key": "meanwhile"}, charge).want(t, http.StatusAccepted)
+	s.db.state.Store(up)
+}
+
+// TestWaitersTakeNoSeats: more callers wait for their outcome than may be in hand,
 // and the next one is served all the same.
-func TestWaitersTakeNoPlaces(t *testing.T) {
+func TestWaitersTakeNoSeats(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	p := s.people("Ada")

@@ -87,6 +87,7 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	if d, found := s.watch.promptly(known); found && earlier(d, receipt) {
 		return s.settled(ctx, r, d, receipt, wait)
 	}
+	s.watch.drop(known) // who waits is not under way any more
 	if wait > 0 {
 		if d, found := s.await(ctx, r.ID, wait); found {
 			return s.settled(ctx, r, d, receipt, wait)

@@ -148,17 +148,24 @@ func TestAnotherTopic(t *testing.T) {
 	eventually(t, func() bool { return p.shop.post(p.charges(), nil, charge).status == http.StatusServiceUnavailable })
 }
 
+// firstLimit is for the first of several answers, on a machine however busy: one that
+// waits for a timeout of the database comes later.
+const firstLimit = 4 * time.Second
+
 // promptly ends the test unless do gives the status within the limit. A busy machine
 // may delay one answer, but not all of five: what waits where it must not is late
-// each time.
+// each time. The first one may not take longer than firstLimit either.
 func promptly(t *testing.T, limit time.Duration, status int, do func() answer) {
 	t.Helper()
 	var took time.Duration
-	for range 5 {
+	for i := range 5 {
 		start := time.Now()
 		do().want(t, status)
 		if took = time.Since(start); took <= limit {
 			return
+		}
+		if i == 0 && took > firstLimit {
+			t.Errorf("the first answer took %v", took)
 		}
 	}
 	t.Errorf("five answers took longer than %v, the last one %v", limit, took)

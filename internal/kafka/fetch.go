@@ -18,11 +18,20 @@ const (
 	fetchWait = 250 * time.Millisecond
 	// fetchTimeout bounds a fetch.
 	fetchTimeout = 10 * time.Second
-	// fetchBytes is how much a fetch asks for; where one record is larger, it
-	// doubles up to maxFetchBytes.
-	fetchBytes    = 1 << 20
-	maxFetchBytes = 64 << 20
+	// fetchBytes is how much a fetch asks for at most, and leastFetchBytes at least;
+	// where one record is larger, it doubles up to maxFetchBytes.
+	fetchBytes      = 1 << 20
+	leastFetchBytes = 64 << 10
+	maxFetchBytes   = 64 << 20
+	// heldBytes is how much the fetches of all partitions of a member hold together:
+	// each holds one that is being settled, and one that was read ahead.
+	heldBytes = 16 << 20
 )
+
+// fetchShare is how much a fetch of one of so many partitions asks for.
+func fetchShare(partitions int) int64 {
+	return int64(min(max(heldBytes/(2*max(partitions, 1)), leastFetchBytes), fetchBytes))
+}
 
 // fetched is what one fetch found: every record from the offset asked for up to
 // to, and nothing else lies there.

@@ -34,20 +34,22 @@ type log struct {
 	before    func() *processor.RecordHash
 
 	trusted time.Time // when it was last seen to be the right log; zero: not yet
-	limit   int64     // bytes to ask for
+	share   int64     // bytes to ask for as a rule
+	limit   int64     // bytes to ask for next
 	end     int64     // the high watermark when it was last seen
 }
 
 // openLog is the log of a claim. An empty cluster ID is not compared; then
-// neither is the number of partitions.
-func openLog(c *Cluster, claim processor.Claim) *log {
+// neither is the number of partitions. A fetch asks for share bytes as a rule.
+func openLog(c *Cluster, claim processor.Claim, share int64) *log {
 	return &log{
 		cluster:   c,
 		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
 		partition: claim.Partition,
 		position:  claim.NextOffset,
 		before:    func() *processor.RecordHash { return claim.LastRecord },
-		limit:     fetchBytes,
+		share:     share,
+		limit:     share,
 		end:       claim.NextOffset,
 	}
 }
@@ -73,7 +75,7 @@ func (l *log) read(ctx context.Context) (fetched, error) {
 	l.trusted, l.end = time.Now(), found.highWatermark
 	switch {
 	case found.to > l.position:
-		l.limit = fetchBytes
+		l.limit = l.share
 		l.advance(found)
 	case found.highWatermark > l.position:
 		l.limit = min(2*l.limit, maxFetchBytes) // a record may be larger than what we asked for

@@ -33,6 +33,7 @@ type partition struct {
 	claimer   processor.Claimer
 	committed *committed // where positions live in Kafka
 	copies    *commits
+	share     int64 // bytes that a fetch asks for
 	log       *slog.Logger
 
 	shown                                    *lag
@@ -45,10 +46,10 @@ type partition struct {
 	trouble   string        // what was logged last and still holds
 }
 
-func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits) *partition {
+func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits, share int64) *partition {
 	label, m := strconv.Itoa(a.ID), s.options.Metrics
 	p := &partition{
-		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies,
+		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies, share: share,
 		log:   s.log.With("partition", a.ID),
 		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
@@ -134,7 +135,7 @@ func (p *partition) own(stop context.Context) error {
 		return err
 	}
 	p.claims.Inc()
-	log := openLog(p.s.cluster, claim)
+	log := openLog(p.s.cluster, claim, p.share)
 	reader := &ahead{log: log}
 	defer reader.stop()
 	from := claim.NextOffset

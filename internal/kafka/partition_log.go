@@ -44,7 +44,7 @@ func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*processor.Recor
 	return &hash, nil
 }
 
-// Skip reads what follows an offset that lies in the log: of one fetch (512 KiB, or
+// Skip reads what follows an offset that lies in the log: of one fetch (1 MiB, or
 // one record) at most [ledger.MaxBatch] records, and none at or behind the end.
 func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
 	found, err := l.cluster.fetchSome(ctx, l.topic.Name, l.partition, from)
@@ -70,7 +70,7 @@ func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end in
 // negative where that was not read, and as wrong why the processor would halt. An
 // error means that it could not look. Where there is neither, the end was read.
 func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end int64, wrong, err error) {
-	l := openLog(c, claim)
+	l := openLog(c, claim, fetchBytes)
 	l.end = -1
 	err = l.verify(ctx)
 	var halt *haltError

@@ -58,7 +58,7 @@ func newLonePartition(t *testing.T, answer func(context.Context) error) (*partit
 	}
 	s := &subscription{options: o, topic: "t", log: o.Logger, work: context.Background(), out: make(chan *message.Message)}
 	copies := &commits{topic: "t", log: o.Logger, offsets: map[int]int64{}}
-	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies), c
+	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies, fetchBytes), c
 }
 
 // runFor runs the partition for so long of virtual time.

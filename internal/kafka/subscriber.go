@@ -276,7 +276,7 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	}
 	all := make([]*partition, len(assigned))
 	for i, a := range assigned {
-		p := newPartition(s, a, copies)
+		p := newPartition(s, a, copies, fetchShare(len(assigned)))
 		all[i] = p
 		own.Add(1)
 		start(func(stop context.Context) {

@@ -13,8 +13,9 @@ const (
 	// batch or a request needs is garbage at once: collecting it as often as the
 	// runtime does by itself takes an eighth of a processor's CPU.
 	gcPercent = 400
-	// memoryLimit is what the runtime keeps below, in bytes, by collecting more
-	// often. It leaves room to 100 MB resident: the program itself is in there too.
+	// memoryLimit is what the runtime tries to keep below, in bytes, by collecting more
+	// often. It leaves room to 100 MB resident: the program itself is in there too. It bounds
+	// nothing: that is for the bounds on what is held.
 	memoryLimit = 72 << 20
 )
 
