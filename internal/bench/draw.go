@@ -106,8 +106,10 @@ type look struct {
 func looks() []look {
 	blue, brown := color.RGBA{G: 0x55, B: 0xaa, A: 0xff}, color.RGBA{R: 0xb0, G: 0x6a, A: 0xff}
 	return []look{
-		{blue, draw.CircleGlyph{}, 0}, {brown, draw.PyramidGlyph{}, vg.Points(5)},
-		{color.RGBA{R: 0x2e, G: 0x7d, B: 0x32, A: 0xff}, draw.BoxGlyph{}, 0}, {color.RGBA{R: 0x88, G: 0x3a, B: 0x96, A: 0xff}, draw.CrossGlyph{}, vg.Points(2)},
+		{blue, draw.CircleGlyph{}, 0},
+		{brown, draw.PyramidGlyph{}, vg.Points(5)},
+		{color.RGBA{R: 0x2e, G: 0x7d, B: 0x32, A: 0xff}, draw.BoxGlyph{}, 0},
+		{color.RGBA{R: 0x88, G: 0x3a, B: 0x96, A: 0xff}, draw.CrossGlyph{}, vg.Points(2)},
 	}
 }
 

@@ -69,6 +69,9 @@ func TestQueries(t *testing.T) {
 		if filteredList.MatchString(plan) {
 			t.Errorf("%s reads what is not in its list:\n%s", name, plan)
 		}
+		if name != "update_wallets" && strings.Contains(sql, "unnest(") && wholePartition.MatchString(plan) {
+			t.Errorf("%s is given a list and reads the whole partition:\n%s", name, plan)
+		}
 	}
 }
 
@@ -76,6 +79,38 @@ var indexPattern = regexp.MustCompile(`(?:using|Bitmap Index Scan on|Arbiter Ind
 
 // filteredList is a list that rows are compared with after they were read.
 var filteredList = regexp.MustCompile(`Filter: .*= ANY \(\$`)
+
+// TestUpdateWalletsLooksUpEach: once the table was analyzed, as the server does by
+// itself within minutes, the statement that has no form for every case looks up each
+// wallet.
+func TestUpdateWalletsLooksUpEach(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.owner().Exec(t.Context(), `
+		insert into clients (id, name, created_at) values (gen_random_uuid(), 'Ana', now());
+		insert into wallets (opened_at, partition, id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest)
+		select now(), i % 4, gen_random_uuid(), (select id from clients limit 1), 'EUR', 'active', 0, 0, 1, sha256('')
+		from generate_series(1, 10000) i;
+		analyze wallets`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	sql, err := os.ReadFile("queries/update_wallets.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := w.store.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Release()
+	plan := explain(t, service.Conn(), "update", string(sql), 6)
+	if wholePartition.MatchString(plan) || !strings.Contains(plan, "(partition = $1) AND (id = u.id)") {
+		t.Errorf("it does not look up each wallet:\n%s", plan)
+	}
+}
+
+// wholePartition is a scan of all of a partition's rows.
+var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dead_letters)\b.*\n\s+(?:Index|Recheck) Cond: \(partition = \$\d+\)$`)
 
 // ofOwner are the statements that only the owner may run, besides those that register.
 var ofOwner = []string{"make_progress", "set_progress", "record_progress_change"}

@@ -1,5 +1,5 @@
--- Write down what a batch left of its wallets. Driven by the index, whatever the
--- planner thinks of the tables.
+-- Write down what a batch left of its wallets: one look-up for each, once the table
+-- was analyzed. A planner that knows nothing of it yet reads the partition's wallets.
 -- $1 partition, then arrays: $2 wallet IDs, $3 statuses, $4 balances, $5 last sequences, $6 last digests.
 -- Locks: the wallets' rows, locked already.
 -- Index: wallets_pkey.
