@@ -29,7 +29,6 @@ const (
 	refreshPause     = troublePause / 4 // after a refresh that failed
 	maxRefreshes     = 1000             // waiting in the background
 	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
-	maxMissing       = 128              // requests that wait for such a load: nor every seat
 	evictionSample   = 8
 )
 
@@ -44,7 +43,8 @@ type keyCache struct {
 	warnings throttle
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
-	missing  atomic.Int64  // requests whose key is not cached
+	missing  atomic.Int64  // requests that wait for such a load, or for their turn
+	failing  atomic.Bool   // the last load failed
 
 	cached  sync.Map     // ledger.KeyID to *cachedKey
 	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down
@@ -135,15 +135,11 @@ func (c *keyCache) get(id ledger.KeyID) *cachedKey {
 // for the database.
 var errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
 
-// miss loads a key that is not cached, when it is its turn. It fails at once where too
-// many others wait for theirs, or any does while a load has just failed.
+// miss loads a key that is not cached, when it is its turn. While loads fail, nobody
+// waits for a turn: made-up keys would take every seat.
 func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
 	defer c.missing.Add(-1)
-	most := int64(maxMissing)
-	if c.clock().UnixNano() < c.trouble.Load() {
-		most = maxMisses
-	}
-	if c.missing.Add(1) > most {
+	if c.missing.Add(1) > maxMisses && c.failing.Load() {
 		return Key{}, errKeyUnknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
@@ -213,7 +209,9 @@ func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Durat
 }
 
 func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	failed := err != nil && !errors.Is(err, ErrNotFound)
+	c.failing.Store(failed)
+	if failed {
 		c.trouble.Store(c.clock().Add(troublePause).UnixNano())
 		return
 	}

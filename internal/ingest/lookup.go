@@ -25,12 +25,12 @@ const (
 	lookupPatience = 10 * time.Millisecond
 	lookupPause    = 50 * time.Millisecond // after a query that failed
 
-	// lookupPace is the least time from one query to the next while more than
-	// lookupCrowd requests are under way, those that wait not counted: most of what
-	// a query costs does not depend on how much it asks for, and a submission waits
-	// for Kafka for longer.
-	lookupPace  = 3 * time.Millisecond
-	lookupCrowd = 6
+	// lookupPace is the least time from one query to the next for each request that is
+	// under way, those that wait not counted, up to maxLookupPace: most of what a query
+	// costs does not depend on how much it asks for, and the more submissions there are,
+	// the longer they wait for Kafka anyway.
+	lookupPace    = 75 * time.Microsecond
+	maxLookupPace = 3 * time.Millisecond
 
 	// lookupAgain is how long after the first query for somebody who waits the second
 	// one comes. That time is doubled until it is a tick: most outcomes are there within
@@ -203,8 +203,9 @@ func (l *lookup) run(ctx context.Context) error {
 		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			sleep(ctx, lookupPause)
-		} else if l.open.Load()-int64(len(l.early)+len(l.waiting)) > lookupCrowd {
-			sleep(ctx, lookupPace-time.Since(start))
+		} else {
+			underWay := l.open.Load() - int64(len(l.early)+len(l.waiting))
+			sleep(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
 		}
 		if len(l.early) > 0 {
 			soon.Reset(lookupAgain - time.Since(start))
