@@ -131,7 +131,7 @@ func curves() []curve {
 		}),
 		loadCurve(),
 		submitCurve("submit", "requests a second", called.rate),
-		submitCurve("submit_p99", "99th percentile of the time from POST to 202, ms", func(c called) float64 { return milliseconds(c.P99) }),
+		submitCurve("submit_p99", "p99 from POST to 202, ms", func(c called) float64 { return milliseconds(c.P99) }),
 	}
 }
 

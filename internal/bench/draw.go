@@ -60,8 +60,11 @@ func (c Curve) svg() ([]byte, error) {
 	}
 	p.Title.TextStyle.Font.Variant, p.Legend.TextStyle.Font.Variant = "Sans", "Sans"
 	p.Title.TextStyle.Font.Size, p.Legend.TextStyle.Font.Size = 10, 10
-	p.Legend.Left, p.Legend.Top = known.rising, known.rising
 	p.Legend.Padding, p.Legend.XOffs, p.Legend.YOffs = vg.Points(3), -pictureMargin, pictureMargin
+	if known.rising { // from corner to corner
+		p.Legend.Left, p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, true, pictureMargin, -pictureMargin
+	}
+	p.X.Tick.Label.Font.Size = 8
 
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{Y: 225}, color.Gray{Y: 225}

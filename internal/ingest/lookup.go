@@ -28,7 +28,8 @@ const (
 	// lookupPace is the least time from one query to the next for each request that is
 	// under way, those that wait not counted, up to maxLookupPace: most of what a query
 	// costs does not depend on how much it asks for, and the more submissions there are,
-	// the longer they wait for Kafka anyway.
+	// the longer they wait for Kafka anyway. Up to lookupCrowd of them wait for nothing.
+	lookupCrowd   = 6
 	lookupPace    = 75 * time.Microsecond
 	maxLookupPace = 3 * time.Millisecond
 
@@ -203,8 +204,7 @@ func (l *lookup) run(ctx context.Context) error {
 		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			sleep(ctx, lookupPause)
-		} else {
-			underWay := l.open.Load() - int64(len(l.early)+len(l.waiting))
+		} else if underWay := l.open.Load() - int64(len(l.early)+len(l.waiting)); underWay > lookupCrowd {
 			sleep(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
 		}
 		if len(l.early) > 0 {
