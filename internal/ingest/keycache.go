@@ -44,10 +44,9 @@ type keyCache struct {
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
 	missing  atomic.Int64  // requests that wait for such a load, or for their turn
-	failing  atomic.Bool   // the last load failed
 
 	cached  sync.Map     // ledger.KeyID to *cachedKey
-	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down
+	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down; 0: the last load did not fail
 
 	mu  sync.Mutex // held to add a key and to remove one
 	ids []ledger.KeyID
@@ -139,7 +138,7 @@ var errKeyUnknown = errors.New("the API key is not cached, and the database does
 // waits for a turn: made-up keys would take every seat.
 func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
 	defer c.missing.Add(-1)
-	if c.missing.Add(1) > maxMisses && c.failing.Load() {
+	if c.missing.Add(1) > maxMisses && c.trouble.Load() != 0 {
 		return Key{}, errKeyUnknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
@@ -209,9 +208,7 @@ func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Durat
 }
 
 func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
-	failed := err != nil && !errors.Is(err, ErrNotFound)
-	c.failing.Store(failed)
-	if failed {
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		c.trouble.Store(c.clock().Add(troublePause).UnixNano())
 		return
 	}
