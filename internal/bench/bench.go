@@ -70,22 +70,31 @@ func Names() []string {
 
 // Check says what is wrong with the options; nil: nothing.
 func (o Options) Check() error {
-	var faults []error
-	names := Names()
-	for _, name := range o.Only {
-		if !slices.Contains(names, name) {
-			faults = append(faults, fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(names, ", ")))
-		}
-	}
+	faults := unknown("row", o.Only, Names())
 	switch o.Format {
 	case "", FormatTable, FormatJSON:
 	default:
 		faults = append(faults, fmt.Errorf("the format must be %s or %s, not %q", FormatTable, FormatJSON, o.Format))
 	}
-	if o.Rounds < 0 || o.Charges < 0 || o.Stored < 0 {
-		faults = append(faults, errors.New("rounds, charges and stored cannot be negative"))
+	return errors.Join(append(faults, notNegative(o.Rounds, o.Charges, o.Stored))...)
+}
+
+// unknown says which names of what is to be measured there are not.
+func unknown(what string, only, names []string) (faults []error) {
+	for _, name := range only {
+		if !slices.Contains(names, name) {
+			faults = append(faults, fmt.Errorf("there is no %s %q; there are: %s", what, name, strings.Join(names, ", ")))
+		}
 	}
-	return errors.Join(faults...)
+	return faults
+}
+
+// notNegative checks what is measured, and on how much.
+func notNegative(rounds, charges int, stored ...int) error {
+	if slices.Min(append([]int{rounds, charges}, stored...)) < 0 {
+		return errors.New("rounds, charges and stored cannot be negative")
+	}
+	return nil
 }
 
 // errStopped says that a run was asked to stop before it was through.

@@ -27,8 +27,7 @@ type copyOrder struct {
 
 // copyReady says what is going to be copied.
 type copyReady struct {
-	Rows         int64 `json:"rows"`
-	Transactions int   `json:"transactions"`
+	Rows int64 `json:"rows"`
 }
 
 // copyDone says how much was copied, and how long it took.
@@ -109,10 +108,6 @@ func runCopy(ctx context.Context, c *child) error {
 		}
 		defer conns[i].Close(context.WithoutCancel(ctx)) //nolint:errcheck // what was copied is committed
 	}
-	transactions := 0
-	for _, list := range lists {
-		transactions += len(list)
-	}
 	sql := "copy operations (" + columns + ") from stdin (format binary)"
 	if order.Warm {
 		var first [][][]byte
@@ -121,7 +116,7 @@ func runCopy(ctx context.Context, c *child) error {
 			return err
 		}
 	}
-	if err := c.say(copyReady{Rows: rows, Transactions: transactions}); err != nil {
+	if err := c.say(copyReady{Rows: rows}); err != nil {
 		return err
 	}
 	var start string

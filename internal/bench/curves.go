@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -160,16 +159,8 @@ func (o CurveOptions) Check() error {
 	if o.To == "" {
 		faults = append(faults, errors.New("there must be a folder to write to"))
 	}
-	names := CurveNames()
-	for _, name := range o.Only {
-		if !slices.Contains(names, name) {
-			faults = append(faults, fmt.Errorf("there is no curve %q; there are: %s", name, strings.Join(names, ", ")))
-		}
-	}
-	if o.Rounds < 0 || o.Charges < 0 || slices.ContainsFunc(o.Stored, func(n int) bool { return n < 0 }) {
-		faults = append(faults, errors.New("rounds, charges and stored cannot be negative"))
-	}
-	return errors.Join(faults...)
+	faults = append(faults, unknown("curve", o.Only, CurveNames())...)
+	return errors.Join(append(faults, notNegative(o.Rounds, o.Charges, o.Stored...))...)
 }
 
 // Curve is what was measured of one curve.

@@ -32,12 +32,10 @@ func loadCurve() curve {
 		name: "load", title: "Load (8 partitions, 100 wallets, one ingest, one processor, all on one machine)",
 		x: "charges a second that arrive", y: "ms from POST", logX: true, logY: true, rising: true,
 		lines: []string{lineOutcome99, lineOutcome50, lineAccepted99, lineAccepted50},
-		measure: func(ctx context.Context, r *run, _ CurveOptions) (points []Point, err error) {
-			err = r.onCopy(ctx, scale{partitions: 8, wallets: 8}, func(w *world, d *database) (err error) {
-				points, err = r.loadPoints(ctx, w, d)
-				return err
+		measure: func(ctx context.Context, r *run, _ CurveOptions) ([]Point, error) {
+			return onCopy(ctx, r, scale{partitions: 8, wallets: 8}, func(w *world, d *database) ([]Point, error) {
+				return r.loadPoints(ctx, w, d)
 			})
-			return points, err
 		},
 	}
 }

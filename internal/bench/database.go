@@ -57,18 +57,19 @@ func (r *run) copyOf(ctx context.Context, template string) (*database, error) {
 	return d, nil
 }
 
-// onCopy does something with the world of that scale and a copy of its database,
+// onCopy measures something with the world of that scale and a copy of its database,
 // which is dropped afterwards.
-func (r *run) onCopy(ctx context.Context, s scale, do func(*world, *database) error) error {
+func onCopy[T any](ctx context.Context, r *run, s scale, measure func(*world, *database) (T, error)) (found T, err error) {
 	w, err := r.world(ctx, s)
 	if err != nil {
-		return err
+		return found, err
 	}
 	d, err := r.copyOf(ctx, w.database.name)
 	if err != nil {
-		return err
+		return found, err
 	}
-	return errors.Join(do(w, d), d.drop())
+	found, err = measure(w, d)
+	return found, errors.Join(err, d.drop())
 }
 
 // drop removes the database, and whoever is connected to it. A second call does

@@ -69,11 +69,10 @@ func (r *run) endToEnd(ctx context.Context) (*endToEnd, error) {
 	if r.through != nil {
 		return r.through, nil
 	}
-	var e *endToEnd
-	if err := r.onCopy(ctx, scale{partitions: 8, wallets: 8}, func(w *world, d *database) (err error) {
-		e, err = r.endToEndOn(ctx, w, d)
-		return err
-	}); err != nil {
+	e, err := onCopy(ctx, r, scale{partitions: 8, wallets: 8}, func(w *world, d *database) (*endToEnd, error) {
+		return r.endToEndOn(ctx, w, d)
+	})
+	if err != nil {
 		return nil, err
 	}
 	r.through = e

@@ -122,8 +122,8 @@ func (m *motion) all() map[int]int64 {
 	return found
 }
 
-// belongs reports whether the owner is that process: owners are host and process.
-func (p place) belongs(pid int) bool { return strings.HasSuffix(p.owner, fmt.Sprintf("/%d", pid)) }
+// owns reports whether the owner is that process: owners are host and process.
+func owns(owner string, pid int) bool { return strings.HasSuffix(owner, fmt.Sprintf("/%d", pid)) }
 
 // moved waits until each of the partitions has moved beyond its place under another
 // owner than the process, and says when the last of them did. Those that the process
@@ -133,7 +133,7 @@ func (m *motion) moved(ctx context.Context, places map[int]int64, pid int) (last
 		last = time.Time{}
 		for partition, next := range places {
 			at := m.last[partition]
-			if at.next <= next || at.belongs(pid) {
+			if at.next <= next || owns(at.owner, pid) {
 				return false
 			}
 			if at.since.After(last) {

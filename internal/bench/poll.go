@@ -36,21 +36,19 @@ func pollRow() Row {
 }
 
 // poll measures the rounds for so many callers.
-func (r *run) poll(ctx context.Context, callers int) (a *answered, err error) {
-	err = r.onCopy(ctx, scale{partitions: 8, wallets: 1_000, charges: polledCharges}, func(w *world, d *database) error {
+func (r *run) poll(ctx context.Context, callers int) (*answered, error) {
+	return onCopy(ctx, r, scale{partitions: 8, wallets: 1_000, charges: polledCharges}, func(w *world, d *database) (*answered, error) {
 		if err := r.settleAll(ctx, w, d, w.before+w.tally.charges); err != nil {
-			return err
+			return nil, err
 		}
 		requests, err := r.polls(ctx, d)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		a, err = r.answer(ctx, w, d, calls{
+		return r.answer(ctx, w, d, calls{
 			Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusOK, Final: true,
 		})
-		return err
 	})
-	return a, err
 }
 
 // polls read decided charges, as the operator.

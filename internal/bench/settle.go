@@ -147,12 +147,10 @@ func (r *run) settleRound(ctx context.Context, w *world, s settleSpec, template 
 }
 
 // drainCopy settles once on a database of its own.
-func (r *run) drainCopy(ctx context.Context, s settleSpec, verify bool) (found drained, err error) {
-	err = r.onCopy(ctx, s.scale, func(w *world, d *database) (err error) {
-		found, err = r.drain(ctx, w, s, d, verify)
-		return err
+func (r *run) drainCopy(ctx context.Context, s settleSpec, verify bool) (drained, error) {
+	return onCopy(ctx, r, s.scale, func(w *world, d *database) (drained, error) {
+		return r.drain(ctx, w, s, d, verify)
 	})
-	return found, err
 }
 
 // stand is how far a database is, at one moment.
@@ -174,7 +172,7 @@ func readStand(ctx context.Context, conn *pgx.Conn) (s stand, err error) {
 // shared reports whether each of the processes has a partition.
 func (s stand) shared(pids []int) bool {
 	for _, pid := range pids {
-		if !slices.ContainsFunc(s.owners, func(owner string) bool { return place{owner: owner}.belongs(pid) }) {
+		if !slices.ContainsFunc(s.owners, func(owner string) bool { return owns(owner, pid) }) {
 			return false
 		}
 	}
@@ -216,20 +214,14 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	if s.batch > 0 {
 		environ = append(environ, "BATCH_SIZE="+strconv.Itoa(s.batch))
 	}
-	var parts []*part
-	defer func() {
-		for _, p := range parts {
-			err = errors.Join(err, p.stop())
-		}
-	}()
+	c := &crew{run: r, environ: environ}
+	defer func() { err = errors.Join(err, c.stop()) }()
 	for range s.processors {
-		p, err := r.start(ctx, partProcessor, environ...)
-		if err != nil {
+		if err := c.join(ctx); err != nil {
 			return found, err
 		}
-		parts = append(parts, p)
 	}
-	processes := r.metered("processor", parts...)
+	processes := r.metered("processor", c.parts...)
 	pids := processes[0].pids
 	// What was used is read before the progress at the start and after it at the
 	// end, so that no time of the charges between is left out.
@@ -256,7 +248,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		if now.at.After(deadline) {
 			return found, fmt.Errorf("after %s only %d of %d charges are settled", settleTimeout, now.offsets-start.offsets, w.scale.charges)
 		}
-		for _, p := range parts {
+		for _, p := range c.parts {
 			err = errors.Join(err, p.check())
 		}
 		if err := errors.Join(err, pause(ctx, nextPoll(first, now, total))); err != nil {
@@ -273,7 +265,7 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 		wal:  float64(now.wal-start.wal) / float64(w.tally.charges),
 		cpu:  between(processes, first.used, now.used, settled),
 	}
-	for _, p := range parts {
+	for _, p := range c.parts {
 		if peak, ok := peakMemory(p.pid()); ok {
 			found.peak = max(found.peak, float64(peak)/megabyte)
 		}

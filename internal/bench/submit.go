@@ -77,7 +77,7 @@ func (a *answered) figures() Figures {
 	var ours, limit series // p99 in milliseconds
 	for i := range a.ours {
 		f.Ours, f.Limit = append(f.Ours, a.ours[i].rate()), append(f.Limit, a.limit[i].rate())
-		ours, limit = append(ours, a.ours[i].P99.Seconds()*1000), append(limit, a.limit[i].P99.Seconds()*1000)
+		ours, limit = append(ours, milliseconds(a.ours[i].P99)), append(limit, milliseconds(a.limit[i].P99))
 	}
 	f.Notes = []string{fmt.Sprintf("p99: ours %s ms, limit %s ms", figure(ours.median()), figure(limit.median()))}
 	return f
@@ -85,17 +85,16 @@ func (a *answered) figures() Figures {
 
 // submit measures the rounds for so many callers, or returns what was measured of
 // them before.
-func (r *run) submit(ctx context.Context, callers int) (a *answered, err error) {
+func (r *run) submit(ctx context.Context, callers int) (*answered, error) {
 	if a := r.submitted[callers]; a != nil {
 		return a, nil
 	}
-	err = r.onCopy(ctx, scale{partitions: 8, wallets: 1_000}, func(w *world, d *database) error {
+	a, err := onCopy(ctx, r, scale{partitions: 8, wallets: 1_000}, func(w *world, d *database) (*answered, error) {
 		requests, err := w.submissions(ctx, d)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		a, err = r.answer(ctx, w, d, calls{Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusAccepted})
-		return err
+		return r.answer(ctx, w, d, calls{Callers: callers, For: r.callFor(), Requests: requests, Status: http.StatusAccepted})
 	})
 	if err != nil {
 		return nil, err

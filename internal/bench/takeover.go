@@ -79,8 +79,8 @@ func (r *run) motions(ctx context.Context) (*motions, error) {
 	if r.moved != nil {
 		return r.moved, nil
 	}
-	found := &motions{}
-	err := r.onCopy(ctx, scale{partitions: 8, wallets: 64}, func(w *world, d *database) error {
+	found, err := onCopy(ctx, r, scale{partitions: 8, wallets: 64}, func(w *world, d *database) (*motions, error) {
+		found := &motions{}
 		err := r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
 			began := time.Now()
 			before, err := readBooks(ctx, conn, began)
@@ -97,7 +97,7 @@ func (r *run) motions(ctx context.Context) (*motions, error) {
 			}
 			return after.follow(before, fed)
 		})
-		return errors.Join(err, verified(ctx, d.url))
+		return found, errors.Join(err, verified(ctx, d.url))
 	})
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 // crew are the processors that share the partitions of a database.
 type crew struct {
 	run     *run
-	motion  *motion
+	motion  *motion // of the rounds; nil: nobody watches
 	environ []string
 	parts   []*part
 }
@@ -221,7 +221,7 @@ func (c *crew) steady(ctx context.Context) error {
 		now := time.Now()
 		for _, at := range c.motion.last {
 			for i, p := range c.parts {
-				if at.belongs(p.pid()) && now.Sub(at.since) < busyFor {
+				if owns(at.owner, p.pid()) && now.Sub(at.since) < busyFor {
 					owned[i] = true
 				}
 			}

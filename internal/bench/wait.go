@@ -48,12 +48,10 @@ func waitRow() Row {
 
 // wait has callers wait for operations that nobody decides, watches what that
 // costs, and then lets a processor decide them.
-func (r *run) wait(ctx context.Context) (f Figures, err error) {
-	err = r.onCopy(ctx, scale{partitions: 8, wallets: waitWallets}, func(w *world, d *database) (err error) {
-		f, err = r.waitOn(ctx, w, d)
-		return err
+func (r *run) wait(ctx context.Context) (Figures, error) {
+	return onCopy(ctx, r, scale{partitions: 8, wallets: waitWallets}, func(w *world, d *database) (Figures, error) {
+		return r.waitOn(ctx, w, d)
 	})
-	return f, err
 }
 
 func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err error) {
@@ -112,7 +110,7 @@ func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err
 		return f, err
 	}
 	f.Notes = append(f.Notes, fmt.Sprintf("%d of %d answered with the outcome, the last one %s ms after all was settled",
-		done.Requests, waiters, figure(max(0, time.Since(began)-settled).Seconds()*1000)))
+		done.Requests, waiters, figure(milliseconds(max(0, time.Since(began)-settled)))))
 	return f, nil
 }
 
