@@ -264,7 +264,10 @@ CREATE TABLE public.partition_progress (
     topic text NOT NULL,
     owner text,
     last_record bytea,
+    halted_at timestamp with time zone,
+    halt_cause text,
     CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
+    CONSTRAINT partition_progress_halt_check CHECK (((halted_at IS NULL) = (halt_cause IS NULL))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
     CONSTRAINT partition_progress_log_check CHECK ((log >= 1)),
     CONSTRAINT partition_progress_offset_check CHECK (((first_offset >= 0) AND (next_offset >= first_offset)))
@@ -274,6 +277,8 @@ WITH (fillfactor='20');
 COMMENT ON TABLE public.partition_progress IS 'How far each partition is settled, under which claim, and what became of every offset since first_offset.';
 
 COMMENT ON COLUMN public.partition_progress.last_record IS 'Hash of the record at next_offset - 1; null: no record there, nothing to compare.';
+
+COMMENT ON COLUMN public.partition_progress.halt_cause IS 'Why the partition''s owner settles nothing; null: it does not say that it halts.';
 
 CREATE TABLE public.progress_changes (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,

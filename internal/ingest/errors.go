@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // queueError is trouble with the queue: whether a request went in is unknown.
@@ -35,11 +37,11 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 }
 
 // trouble logs what a 503 does not show. A caller who is gone is none.
-func (s *Server) trouble(ctx context.Context, t *throttle, part string, err error) {
+func (s *Server) trouble(ctx context.Context, t *throttle.Log, part string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	if skipped, ok := t.next(); ok {
+	if skipped, ok := t.Next(); ok {
 		s.log.WarnContext(ctx, "part not available", "part", part, "request_id", requestID(ctx), "err", err, "skipped", skipped)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // The limits of the cached API keys.
@@ -40,7 +41,7 @@ type keyCache struct {
 	metrics  *Metrics
 	log      *slog.Logger
 	loads    singleflight.Group
-	warnings throttle
+	warnings throttle.Log
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
 	missing  atomic.Int64  // requests that wait for such a load, or for their turn
@@ -196,7 +197,7 @@ func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Durat
 	case r := <-result:
 		if r.Err != nil && !errors.Is(r.Err, ErrNotFound) {
 			c.metrics.key("unavailable")
-			if skipped, ok := c.warnings.next(); ok {
+			if skipped, ok := c.warnings.Next(); ok {
 				c.log.WarnContext(ctx, "API key not loaded", "key_id", id.String(), "err", r.Err, "skipped", skipped)
 			}
 		}

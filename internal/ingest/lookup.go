@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // The limits of the look-ups.
@@ -49,7 +50,7 @@ type lookup struct {
 	decided func(context.Context, []ledger.OperationID) ([]Decided, error)
 	metrics *Metrics
 	log     *slog.Logger
-	trouble throttle
+	trouble throttle.Log
 
 	asked atomic.Pointer[question]  // for the next query: the last one, and by its next the others
 	wake  chan struct{}             // holds one token while asked is not nil
@@ -310,7 +311,7 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledge
 	l.ended(took, err)
 	l.metrics.looked(len(ids), took, err)
 	if err != nil {
-		if skipped, ok := l.trouble.next(); ok {
+		if skipped, ok := l.trouble.Next(); ok {
 			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)
 		}
 		return nil, err

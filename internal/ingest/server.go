@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // The limits of one request's steps.
@@ -68,7 +69,7 @@ type Server struct {
 	admission      admission
 	maxConnections int
 
-	queueTrouble, databaseTrouble throttle
+	queueTrouble, databaseTrouble throttle.Log
 
 	drain   chan struct{} // closed: who waits for an outcome waits no longer
 	api     huma.API

@@ -19,6 +19,13 @@ import (
 // still holds.
 const holdEvery = 5 * time.Second
 
+// That a partition halts, or goes on, is written down within noteTimeout; that it
+// goes on is tried again every noteEvery at most, since it settles meanwhile.
+const (
+	noteTimeout = 5 * time.Second
+	noteEvery   = 5 * time.Second
+)
+
 // mostFenceWaits is how many times FenceWait a partition waits at most that is
 // fenced again and again.
 const mostFenceWaits = 8
@@ -40,10 +47,13 @@ type partition struct {
 	halted, lastAck                          prometheus.Gauge
 	claims, fences, fetchErrors, redelivered prometheus.Counter
 
-	retry     backoff       // after errors of Kafka and the claimer
-	claimedAt time.Time     // when it was tried last
-	fencedFor time.Duration // the wait after the last fence
-	trouble   string        // what was logged last and still holds
+	claimed   processor.Claim // the last one
+	noted     string          // why the database says that the partition halts; empty: it does not
+	notedAt   time.Time       // when that was tried last
+	retry     backoff         // after errors of Kafka and the claimer
+	claimedAt time.Time       // when it was tried last
+	fencedFor time.Duration   // the wait after the last fence
+	trouble   string          // what was logged last and still holds
 }
 
 func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits, share int64) *partition {
@@ -81,6 +91,7 @@ func (p *partition) run(stop context.Context) {
 			if p.isNew("halted", err) {
 				p.log.Error("partition halted", "err", err)
 			}
+			p.note(stop, err.Error())
 			sleep(stop, p.s.options.HaltRetry)
 		default:
 			if p.isNew("claim", err) {
@@ -115,11 +126,33 @@ func (p *partition) isNew(where string, err error) bool {
 // well says that nothing is in the way: a message was acknowledged, or there is
 // none to deliver. That the log could be read is not enough, for the handler may
 // halt again at the same record.
-func (p *partition) well() {
+func (p *partition) well(stop context.Context) {
 	p.halted.Set(0)
 	if p.trouble != "" {
 		p.trouble = ""
 		p.log.Info("partition goes on")
+	}
+	if p.noted != "" && time.Since(p.notedAt) > noteEvery {
+		p.note(stop, "")
+	}
+}
+
+// note writes down why the partition halts; empty: that it does not. What fails is
+// tried again: at the next halt, or a little later while it goes on.
+func (p *partition) note(stop context.Context, cause string) {
+	halts, can := p.claimer.(processor.Halts)
+	if !can || cause == p.noted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(stop, noteTimeout)
+	defer cancel()
+	p.notedAt = time.Now()
+	err := halts.NoteHalt(ctx, p.claimed, cause)
+	switch {
+	case err == nil:
+		p.noted, p.notedAt = cause, time.Time{}
+	case stop.Err() == nil && !errors.Is(err, processor.ErrFenced): // whoever has it now says how it is
+		p.log.Warn("that the partition halts, or goes on, was not written down", "err", err)
 	}
 }
 
@@ -135,6 +168,7 @@ func (p *partition) own(stop context.Context) error {
 		return err
 	}
 	p.claims.Inc()
+	p.claimed, p.noted = claim, claim.Halt
 	log := openLog(p.s.cluster, claim, p.share)
 	reader := &ahead{log: log}
 	defer reader.stop()
@@ -166,7 +200,7 @@ func (p *partition) own(stop context.Context) error {
 		}
 		p.retry.reset()
 		if from == end {
-			p.well()
+			p.well(stop)
 		}
 		if found.to > from {
 			held = time.Now() // whoever settles it is fenced if it does not hold
@@ -223,13 +257,13 @@ func (p *partition) deliver(stop context.Context, claim processor.Claim, from in
 			return from, err
 		}
 		found.records, from = found.records[len(batch.Records):], batch.To
-		p.acknowledged(from)
+		p.acknowledged(stop, from)
 	}
 	return from, stop.Err()
 }
 
-func (p *partition) acknowledged(next int64) {
-	p.well()
+func (p *partition) acknowledged(stop context.Context, next int64) {
+	p.well(stop)
 	p.lastAck.SetToCurrentTime()
 	p.shown.setPosition(next)
 	if p.committed != nil {

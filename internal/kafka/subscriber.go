@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,10 @@ import (
 // SessionTimeout is after how long without a heartbeat the group gives a member's
 // partitions to the others: the least that brokers allow (group.min.session.timeout.ms).
 const SessionTimeout = 6 * time.Second
+
+// ClientIDPrefix begins the client ID of a processor of ours; the owner that the
+// progress names follows. By it a group's member is told from somebody else's.
+const ClientIDPrefix = "monedero-processor/"
 
 // The settings of the consumer group.
 const (
@@ -53,6 +58,8 @@ const (
 type SubscriberOptions struct {
 	// Group is the consumer group.
 	Group string
+	// ClientID is the name under which Kafka shows this member; empty: kafka-go's.
+	ClientID string
 	// Claimer is where positions live. Nil: in Kafka's committed offsets.
 	Claimer processor.Claimer
 	// Batch makes each message carry up to MaxRecords records in a
@@ -163,6 +170,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		Timeout:           groupTimeout,
 		JoinGroupBackoff:  joinBackoff,
 		StartOffset:       kafkago.FirstOffset,
+		Dialer:            &kafkago.Dialer{ClientID: s.options.ClientID, Timeout: dialTimeout, DualStack: true},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", s.options.Group, err)
@@ -261,7 +269,12 @@ func (s *subscription) leave(member string) {
 // the watch of the topic where the group has to share it out anew.
 func (s *subscription) serve(stop context.Context, generation *kafkago.Generation, partitions *sync.WaitGroup) {
 	assigned := generation.Assignments[s.topic]
-	s.log.Info("partitions assigned", "group", s.options.Group, "generation", generation.ID, "partitions", len(assigned))
+	numbers := make([]int, len(assigned))
+	for i, a := range assigned {
+		numbers[i] = a.ID
+	}
+	slices.Sort(numbers)
+	s.log.Info("partitions assigned", "group", s.options.Group, "generation", generation.ID, "partitions", numbers)
 	copies := &commits{generation: generation, topic: s.topic, log: s.log, offsets: map[int]int64{}}
 	var own sync.WaitGroup
 	start := func(f func(context.Context)) {

@@ -5,8 +5,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -16,6 +18,8 @@ var (
 	claimSQL string
 	//go:embed queries/holds.sql
 	holdsSQL string
+	//go:embed queries/note_halt.sql
+	noteHaltSQL string
 )
 
 // Claim raises the partition's epoch: from then on no settle under an earlier
@@ -32,7 +36,7 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int) (process
 	c := processor.Claim{Topic: topic, Partition: partition}
 	var hash []byte
 	err = conn.QueryRow(ctx, claimSQL, partition, topic, s.owner).
-		Scan(&c.Log, &c.Epoch, &c.FirstOffset, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID)
+		Scan(&c.Log, &c.Epoch, &c.FirstOffset, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID, &c.Halt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return processor.Claim{}, fmt.Errorf("claim partition %d of %q: %w", partition, topic, processor.ErrNoProgress)
 	}
@@ -57,6 +61,27 @@ func (s *Store) Holds(ctx context.Context, c processor.Claim) error {
 		return fmt.Errorf("read epoch: %w", err)
 	case epoch != c.Epoch:
 		return fmt.Errorf("%w: epoch %d, not %d", processor.ErrFenced, epoch, c.Epoch)
+	}
+	return nil
+}
+
+// maxHaltCause bounds what is kept of a cause, in bytes.
+const maxHaltCause = 1000
+
+// NoteHalt writes down why the partition halts under the claim; empty: that it
+// goes on. It fails with [processor.ErrFenced] unless the partition's epoch is that
+// of the claim.
+func (s *Store) NoteHalt(ctx context.Context, c processor.Claim, cause string) error {
+	cause = strings.ToValidUTF8(strings.ReplaceAll(cause, "\x00", "?"), "?")
+	if len(cause) > maxHaltCause {
+		cause = strings.ToValidUTF8(cause[:maxHaltCause], "")
+	}
+	noted, err := s.pool.Exec(ctx, noteHaltSQL, c.Partition, c.Epoch, pgtype.Text{String: cause, Valid: cause != ""})
+	switch {
+	case err != nil:
+		return fmt.Errorf("note halt: %w", err)
+	case noted.RowsAffected() == 0:
+		return processor.ErrFenced
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -25,6 +26,7 @@ type Progress struct {
 	Dead       int64
 	Gaps       int64
 	UpdatedAt  time.Time
+	HaltedAt   time.Time // when its owner noted a halt, whose cause is Claim.Halt; zero: none
 }
 
 // Progress lists the progress of every partition that has one, in order. It
@@ -38,8 +40,10 @@ func (s *Store) Progress(ctx context.Context) ([]Progress, error) {
 		c := &p.Claim
 		c.Partitions, c.ClusterID = s.deployment.Partitions, s.deployment.ClusterID
 		var hash []byte
+		var halted pgtype.Timestamptz
 		err = row.Scan(&c.Partition, &c.Topic, &c.Log, &c.FirstOffset, &c.NextOffset, &c.Epoch, &p.Owner, &p.Settled,
-			&p.Duplicates, &p.Conflicts, &p.Dead, &p.Gaps, &p.UpdatedAt, &hash)
+			&p.Duplicates, &p.Conflicts, &p.Dead, &p.Gaps, &p.UpdatedAt, &hash, &halted, &c.Halt)
+		p.HaltedAt = utc(halted)
 		c.LastRecord = recordHash(hash)
 		return p, err
 	})

@@ -124,6 +124,43 @@ func TestClaimNeedsProgress(t *testing.T) {
 	}
 }
 
+// Why a partition halts is kept until its owner says that it goes on, or a person
+// sets the progress; who lost the partition says nothing any more.
+func TestNoteHalt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	noted := func() string {
+		t.Helper()
+		list, err := w.store.Progress(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (list[0].Claim.Halt != "") == list[0].HaltedAt.IsZero() {
+			t.Errorf("halted at %v: %q", list[0].HaltedAt, list[0].Claim.Halt)
+		}
+		return list[0].Claim.Halt
+	}
+	first := w.claim(0)
+	for _, cause := range []string{"a \x00 cause", "another one", ""} {
+		if err := w.store.NoteHalt(t.Context(), first, cause); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := noted(), strings.ReplaceAll(cause, "\x00", "?"); got != want {
+			t.Errorf("noted %q, want %q", got, want)
+		}
+	}
+	if err := w.store.NoteHalt(t.Context(), first, strings.Repeat("é", 5000)); err != nil || len(noted()) > 1000 {
+		t.Error("a long cause:", err, len(noted()))
+	}
+	second := w.claim(0)
+	if second.Halt == "" || second.Halt != noted() {
+		t.Errorf("the next claim does not say why: %q", second.Halt)
+	}
+	if err := w.store.NoteHalt(t.Context(), first, ""); !errors.Is(err, processor.ErrFenced) || noted() == "" {
+		t.Error("who lost the partition says that it goes on:", err)
+	}
+}
+
 // Data that Postgres refuses is told from trouble, and leaves nothing behind.
 func TestSettleRefusesPoison(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,7 @@ var (
 	_ processor.Store   = (*Store)(nil)
 	_ processor.Claimer = (*Store)(nil)
 	_ processor.Holder  = (*Store)(nil)
+	_ processor.Halts   = (*Store)(nil)
 	_ ingest.History    = (*Store)(nil)
 	_ ingest.Accounts   = (*Store)(nil)
 	_ ingest.Registry   = (*Store)(nil)
@@ -95,6 +96,9 @@ func (s *Store) Close() {
 	s.pool.Close()
 	s.watchers.Close()
 }
+
+// Owner is who claims partitions, as the progress names it.
+func (s *Store) Owner() string { return s.owner }
 
 // Known is the deployment that Connect read. It asks nobody, and it never changes.
 func (s *Store) Known() Deployment { return s.deployment }

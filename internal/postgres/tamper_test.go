@@ -22,6 +22,8 @@ var unchecked = map[string]string{
 	"partition_progress.epoch":       "raised by every claim; no offset and no outcome depends on it",
 	"partition_progress.owner":       "who claimed last; nobody decides by it",
 	"partition_progress.updated_at":  "when somebody claimed or settled last; nobody decides by it",
+	"partition_progress.halted_at":   "what the owner says of itself; nobody decides by it",
+	"partition_progress.halt_cause":  "what the owner says of itself; nobody decides by it",
 	"partition_progress.last_record": "a processor compares it with the log at its next claim, and halts; verify does not ask Kafka",
 }
 

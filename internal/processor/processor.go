@@ -62,10 +62,18 @@ func (p *Processor) logged(next message.HandlerFunc) message.HandlerFunc {
 		out, err := next(msg)
 		b := BatchFrom(msg.Context())
 		if err != nil && (b == nil || b.Halted() == nil && !b.IsFenced()) {
-			p.log.LogAttrs(msg.Context(), slog.LevelWarn, "settle failed, and is tried again", slog.Any("err", err))
+			p.log.LogAttrs(msg.Context(), slog.LevelWarn, "settle failed, and is tried again", append(place(b), slog.Any("err", err))...)
 		}
 		return out, err
 	}
+}
+
+// place is where in the topic a batch lies.
+func place(b *Batch) []slog.Attr {
+	if b == nil {
+		return nil
+	}
+	return []slog.Attr{slog.Int("partition", b.Claim.Partition), slog.Int64("offset", b.From)}
 }
 
 var errNoBatch = errors.New("the message carries no batch")

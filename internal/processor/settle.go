@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // settleTimeout bounds one transaction from this side. It is longer than the
@@ -21,6 +22,7 @@ type Settler struct {
 	store      Store
 	classifier classifier
 	floods     *floods
+	setAside   throttle.Log
 	metrics    *Metrics
 	log        *slog.Logger
 	now        func() time.Time
@@ -104,6 +106,7 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 	switch {
 	case err == nil:
 		s.metrics.settled(tally, s.now().Sub(started))
+		s.tell(ctx, c, slice)
 		return s.floods.add(c, tally.processingErrors(), slice.To)
 	case errors.As(err, &moved):
 		if moved.NextOffset >= slice.To {
@@ -120,6 +123,20 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 		return s.settleSlice(ctx, c, right)
 	}
 	return s.settleOffender(ctx, c, slice, err)
+}
+
+// tell logs what was set aside, which somebody has to look after: one dead letter a
+// second at most, since they may be many.
+func (s *Settler) tell(ctx context.Context, c Claim, slice Slice) {
+	for _, item := range slice.Items {
+		if item.Fault == "" {
+			continue
+		}
+		if skipped, ok := s.setAside.Next(); ok {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "record set aside as a dead letter", slog.Int("partition", c.Partition),
+				slog.Int64("offset", item.Record.Offset), slog.String("reason", item.Fault), slog.Int("skipped", skipped))
+		}
+	}
 }
 
 // record is one attempt at one transaction.

@@ -21,6 +21,7 @@ type Claim struct {
 	FirstOffset int64       // where the counts began: at 0, or where a person set the progress
 	NextOffset  int64       // the first offset that is not settled
 	LastRecord  *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
+	Halt        string      // why the last owner noted that the partition halts; empty: it noted none
 }
 
 // Claimer hands out claims. A subscriber whose positions live in a database
@@ -39,6 +40,15 @@ type Holder interface {
 	// Holds fails with ErrFenced once the partition was claimed again or its
 	// progress set, and with another error where that cannot be told.
 	Holds(ctx context.Context, c Claim) error
+}
+
+// Halts is a Claimer that keeps why a partition halts: whoever looks at it has only
+// the database to ask, and its owner may be gone.
+type Halts interface {
+	// NoteHalt writes down why the partition halts under the claim; empty: that it
+	// goes on. It fails with ErrFenced once the partition was claimed again or its
+	// progress set, and with another error where it could not be written.
+	NoteHalt(ctx context.Context, c Claim, cause string) error
 }
 
 // Item is one record and what it was taken for: a request to decide, a refusal

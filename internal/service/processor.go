@@ -36,7 +36,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	}
 	defer b.close()
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
-		Group: string(c.KafkaGroup), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
+		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
 		DrainTimeout: min(c.DrainTimeout, kafka.DefaultDrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
 	})
 	if err != nil {

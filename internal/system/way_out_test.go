@@ -222,7 +222,7 @@ func setProgressArgs(args []string) []string {
 // refusesToSet wants the command to fail and to change nothing.
 func (p *pair) refusesToSet(args ...string) string {
 	p.t.Helper()
-	const look = "select to_jsonb(g) - 'epoch' - 'owner' - 'updated_at' || '{}' #>> '{}' from partition_progress g order by partition"
+	const look = "select to_jsonb(g) - 'epoch' - 'owner' - 'updated_at' - 'halted_at' - 'halt_cause' || '{}' #>> '{}' from partition_progress g order by partition"
 	before := p.column(look)
 	_, err := built.run(p.t, p.env, "monedero", setProgressArgs(args)...)
 	if err == nil {

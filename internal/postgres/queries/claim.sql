@@ -6,4 +6,5 @@ update partition_progress p
 set epoch = p.epoch + 1, owner = $3, updated_at = now()
 from deployment d
 where p.partition = $1 and p.topic = $2
-returning p.log, p.epoch, p.first_offset, p.next_offset, p.last_record, d.partitions, d.cluster_id
+returning p.log, p.epoch, p.first_offset, p.next_offset, p.last_record, d.partitions, d.cluster_id,
+  coalesce(p.halt_cause, '')

@@ -5,5 +5,6 @@
 -- Index: partition_progress_pkey.
 update partition_progress
 set log = $2, first_offset = $3, next_offset = $3, epoch = $4, last_record = $5, owner = null,
+  halted_at = null, halt_cause = null,
   settled = 0, duplicates = 0, conflicts = 0, dead = 0, gaps = 0, updated_at = now()
 where partition = $1
