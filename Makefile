@@ -90,7 +90,7 @@ bench: ## Measure against the limits: make bench BENCH='--only drain'; full form
 CURVES ?= --to docs/performance
 
 .PHONY: curves
-curves: ## Measure the curves of docs/performance.md and draw them: make curves CURVES='--draw docs/performance'
+curves: ## Measure the curves and draw them: make curves CURVES='--draw docs/performance'
 	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/monedero ./cmd/monedero
 	@$(BIN)/monedero bench curves $(CURVES)
 
