@@ -36,17 +36,20 @@ test: ## Run the tests
 race: ## Run the tests under the race detector, in shuffled order
 	$(GO) test -race -shuffle=on -timeout 30m $(TEST)
 
-# How long, from which seed (empty: a new one, which is printed), and on which
-# Kafka: real or kfake.
+# How long, from which seed (empty: a new one, which is printed), on which Kafka (real
+# or kfake), and of how many brokers: 1, or 3 by java.
 FOR ?= 10m
 SEED ?=
 KAFKA_TEST ?= real
+BROKERS ?= 1
+# Not empty: each fault comes alone, after the system has recovered from the last.
+APART ?=
 
 .PHONY: chaos
-chaos: ## Break everything at random under load: make chaos FOR=10m SEED=1
+chaos: ## Break everything at random under load: make chaos FOR=10m SEED=1 APART=
 	@mkdir -p $(BIN) && rm -f $(BIN)/chaos.txt
 	@SEED=$(SEED) KAFKA_TEST=$(KAFKA_TEST) $(GO) test ./internal/system -run '^TestChaos$$' -count=1 -timeout 0 -v \
-		-chaos.for=$(FOR) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
+		-chaos.for=$(FOR) -chaos.brokers=$(BROKERS) $(if $(APART),-chaos.apart) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
 	cat $(BIN)/chaos.txt || exit 1; exit $$code
 
 .PHONY: fmt

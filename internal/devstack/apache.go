@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -145,6 +146,12 @@ func (a *Apache) StopBroker(i int) { a.brokers[i].shutDown() }
 
 // KillBroker ends a broker with SIGKILL.
 func (a *Apache) KillBroker(i int) { a.brokers[i].kill() }
+
+// SuspendBroker lets a broker stand still (SIGSTOP), with its connections open.
+func (a *Apache) SuspendBroker(i int) { a.brokers[i].process.signal(syscall.SIGSTOP) }
+
+// ResumeBroker lets a suspended broker go on.
+func (a *Apache) ResumeBroker(i int) { a.brokers[i].process.signal(syscall.SIGCONT) }
 
 // StartBroker starts a stopped or killed broker on its data and its port, and
 // returns when it answers.

@@ -13,12 +13,15 @@ import (
 
 	"github.com/monedero/monedero/internal/devstack"
 	"github.com/monedero/monedero/internal/devstack/devstacktest"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/proxytest"
 )
 
 var (
-	chaosFor    = flag.Duration("chaos.for", 0, "how long TestChaos causes faults; 0: for a few seconds, and only short ones")
-	chaosReport = flag.String("chaos.report", "", "file that TestChaos writes its table to")
+	chaosFor     = flag.Duration("chaos.for", 0, "how long TestChaos causes faults; 0: for a few seconds, and only short ones")
+	chaosApart   = flag.Bool("chaos.apart", false, "let TestChaos wait after each fault until every partition has moved on")
+	chaosBrokers = flag.Int("chaos.brokers", 1, "on how many brokers TestChaos runs, 1 or 3; 3 need java")
+	chaosReport  = flag.String("chaos.report", "", "file that TestChaos writes its table to")
 )
 
 const (
@@ -58,6 +61,7 @@ type seat struct {
 type chaosFault struct {
 	name  string
 	long  bool // not in the short form
+	real  bool // only on a real Kafka
 	times int  // in each round; 0: once
 	do    func(*chaos)
 }
@@ -86,6 +90,7 @@ func chaosFaults() []chaosFault {
 		{name: "SIGTERM of an ingest", do: func(c *chaos) { c.restartGate((*process).terminate) }},
 		{name: "broker stopped and started", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Stop) }},
 		{name: "SIGKILL of the broker", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Kill) }},
+		{name: "a broker stands still", long: true, real: true, do: (*chaos).suspendBroker},
 		{name: "Postgres stopped and started", long: true, do: (*chaos).restartPostgres},
 	}...)
 }
@@ -98,7 +103,8 @@ type injection struct {
 }
 
 // TestChaos mixes all faults at random under load: for as long as -chaos.for says,
-// else for a few seconds and only those that take no longer.
+// else for a few seconds and only those that take no longer. With -chaos.apart each
+// fault comes alone: what it costs is not added to what the one before it did.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	long := *chaosFor > 0
@@ -107,7 +113,7 @@ func TestChaos(t *testing.T) {
 		duration = chaosShort
 	}
 	c := newChaos(t)
-	round := newRound(long)
+	round := newRound(long, c.kafka.Real())
 	c.load.await(100)
 	var injected []injection
 	defer func() { // also where a fault could not be caused, which ends the test
@@ -126,16 +132,19 @@ func TestChaos(t *testing.T) {
 			fmt.Printf("%s %s\n", now.Format(time.TimeOnly), f.name)
 		}
 		f.do(c)
+		if *chaosApart {
+			c.recover()
+		}
 		time.Sleep(chaosPause + time.Duration(c.r.Int64N(int64(2*chaosPause))))
 	}
 }
 
-// newRound returns what draws one fault after the other: all of them, in a random
-// order, before any comes again.
-func newRound(long bool) func(*rand.Rand) chaosFault {
+// newRound returns what draws one fault after the other: all that can be caused, in a
+// random order, before any comes again.
+func newRound(long, real bool) func(*rand.Rand) chaosFault {
 	var all, left []chaosFault
 	for _, f := range chaosFaults() {
-		if long || !f.long {
+		if (long || !f.long) && (real || !f.real) {
 			all = append(all, slices.Repeat([]chaosFault{f}, max(f.times, 1))...)
 		}
 	}
@@ -165,7 +174,7 @@ func newChaos(t *testing.T) *chaos {
 	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+c.postgres.URL()), "monedero", "migrate", "up"); err != nil {
 		t.Fatal(err)
 	}
-	c.stack = newStackOn(t, c.postgres.URL(), chaosPartitions)
+	c.stack = newStackWith(t, c.postgres.URL(), chaosKafka(t), chaosPartitions)
 	for range 2 {
 		p, operator := c.ingest()
 		c.gates, c.operators = append(c.gates, p), append(c.operators, operator)
@@ -178,6 +187,32 @@ func newChaos(t *testing.T) *chaos {
 	c.load = startLoad(t, c.r, c.operators, chaosWallets)
 	c.load.resent = true
 	return c
+}
+
+func chaosKafka(t *testing.T) *kafkatest.Kafka {
+	t.Helper()
+	if *chaosBrokers > 1 {
+		return kafkatest.Own(t, *chaosBrokers)
+	}
+	return kafkatest.Open(t)
+}
+
+// recover waits until every partition has moved on, and every service is ready.
+func (c *chaos) recover() {
+	c.t.Helper()
+	c.withDBA((*dba).awaitAllMove)
+	for _, p := range c.services() {
+		p.waitReady()
+	}
+}
+
+// services are all that run now.
+func (c *chaos) services() []*process {
+	all := slices.Clone(c.gates)
+	for _, s := range c.processors {
+		all = append(all, s.process)
+	}
+	return all
 }
 
 // seat draws a processor.
@@ -234,6 +269,14 @@ func (c *chaos) restartBroker(end func()) {
 	end()
 	time.Sleep(brokenFor)
 	c.kafka.Restart(c.t)
+}
+
+// suspendBroker lets every partition that one broker leads hang for a while.
+func (c *chaos) suspendBroker() {
+	i := c.r.IntN(len(c.kafka.Brokers))
+	c.kafka.SuspendBroker(i)
+	time.Sleep(brokenFor)
+	c.kafka.ResumeBroker(i)
 }
 
 func (c *chaos) restartPostgres() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/testcontainers/testcontainers-go"
 
@@ -159,6 +160,36 @@ func (c *contained) KillBroker(int) { c.halt(0) }
 func (c *contained) halt(patience time.Duration) {
 	if err := c.container.Stop(context.Background(), &patience); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the container:", err)
+	}
+}
+
+// SuspendBroker freezes the container's processes.
+func (c *contained) SuspendBroker(int) {
+	c.docker("pause", func(ctx context.Context, docker client.APIClient) error {
+		_, err := docker.ContainerPause(ctx, c.container.GetContainerID(), client.ContainerPauseOptions{})
+		return err
+	})
+}
+
+// ResumeBroker lets them go on.
+func (c *contained) ResumeBroker(int) {
+	c.docker("unpause", func(ctx context.Context, docker client.APIClient) error {
+		_, err := docker.ContainerUnpause(ctx, c.container.GetContainerID(), client.ContainerUnpauseOptions{})
+		return err
+	})
+}
+
+// docker asks Docker for what testcontainers has no call for.
+func (c *contained) docker(what string, do func(context.Context, client.APIClient) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), dockerTimeout)
+	defer cancel()
+	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet{}))
+	if err == nil {
+		defer provider.Close()
+		err = do(ctx, provider.Client())
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s the container: %v\n", what, err)
 	}
 }
 

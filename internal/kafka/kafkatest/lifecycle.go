@@ -41,6 +41,20 @@ func (k *Kafka) KillBroker(i int) {
 	k.real.KillBroker(i)
 }
 
+// SuspendBroker lets one broker of a real Kafka stand still, connections and all:
+// every partition that it leads hangs until ResumeBroker, or until another broker
+// leads it.
+func (k *Kafka) SuspendBroker(i int) {
+	k.mine()
+	k.real.SuspendBroker(i)
+}
+
+// ResumeBroker lets a suspended broker go on.
+func (k *Kafka) ResumeBroker(i int) {
+	k.mine()
+	k.real.ResumeBroker(i)
+}
+
 // Restart starts a stopped or killed broker (of several: each one) at its old
 // address with its old log.
 func (k *Kafka) Restart(t testing.TB) {

@@ -39,6 +39,8 @@ type real interface {
 	Brokers() []string
 	StopBroker(i int)
 	KillBroker(i int)
+	SuspendBroker(i int)
+	ResumeBroker(i int)
 	StartBroker(ctx context.Context, i int) error
 	Stop() error
 }
@@ -192,6 +194,12 @@ func (g given) StopBroker(int) { panic("kafkatest: a given Kafka is not ours to 
 
 // KillBroker panics.
 func (g given) KillBroker(int) { panic("kafkatest: a given Kafka is not ours to kill") }
+
+// SuspendBroker panics.
+func (g given) SuspendBroker(int) { panic("kafkatest: a given Kafka is not ours to suspend") }
+
+// ResumeBroker does nothing.
+func (g given) ResumeBroker(int) {}
 
 // StartBroker fails.
 func (g given) StartBroker(context.Context, int) error { return errors.New("it is not ours to start") }
