@@ -24,7 +24,7 @@ func newKeys(environ []string) *cobra.Command {
 	create := &cobra.Command{
 		Use:   "create",
 		Short: "Make an API key and print it, once",
-		Long: withEnvironment[config.Store](`Makes an API key and prints it, and nothing else, on standard output. It is
+		Long: withEnvironment[config.Keys](`Makes an API key and prints it, and nothing else, on standard output. It is
 stored nowhere: whoever loses it needs another one.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return createKey(cmd, environ, f) },
@@ -42,16 +42,24 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 	if err != nil {
 		return misuse(err)
 	}
-	c, err := load[config.Store](environ)
+	c, err := load[config.Keys](environ)
 	if err != nil {
 		return err
 	}
-	store, err := connect(cmd.Context(), c, "keys")
+	minter, err := ledger.NewMinter([]byte(c.OperationIDSecret.Reveal()))
+	if err != nil {
+		return misuse(err)
+	}
+	store, err := connect(cmd.Context(), c.Store, "keys")
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	_, text, err := ingest.IssueKey(cmd.Context(), store, k)
+	// Under another secret it would be a key that no ingest takes for one.
+	if err := store.Known().CheckSecret(minter); err != nil {
+		return err
+	}
+	_, text, err := ingest.IssueKey(cmd.Context(), store, minter, k)
 	if errors.Is(err, ingest.ErrNotFound) {
 		return fmt.Errorf("there is no %s of this ID", f.role)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,6 +181,10 @@ func TestKeysCreate(t *testing.T) {
 	if again := must(t, environ, "keys", "create", "--role", "operator", "--name", "of the night shift"); again == key {
 		t.Error("the same key twice")
 	}
+	other := append(slices.Clone(environ), "OPERATION_ID_SECRET=another secret, also long enough for it")
+	if r := monedero(t, other, "keys", "create", "--role", "operator"); r.code != exitFailed || r.out != "" || !strings.Contains(r.errors, "secret") {
+		t.Errorf("under another secret than the database's: %+v", r)
+	}
 	nobody := "mer_01h455vb4pex5vsknk084sn02q"
 	if r := monedero(t, environ, "keys", "create", "--role", "merchant", "--merchant", nobody); r.code != exitFailed || !strings.Contains(r.errors, "no merchant") {
 		t.Errorf("for a merchant that is none: %+v", r)
@@ -259,6 +264,7 @@ func TestMisuse(t *testing.T) {
 		{"keys create --role client --client cli_x", complete, "--client: not a canonical ID"},
 		{"keys create --role operator --name=", complete, "--name must have"},
 		{"keys create --role operator", nil, "DATABASE_URL: is required"},
+		{"keys create --role operator", nil, "OPERATION_ID_SECRET: is required"},
 		{"verify", nil, "DATABASE_URL: is required"},
 		{"verify --partition -2", complete, "--partition must not be negative"},
 		{"verify --wallet wal_x", complete, "--wallet: not a canonical ID"},
@@ -320,7 +326,7 @@ func TestHelp(t *testing.T) {
 		"migrate up":     {"DATABASE_URL"},
 		"migrate status": {"DATABASE_URL"},
 		"topics create":  {"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC", "OPERATION_ID_SECRET", "--partitions", "--replication"},
-		"keys create":    {"DATABASE_URL", "--role", "--merchant", "--client", "--name"},
+		"keys create":    {"DATABASE_URL", "OPERATION_ID_SECRET", "--role", "--merchant", "--client", "--name"},
 		"verify":         {"DATABASE_URL", "--partition", "--wallet", "--since"},
 		"rebuild":        {"DATABASE_URL", "--partition"},
 

@@ -244,7 +244,7 @@ func (r *run) startSystem(ctx context.Context, w *world, d *database) (s *system
 	if s.loader, err = r.start(ctx, partLoad, partEnviron()...); err != nil {
 		return s, err
 	}
-	key, err := issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
+	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
 	s.options = loadgen.Options{
 		API: "http://" + at, Operator: key, Wallets: endWallets, Follow: endFollow, InFlight: endInFlight, Seed: 1,
 	}

@@ -53,7 +53,7 @@ func (r *run) poll(ctx context.Context, callers int) (*answered, error) {
 
 // polls read decided charges, as the operator.
 func (r *run) polls(ctx context.Context, d *database) ([]string, error) {
-	key, err := issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
+	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (r *run) submit(ctx context.Context, callers int) (*answered, error) {
 		return a, nil
 	}
 	a, err := onCopy(ctx, r, scale{partitions: 8, wallets: 1_000}, func(w *world, d *database) (*answered, error) {
-		requests, err := w.submissions(ctx, d)
+		requests, err := r.submissions(ctx, w, d)
 		if err != nil {
 			return nil, err
 		}
@@ -108,10 +108,10 @@ func (r *run) callFor() time.Duration { return time.Duration(r.choose(0, 4, 8)) 
 
 // submissions are charges of the world's wallets, by its merchants, each with a
 // key.
-func (w *world) submissions(ctx context.Context, d *database) ([]string, error) {
+func (r *run) submissions(ctx context.Context, w *world, d *database) ([]string, error) {
 	keys := make([]string, len(w.merchants))
 	for i, merchant := range w.merchants {
-		key, err := issueKey(ctx, d, ingest.Key{Role: ingest.RoleMerchant, Merchant: merchant})
+		key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleMerchant, Merchant: merchant})
 		if err != nil {
 			return nil, err
 		}
@@ -130,14 +130,14 @@ func (w *world) submissions(ctx context.Context, d *database) ([]string, error) 
 	return requests, nil
 }
 
-func issueKey(ctx context.Context, d *database, k ingest.Key) (string, error) {
+func (r *run) issueKey(ctx context.Context, d *database, k ingest.Key) (string, error) {
 	store, err := postgres.Connect(ctx, d.url, postgres.Options{Application: "bench"})
 	if err != nil {
 		return "", err
 	}
 	defer store.Close()
 	k.Name, k.CreatedAt = "bench", time.Now()
-	_, text, err := ingest.IssueKey(ctx, store, k)
+	_, text, err := ingest.IssueKey(ctx, store, r.minter, k)
 	return text, err
 }
 

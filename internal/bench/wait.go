@@ -116,7 +116,7 @@ func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err
 
 // waits are for charges that lie in the topic and are not decided.
 func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error) {
-	key, err := issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
+	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ type Kafka struct {
 	KafkaTopic   Topic   `env:"KAFKA_TOPIC" envDefault:"charges.requested" help:"topic that charges go through"`
 }
 
-// Identity is what a program needs that computes operation IDs.
+// Identity is what a program needs that computes operation IDs, or makes or reads API keys.
 type Identity struct {
-	OperationIDSecret Secret `env:"OPERATION_ID_SECRET,required,notEmpty" help:"secret that operation IDs are computed under, at least 32 bytes; the same everywhere, for ever"`
+	OperationIDSecret Secret `env:"OPERATION_ID_SECRET,required,notEmpty" help:"secret that operation IDs and the tags of API keys are computed under, at least 32 bytes; the same everywhere, for ever"`
 }
 
 // Logging is what every program needs.
@@ -60,11 +60,16 @@ type Processor struct {
 	Logging
 }
 
-// Store is the environment of the commands that need only Postgres: migrate, keys,
-// verify.
+// Store is the environment of the commands that need only Postgres: migrate, verify.
 type Store struct {
 	Database
 	Logging
+}
+
+// Keys is the environment of the commands that make API keys.
+type Keys struct {
+	Store
+	Identity
 }
 
 // Admin is the environment of the commands that need all parts: topics,

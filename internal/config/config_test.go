@@ -257,7 +257,7 @@ func TestUsage(t *testing.T) {
   KAFKA_BROKERS         (required)           Kafka brokers to start from, host:port, separated by commas
   KAFKA_TOPIC           charges.requested    topic that charges go through
   KAFKA_GROUP           monedero-processor   consumer group that shares the partitions
-  OPERATION_ID_SECRET   (required)           secret that operation IDs are computed under, at least 32 bytes; the same everywhere, for ever
+  OPERATION_ID_SECRET   (required)           secret that operation IDs and the tags of API keys are computed under, at least 32 bytes; the same everywhere, for ever
   BATCH_SIZE            1000                 records to settle in one transaction at most, 1 to 1000
   ADMIN_ADDR            :9091                address to serve /metrics, /livez and /readyz on; empty: nowhere
   DRAIN_TIMEOUT         10s                  how long work in hand may take after a request to stop

@@ -184,7 +184,7 @@ func (s *stage) admit(ctx context.Context) error {
 	if s.state.Operator != "" {
 		return nil
 	}
-	_, text, err := ingest.IssueKey(ctx, s.store, ingest.Key{
+	_, text, err := ingest.IssueKey(ctx, s.store, s.minter, ingest.Key{
 		Role: ingest.RoleOperator, Name: "demo", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	})
 	if err != nil {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math/big"
 	"strings"
 
@@ -15,13 +16,13 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// The shape of an API key's text: mon_{role}_{key id}_{secret}{checksum}.
+// The shape of an API key's text: mon_{role}_{key id}_{secret}{tag}.
 const (
-	tokenPrefix    = "mon_"
-	secretBytes    = 32
-	secretDigits   = 43 // base62 digits that hold 32 bytes
-	checksumDigits = 6  // base62 digits that hold a CRC-32
-	keyIDLength    = 30 // key_ and 26 digits
+	tokenPrefix  = "mon_"
+	secretBytes  = 32
+	secretDigits = 43 // base62 digits that hold 32 bytes
+	tagDigits    = 6  // base62 digits: of 56 billion made-up keys one has the right ones
+	keyIDLength  = 30 // key_ and 26 digits
 )
 
 // errToken says that a text is not an API key; it never says which part of it.
@@ -34,35 +35,35 @@ type token struct {
 	secret string
 }
 
-// text is the key's text. The checksum covers everything before it, so that a
-// typing error is found without a look-up.
-func (t token) text() string {
+// text is the key's text. The tag covers everything before it, so that a key that was
+// made up, or copied badly, costs no look-up.
+func (t token) text(m *ledger.Minter) string {
 	body := tokenPrefix + string(t.role) + "_" + t.id.String() + "_" + t.secret
-	return body + checksum(body)
+	return body + keyTag(m, body)
 }
 
 // hash is what is stored of the secret.
 func (t token) hash() [32]byte { return sha256.Sum256([]byte(t.secret)) }
 
-// parseToken reads the text of an API key. It proves nothing but that the text
-// was copied whole.
-func parseToken(text string) (token, error) {
+// parseToken reads the text of an API key. It proves that the key was issued under
+// the minter's secret, and not that it is still good.
+func parseToken(m *ledger.Minter, text string) (token, error) {
 	role, rest, ok := strings.Cut(strings.TrimPrefix(text, tokenPrefix), "_")
 	if !ok || !strings.HasPrefix(text, tokenPrefix) || !Role(role).known() {
 		return token{}, errToken
 	}
-	if len(rest) != keyIDLength+1+secretDigits+checksumDigits || rest[keyIDLength] != '_' {
+	if len(rest) != keyIDLength+1+secretDigits+tagDigits || rest[keyIDLength] != '_' {
 		return token{}, errToken
 	}
-	body, sum := text[:len(text)-checksumDigits], text[len(text)-checksumDigits:]
-	if checksum(body) != sum {
+	body, tag := text[:len(text)-tagDigits], text[len(text)-tagDigits:]
+	if subtle.ConstantTimeCompare([]byte(keyTag(m, body)), []byte(tag)) != 1 {
 		return token{}, errToken
 	}
 	id, err := ledger.ParseKeyID(rest[:keyIDLength])
 	if err != nil {
 		return token{}, errToken
 	}
-	return token{role: Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-checksumDigits]}, nil
+	return token{role: Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-tagDigits]}, nil
 }
 
 func (r Role) known() bool {
@@ -82,12 +83,13 @@ func newSecret() string {
 // base62Digits are those of [big.Int.Text].
 const base62Digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-func checksum(body string) string {
-	var text [checksumDigits]byte
-	sum := crc32.ChecksumIEEE([]byte(body))
-	for i := len(text) - 1; i >= 0; i-- {
-		text[i] = base62Digits[sum%62]
-		sum /= 62
+func keyTag(m *ledger.Minter, body string) string {
+	var text [tagDigits]byte
+	tag := m.KeyTag(body)
+	rest := binary.BigEndian.Uint64(tag[:])
+	for i := range text {
+		text[i] = base62Digits[rest%62]
+		rest /= 62
 	}
 	return string(text[:])
 }
@@ -98,10 +100,10 @@ func base62(n *big.Int, digits int) string {
 }
 
 // IssueKey creates an API key of k's role, owner, name, time of creation and
-// expiry, and draws its secret. The text it returns is the only copy of that
-// secret. A zero k.ID is given a new one; where the registry already holds the
+// expiry, draws its secret, and closes its text with a tag under the minter's. The
+// text it returns is the only copy of the key's secret. A zero k.ID is given a new one; where the registry already holds the
 // same key under k.ID, IssueKey returns that key and no text.
-func IssueKey(ctx context.Context, registry Registry, k Key) (stored Key, text string, err error) {
+func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k Key) (stored Key, text string, err error) {
 	if k.ID.IsZero() {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -118,5 +120,5 @@ func IssueKey(ctx context.Context, registry Registry, k Key) (stored Key, text s
 	if !made {
 		return stored, "", nil
 	}
-	return stored, t.text(), nil
+	return stored, t.text(m), nil
 }

@@ -17,7 +17,7 @@ type keyBody struct {
 	Name       string `json:"name" doc:"The key's name." example:"Shop, production"`
 	CreatedAt  string `json:"created_at" format:"date-time" doc:"When the key was created." example:"2026-01-02T15:04:05.000000Z"`
 	ExpiresAt  string `json:"expires_at,omitempty" format:"date-time" doc:"When the key stops being valid; absent: never." example:"2027-01-02T15:04:05.000000Z"`
-	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee23a0gf"`
+	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee6vRetH"`
 }
 
 func newKey(k Key, secret string) keyBody {
@@ -91,7 +91,7 @@ func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	stored, text, err := IssueKey(ctx, s.registry, k)
+	stored, text, err := IssueKey(ctx, s.registry, s.minter, k)
 	if errors.Is(err, ErrNotFound) {
 		place := "body.merchant_id"
 		if k.Role == RoleClient {

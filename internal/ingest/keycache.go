@@ -31,12 +31,16 @@ const (
 	maxRefreshes     = 1000             // waiting in the background
 	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
 	evictionSample   = 8
+	unknownFor       = time.Second // a key that is not found is not looked up again
+	maxUnknownKeys   = 1000        // remembered; one more, and all are forgotten
 )
 
 // keyCache verifies API keys. A key once loaded is at most keyFreshFor stale
-// while the database answers, and good for keyGoodFor when it does not.
+// while the database answers, and good for keyGoodFor when it does not. A key that was
+// not issued under the minter's secret is looked up nowhere.
 type keyCache struct {
 	registry Registry
+	minter   *ledger.Minter
 	clock    func() time.Time
 	metrics  *Metrics
 	log      *slog.Logger
@@ -49,8 +53,9 @@ type keyCache struct {
 	cached  sync.Map     // ledger.KeyID to *cachedKey
 	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down; 0: the last load did not fail
 
-	mu  sync.Mutex // held to add a key and to remove one
-	ids []ledger.KeyID
+	mu      sync.Mutex // held to add a key and to remove one
+	ids     []ledger.KeyID
+	unknown map[ledger.KeyID]time.Time // what the database was seen not to have, and when
 }
 
 type cachedKey struct {
@@ -60,9 +65,9 @@ type cachedKey struct {
 	refreshing atomic.Bool
 }
 
-func newKeyCache(r Registry, clock func() time.Time, m *Metrics, log *slog.Logger) *keyCache {
+func newKeyCache(r Registry, minter *ledger.Minter, clock func() time.Time, m *Metrics, log *slog.Logger) *keyCache {
 	return &keyCache{
-		registry: r, clock: clock, metrics: m, log: log,
+		registry: r, minter: minter, clock: clock, metrics: m, log: log, unknown: map[ledger.KeyID]time.Time{},
 		refresh: make(chan ledger.KeyID, maxRefreshes), misses: make(chan struct{}, maxMisses),
 	}
 }
@@ -70,9 +75,10 @@ func newKeyCache(r Registry, clock func() time.Time, m *Metrics, log *slog.Logge
 // verify is the key that the text names and proves. It fails with
 // CodeUnauthenticated, or with CodeDatabaseUnavailable where it cannot be told.
 func (c *keyCache) verify(ctx context.Context, text string) (Key, error) {
-	t, err := parseToken(text)
+	t, err := parseToken(c.minter, text)
 	if err != nil {
-		return Key{}, refuse(CodeUnauthenticated, "the Authorization header holds no API key, or not a whole one")
+		c.metrics.key("malformed")
+		return Key{}, refuse(CodeUnauthenticated, "the Authorization header holds no API key of this service, or not a whole one")
 	}
 	key, err := c.key(ctx, t.id)
 	if errors.Is(err, ErrNotFound) {
@@ -105,6 +111,9 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 		}
 	}
 	switch {
+	case e == nil && c.isUnknown(id, now):
+		c.metrics.key("unknown")
+		return Key{}, ErrNotFound
 	case e == nil || age >= keyGoodFor:
 		c.metrics.key("miss")
 		return c.miss(ctx, id)
@@ -122,6 +131,14 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 	}
 	c.metrics.key("hit")
 	return fresh, err
+}
+
+// isUnknown reports whether the database was just seen not to have the key.
+func (c *keyCache) isUnknown(id ledger.KeyID, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, found := c.unknown[id]
+	return found && now.Sub(at) < unknownFor
 }
 
 // get is the cached key; nil if it is not cached.
@@ -220,8 +237,13 @@ func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
 		if i := slices.Index(c.ids, id); i >= 0 {
 			c.remove(i)
 		}
+		if len(c.unknown) >= maxUnknownKeys {
+			clear(c.unknown)
+		}
+		c.unknown[id] = at
 		return
 	}
+	delete(c.unknown, id)
 	fresh := &cachedKey{key: key, loadedAt: at}
 	fresh.usedAt.Store(at.UnixNano())
 	if _, known := c.cached.Swap(id, fresh); !known {

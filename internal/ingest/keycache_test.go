@@ -18,7 +18,7 @@ import (
 func TestKeyCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)
-	c := newKeyCache(nil, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	c := newKeyCache(nil, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	id := func(n int) (id ledger.KeyID) {
 		binary.BigEndian.PutUint64(id[8:], uint64(n))
 		return id
@@ -51,12 +51,71 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 }
 
+// counted is a registry that knows no key and counts how often it is asked.
+type counted struct {
+	Registry
+	asked int
+}
+
+func (r *counted) Key(context.Context, ledger.KeyID) (Key, error) {
+	r.asked++
+	return Key{}, ErrNotFound
+}
+
+// TestUnknownKeysCostTheDatabaseNothing: a key that was made up is looked up nowhere,
+// and one of ours that is not there any more once a second.
+func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	r := &counted{}
+	c := newKeyCache(r, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	refused := func(text string) {
+		t.Helper()
+		var why *refusal
+		if _, err := c.verify(t.Context(), text); !errors.As(err, &why) || why.code != CodeUnauthenticated {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	elsewhere, err := ledger.NewMinter([]byte("the secret of another deployment, long enough"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		refused(token{role: RoleMerchant, id: ledger.KeyID{byte(n)}, secret: newSecret()}.text(elsewhere))
+	}
+	if r.asked != 0 {
+		t.Errorf("%d keys that were made up were looked up", r.asked)
+	}
+	lost := token{role: RoleMerchant, id: ledger.KeyID{1}, secret: newSecret()}.text(testMinter)
+	for range 100 {
+		refused(lost)
+	}
+	if r.asked != 1 {
+		t.Errorf("a key that is no more was looked up %d times within a second", r.asked)
+	}
+	now = now.Add(unknownFor)
+	refused(lost)
+	if r.asked != 2 {
+		t.Errorf("a key that is no more was looked up %d times in two seconds", r.asked)
+	}
+	for n := range 3 * maxUnknownKeys {
+		c.loaded(Key{}, ledger.KeyID{byte(n), byte(n >> 8), 7}, now, ErrNotFound)
+		if len(c.unknown) > maxUnknownKeys {
+			t.Fatalf("%d keys that are not there are remembered", len(c.unknown))
+		}
+	}
+	c.loaded(Key{ID: ledger.KeyID{1}}, ledger.KeyID{1}, now, nil)
+	if _, err := c.key(t.Context(), ledger.KeyID{1}); err != nil {
+		t.Errorf("a key that came to be: %v", err)
+	}
+}
+
 // TestMissesWhileLoadsFail: everybody waits for a turn, but few once the database is
 // known to be down.
 func TestMissesWhileLoadsFail(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)
-	c := newKeyCache(nil, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	c := newKeyCache(nil, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	for range maxMisses { // nobody's turn comes
 		c.misses <- struct{}{}
 	}

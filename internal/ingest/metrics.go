@@ -73,7 +73,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		replays:   counter("monedero_replays_total", "Retries answered with what was already decided.", "kind"),
 		conflicts: counter("monedero_key_conflicts_total", "Requests refused because their idempotency key belongs to another one.", "kind"),
 		keys: counter("monedero_api_key_checks_total",
-			"API keys verified, by where they came from: hit, miss, stale, or unavailable.", "result"),
+			"API keys verified, by where they came from: hit, miss, stale, or unavailable; malformed: not issued by this deployment; unknown: just seen not to exist.", "result"),
 		lookups: counter("monedero_lookups_total", "Queries for outcomes, by result: ok or error.", "result"),
 		lookupIDs: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "monedero_lookup_operations", Help: "Operations in one query for outcomes.",

@@ -24,14 +24,18 @@ type unconnected struct {
 	Direct
 }
 
+var testMinter = func() *ledger.Minter {
+	m, err := ledger.NewMinter([]byte(strings.Repeat("s", ledger.SecretBytes)))
+	if err != nil {
+		panic(err)
+	}
+	return m
+}()
+
 func newUnconnected(t *testing.T) *Server {
 	t.Helper()
-	minter, err := ledger.NewMinter([]byte(strings.Repeat("s", ledger.SecretBytes)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	none := unconnected{}
-	s, err := New(Options{Queue: none, History: none, Accounts: none, Registry: none, Direct: none, Minter: minter, Partitions: 16})
+	s, err := New(Options{Queue: none, History: none, Accounts: none, Registry: none, Direct: none, Minter: testMinter, Partitions: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +159,7 @@ func TestExamplesAreReal(t *testing.T) {
 		"mer": func(s string) error { _, err := ledger.ParseMerchantID(s); return err },
 		"cli": func(s string) error { _, err := ledger.ParseClientID(s); return err },
 		"key": func(s string) error { _, err := ledger.ParseKeyID(s); return err },
-		"mon": func(s string) error { _, err := parseToken(s); return err },
+		"mon": func(s string) error { _, err := parseToken(testMinter, s); return err },
 		"AQA": func(s string) error { _, err := parseCursor(s); return err },
 	}
 	found := map[string]bool{}

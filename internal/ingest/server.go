@@ -99,7 +99,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
-		keys:    newKeyCache(o.Registry, o.Clock, o.Metrics, o.Log),
+		keys:    newKeyCache(o.Registry, o.Minter, o.Clock, o.Metrics, o.Log),
 		lastUse: newLastUse(o.Registry, o.Log),
 		reads:   newLookup(o.History.Decided, o.Metrics, o.Log),
 		watch:   newLookup(knownFirst(o.History), o.Metrics, o.Log),

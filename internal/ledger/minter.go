@@ -90,6 +90,13 @@ func (m *Minter) ResourceID(resource, scope, key string) [16]byte {
 	return version8([16]byte(h[:16]))
 }
 
+// KeyTag is what an API key's text is closed with: it tells, without a look-up, a key
+// that was issued under this secret from one that was made up.
+func (m *Minter) KeyTag(text string) [8]byte {
+	h := m.hash("api key", text)
+	return [8]byte(h[:8])
+}
+
 // CheckValue is kept in the database, so that a service with another secret is
 // refused. It does not reveal the secret.
 func (m *Minter) CheckValue() []byte {
