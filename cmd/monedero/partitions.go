@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -53,58 +51,19 @@ and goes on by itself from the new offset. The database is used as its owner.`),
 	f.Int64Var(&m.Offset, "offset", -1, "the next offset to settle")
 	f.StringVar(&m.Reason, "reason", "", "why; it is recorded")
 	f.BoolVar(&m.NewLog, "new-log", false, "the topic was made anew, or its tail was lost and written over")
+	var w watchFlags
 	list := group("partitions", "Show how far each partition is settled, and move it", set)
 	list.Long = withEnvironment[config.Admin](`Lists every partition: its log, the offset that its counts began with, the next
-offset to settle, the end of the log, the lag, the epoch and its owner, the counts
-of operations, duplicates, conflicts, dead letters and gaps, and whether its state
-looks right against Kafka. It claims nothing and may run at any time.`)
-	list.RunE = func(cmd *cobra.Command, _ []string) error { return listPartitions(cmd, environ) }
+offset to settle, the end of the log, the lag, the epoch and its owner (gone: no such
+processor is in the group any more), the counts of operations, duplicates,
+conflicts, dead letters and gaps, and its state: what its owner says, what the log
+says against the record, and whether a processor has it. It claims nothing and may
+run at any time. The exit code is 1 where something is wrong.`)
+	list.RunE = func(cmd *cobra.Command, _ []string) error { return listPartitions(cmd, environ, w) }
+	list.Flags().BoolVar(&w.watch, "watch", false, "look again every --every, until Ctrl-C")
+	list.Flags().DurationVar(&w.every, "every", 2*time.Second, "how often to look with --watch, from 100ms")
+	list.Flags().StringVarP(&w.output, "output", "o", "table", "table or json: an object a look")
 	return list
-}
-
-func listPartitions(cmd *cobra.Command, environ []string) error {
-	c, err := load[config.Admin](environ)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), listTimeout)
-	defer cancel()
-	list, err := service.Partitions(ctx, c)
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PARTITION\tLOG\tFIRST\tNEXT\tEND\tLAG\tEPOCH\tOWNER\tSETTLED\tDUPLICATES\tCONFLICTS\tDEAD\tGAPS\tUPDATED\tSTATE")
-	halted := false
-	for _, p := range list {
-		state, end, lag, updated := "ok", fmt.Sprint(p.End), fmt.Sprint(p.Lag()), p.UpdatedAt.UTC().Format(time.RFC3339)
-		if p.State != nil {
-			state, halted = p.State.Error(), true
-		}
-		if p.End < 0 {
-			end, lag = "?", "?"
-		}
-		if p.Claim.Log == 0 {
-			updated = "never"
-		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
-			p.Claim.Partition, p.Claim.Log, p.Claim.FirstOffset, p.Claim.NextOffset, end, lag, p.Claim.Epoch, orDash(p.Owner),
-			p.Settled, p.Duplicates, p.Conflicts, p.Dead, p.Gaps, updated, state)
-	}
-	if halted {
-		fmt.Fprintln(w, "\nThe ways out of each state that is not ok are in docs/playbooks.")
-	}
-	return w.Flush()
-}
-
-// listTimeout is how long listing may take in all.
-const listTimeout = time.Minute
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {

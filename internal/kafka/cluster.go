@@ -69,6 +69,50 @@ func (c *Cluster) fresh(ctx context.Context, f func(context.Context, *kafkago.Cl
 	return f(ctx, &kafkago.Client{Addr: c.addr, Transport: transport, Timeout: adminTimeout})
 }
 
+// Ends are the offsets that the next records of the topic's partitions will have,
+// asked for in one request; -1 where a partition was not told.
+func (c *Cluster) Ends(ctx context.Context, topic string, partitions int) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	ends := make([]int64, partitions)
+	asked := make([]kafkago.OffsetRequest, partitions)
+	for p := range ends {
+		ends[p], asked[p] = -1, kafkago.LastOffsetOf(p)
+	}
+	answer, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: asked}})
+	if err != nil {
+		return ends, fmt.Errorf("list offsets: %w", err)
+	}
+	for _, p := range answer.Topics[topic] {
+		if p.Error == nil && p.Partition >= 0 && p.Partition < partitions {
+			ends[p.Partition] = p.LastOffset
+		}
+	}
+	return ends, nil
+}
+
+// ReceivedAt is when the first record at or behind the offset was received, as it
+// says itself: its append time is the broker's business. Zero where none is there, or
+// none of ours.
+func (c *Cluster) ReceivedAt(ctx context.Context, topic string, partition int, offset int64) (time.Time, error) {
+	found, err := c.fetch(ctx, topic, partition, offset, leastFetchBytes)
+	if err != nil || len(found.records) == 0 {
+		return time.Time{}, err
+	}
+	first := found.records[0]
+	if d, err := Decode(first); err == nil && !d.Request.ReceivedAt.IsZero() {
+		return d.Request.ReceivedAt, nil
+	}
+	for _, h := range first.Headers {
+		if h.Key == HeaderTime {
+			if at, err := time.Parse(time.RFC3339Nano, string(h.Value)); err == nil {
+				return at.UTC(), nil
+			}
+		}
+	}
+	return time.Time{}, nil
+}
+
 // Offsets are the first offset of the partition's log and the one that its next
 // record will have.
 func (c *Cluster) Offsets(ctx context.Context, topic string, partition int) (start, end int64, err error) {

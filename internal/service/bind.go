@@ -50,6 +50,9 @@ func bind(ctx context.Context, d config.Database, k config.Kafka, i config.Ident
 	return bound{store: store, cluster: cluster, minter: minter, topic: topic}, nil
 }
 
+// group is the consumer group that shares the partitions.
+func (b bound) group() string { return "monedero-processor" }
+
 func (b bound) close() {
 	b.cluster.Close()
 	b.store.Close()

@@ -2,7 +2,9 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,15 +15,29 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-// Partition is what database and Kafka say of one partition.
+// Partition is what the database, Kafka, the consumer group and the owner say of one
+// partition.
 type Partition struct {
 	postgres.Progress
-	End   int64 // of the log; negative: Kafka did not say
-	State error // nil: a processor can settle it, as far as the log tells
+	End   int64   // of the log; negative: Kafka did not say
+	Owned bool    // a processor that lives has it, and has claimed it
+	Gone  bool    // its owner is in the group no more
+	Wrong []error // empty: it is settled, as far as anybody can tell
 }
 
 // Lag is how many offsets are not settled; 0 where that is not known.
 func (p Partition) Lag() int64 { return max(0, p.End-p.Claim.NextOffset) }
+
+// Partitions are all of them, and what is wrong with more than one.
+type Partitions struct {
+	Partitions []Partition
+	Wrong      []error
+}
+
+// OK reports whether nothing is wrong.
+func (p Partitions) OK() bool {
+	return len(p.Wrong) == 0 && !slices.ContainsFunc(p.Partitions, func(p Partition) bool { return len(p.Wrong) > 0 })
+}
 
 // bindTimeout is how long a person's command waits for Postgres.
 const bindTimeout = 10 * time.Second
@@ -32,40 +48,104 @@ func bindSoon(ctx context.Context, c config.Admin, application string) (bound, e
 	return bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: application})
 }
 
-// Partitions compares the progress of every partition with its log. It claims
-// nothing.
-func Partitions(ctx context.Context, c config.Admin) ([]Partition, error) {
+// PartitionsLook looks at all partitions, as often as it is asked to.
+type PartitionsLook struct{ b bound }
+
+// LookAtPartitions opens a look at the partitions. Close ends it.
+func LookAtPartitions(ctx context.Context, c config.Admin) (*PartitionsLook, error) {
 	b, err := bindSoon(ctx, c, "partitions")
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
+	return &PartitionsLook{b}, nil
+}
+
+// Close ends the look.
+func (l *PartitionsLook) Close() { l.b.close() }
+
+// Look compares the progress of every partition with its log and with the consumer
+// group. It claims nothing.
+func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
+	b := l.b
 	progress, err := b.store.Progress(ctx)
 	if err != nil {
-		return nil, err
+		return Partitions{}, err
 	}
-	list := make([]Partition, b.topic.Partitions)
-	for i := range list {
-		list[i] = Partition{End: -1, State: processor.ErrNoProgress}
-		list[i].Claim.Partition = i
+	found := Partitions{Partitions: make([]Partition, b.topic.Partitions)}
+	for i := range found.Partitions {
+		found.Partitions[i] = Partition{End: -1, Wrong: []error{processor.ErrNoProgress}}
+		found.Partitions[i].Claim.Partition = i
+	}
+	members, unread := b.cluster.Members(ctx, b.group(), b.topic.Name)
+	if unread != nil {
+		found.Wrong = append(found.Wrong, fmt.Errorf("who owns the partitions is not known: %w", unread))
+	}
+	for _, m := range members {
+		if m.Foreign(b.topic.Name) {
+			found.Wrong = append(found.Wrong, fmt.Errorf("the group %s has a member that is no processor of ours: %s", b.group(), m))
+		}
 	}
 	var looks errgroup.Group
 	looks.SetLimit(looksAtOnce)
 	for _, p := range progress {
-		if p.Claim.Partition >= len(list) {
+		if p.Claim.Partition >= len(found.Partitions) {
 			continue // verify says so
 		}
 		looks.Go(func() error {
-			found := &list[p.Claim.Partition]
+			at := &found.Partitions[p.Claim.Partition]
+			*at = Partition{Progress: p}
 			end, wrong, err := b.cluster.CheckClaim(ctx, p.Claim)
-			if err != nil {
+			if at.End = end; err != nil {
 				wrong = fmt.Errorf("the log was not read: %w", err)
 			}
-			*found = Partition{Progress: p, End: end, State: wrong}
+			at.judge(wrong, members, unread == nil)
 			return nil
 		})
 	}
-	return list, looks.Wait()
+	return found, looks.Wait()
+}
+
+// judge says what is wrong: in the log, as the owner noted it, and with the owner,
+// where the group's members are known.
+func (p *Partition) judge(log error, members []kafka.Member, known bool) {
+	if log != nil {
+		p.Wrong = append(p.Wrong, log)
+	}
+	if cause := p.Claim.Halt; cause != "" && (log == nil || log.Error() != cause) {
+		p.Wrong = append(p.Wrong, fmt.Errorf("halted since %s: %s", p.HaltedAt.Format(time.RFC3339), cause))
+	}
+	if !known {
+		return
+	}
+	p.Gone = p.Owner != "" && !slices.ContainsFunc(members, func(m kafka.Member) bool {
+		owner, ours := m.Owner()
+		return ours && owner == p.Owner
+	})
+	var why error
+	if p.Owned, why = owned(p.Progress, members); why != nil {
+		p.Wrong = append(p.Wrong, why)
+	}
+}
+
+var errUnowned = errors.New("no processor has it")
+
+// owned reports whether a member of the group has the partition and has claimed it;
+// and if not, why it is not settled.
+func owned(p postgres.Progress, members []kafka.Member) (bool, error) {
+	for _, m := range members {
+		if !slices.Contains(m.Partitions, p.Claim.Partition) {
+			continue
+		}
+		owner, ours := m.Owner()
+		switch {
+		case !ours:
+			return false, fmt.Errorf("the group gives it to a member that is no processor of ours: %s", m)
+		case owner != p.Owner:
+			return false, fmt.Errorf("the processor %s, which was given it, has not claimed it", owner)
+		}
+		return true, nil
+	}
+	return false, errUnowned
 }
 
 // looksAtOnce is how many logs are read at once: one that does not answer must not

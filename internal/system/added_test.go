@@ -42,7 +42,7 @@ func TestPartitionsAddedWhileAnIngestRestarts(t *testing.T) {
 	const why = "topic charges.requested has 4 partitions instead of 2: some were added, and Kafka takes none away: " +
 		"it has to be made anew with 2 (docs/playbooks)"
 	settler.awaitOutput(why)
-	if list := p.monedero("partitions"); strings.Count(list, why) != 2 || strings.Contains(list, "?") {
+	if list, _ := p.partitions(); strings.Count(list, why) != 2 || strings.Contains(list, "?") {
 		t.Errorf("monedero partitions does not say %q:\n%s", why, list)
 	}
 	// What is pending gets its outcome first: with the topic it would be gone.

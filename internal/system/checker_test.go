@@ -75,7 +75,8 @@ func (s *stack) check(l *load) verdict {
 	t.Log(v)
 	t.Log(s.monedero("verify"))
 	if len(v.lost)+len(v.twice)+len(v.disordered) > 0 {
-		t.Errorf("not as promised: %s\n%s", v, s.monedero("partitions"))
+		list, _ := s.partitions()
+		t.Errorf("not as promised: %s\n%s", v, list)
 	}
 	return v
 }

@@ -124,7 +124,7 @@ func TestTheRightClusterIsBack(t *testing.T) {
 	settler.await(`monedero_kafka_partition_halted{partition="0"} 1`)
 	settler.awaitOutput("Kafka is not what the database knows: cluster")
 	p.awaitUnavailable()
-	if list := p.monedero("partitions"); strings.Count(list, "Kafka is not what the database knows: cluster") != 2 {
+	if list, _ := p.partitions(); strings.Count(list, "Kafka is not what the database knows: cluster") != 2 {
 		t.Errorf("monedero partitions does not say so:\n%s", list)
 	}
 	p.refusesToSet("--offset", "0", "--new-log")

@@ -77,6 +77,17 @@ func (s *stack) monedero(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
+// partitions is what monedero partitions prints, and whether it says by its exit code
+// that nothing is wrong.
+func (s *stack) partitions(args ...string) (list string, ok bool) {
+	s.t.Helper()
+	out, err := built.run(s.t, s.env, "monedero", append([]string{"partitions"}, args...)...)
+	if err != nil && !strings.Contains(err.Error(), "something is wrong with the partitions") {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(out), err == nil
+}
+
 // ingest starts an ingest, waits until it is ready and returns a client of it with
 // an operator's key.
 func (s *stack) ingest() (*process, *api) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,8 +21,7 @@ import (
 type wayOut struct {
 	breakIt func(*pair)
 	broker  bool     // what the broker does is part of it: on a real one, if that is chosen
-	why     string   // in the log of the processor
-	shown   bool     // monedero partitions shows it too
+	why     string   // in the log of the processor, and in monedero partitions
 	refused []string // arguments of set-progress that must change nothing
 	out     [][]string
 	says    string // what the last of them must say
@@ -42,14 +42,14 @@ func waysOut() map[string]wayOut {
 				p.recreateTopic()
 				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
 			},
-			why: "the log holds another record at offset 0", shown: true,
+			why:     "the log holds another record at offset 0",
 			refused: []string{"--offset", "0"},
 			out:     [][]string{{"--offset", "0", "--new-log"}, {"--partition", "1", "--offset", "0", "--new-log"}},
 			says:    "partition 1 was at log 1, offset 1, and is at log 2, offset 0 now", outcomes: map[string]string{"first": "accepted"},
 		},
 		"the log lost its tail": {
 			breakIt: func(p *pair) { p.recreateTopic() },
-			why:     "the log ends at 0, before the next offset 1", shown: true,
+			why:     "the log ends at 0, before the next offset 1",
 			refused: []string{"--offset", "0"},
 			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "0", "--new-log"}},
 			says:    "answered 202 into log 1 at offset 1 or later and is not in log 2 is lost: it stays pending until",
@@ -60,7 +60,7 @@ func waysOut() map[string]wayOut {
 				p.produce(1, notOurs)
 				p.produce(0, notOurs, p.record(p.charge(p.wallets[0], "passed")), p.record(p.charge(p.wallets[0], "first")))
 			},
-			why: "the log holds another record at offset 0", shown: true,
+			why:     "the log holds another record at offset 0",
 			refused: []string{"--offset", "2"},
 			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "2", "--new-log"}},
 			says:    "passed over 2 offsets: 1 failed operations, 1 dead letters, 0 had their outcome before",
@@ -74,7 +74,7 @@ func waysOut() map[string]wayOut {
 				p.produce(0, notOurs, p.record(p.charge(p.wallets[0], "passed")), p.record(p.charge(p.wallets[0], "first")))
 				p.kafka.DeleteRecords(p.t, topicName, 0, 2)
 			},
-			why: "the log starts at 2, after the next offset 1", shown: true,
+			why:     "the log starts at 2, after the next offset 1",
 			refused: []string{"--offset", "1"},
 			out:     [][]string{{"--offset", "3"}},
 			says:    "1 offsets are in the log no more",
@@ -89,7 +89,7 @@ func waysOut() map[string]wayOut {
 				p.kafka.Transaction(p.t, topicName, 0, true) // a marker, and nothing else
 				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
 			},
-			why: "the log holds no record at offset 0 any more", shown: true,
+			why:     "the log holds no record at offset 0 any more",
 			refused: []string{"--offset", "1"},
 			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "1", "--new-log"}},
 			says:    "passed over 1 offsets: 0 failed operations, 0 dead letters, 0 had their outcome before", outcomes: map[string]string{"first": "accepted"},
@@ -98,7 +98,7 @@ func waysOut() map[string]wayOut {
 			breakIt: func(p *pair) {
 				p.sql("update partition_progress set next_offset = next_offset + 5, gaps = gaps + 5 where partition = 0")
 			},
-			why: "the log ends at 1, before the next offset 6", shown: true,
+			why:     "the log ends at 1, before the next offset 6",
 			refused: []string{"--offset", "6"},
 			out:     [][]string{{"--offset", "1"}},
 			says:    "partition 0 was at log 1, offset 6, and is at log 1, offset 1 now",
@@ -120,7 +120,7 @@ func waysOut() map[string]wayOut {
 				p.sql("delete from partition_progress where partition = 0")
 				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
 			},
-			why: "the partition has no progress row", shown: true,
+			why:      "the partition has no progress row",
 			out:      [][]string{{"--offset", "0"}},
 			says:     "partition 0 had no progress, and is at log 1, offset 0 now",
 			outcomes: map[string]string{"first": "accepted"},
@@ -179,7 +179,7 @@ func TestTheWayOutOfEveryHalt(t *testing.T) {
 			processor := p.processor()
 			processor.await(`monedero_kafka_partition_halted{partition="0"} 1`)
 			processor.awaitOutput(c.why)
-			if list := p.monedero("partitions"); c.shown && !strings.Contains(list, c.why) {
+			if list := p.awaitPartitions(c.why); !strings.Contains(list, c.why) {
 				t.Errorf("monedero partitions does not say %q:\n%s", c.why, list)
 			}
 			if c.refused != nil {
@@ -196,6 +196,9 @@ func TestTheWayOutOfEveryHalt(t *testing.T) {
 			for i := range p.wallets {
 				p.goesOn(i)
 			}
+			if list := p.awaitPartitions(""); strings.Count(list, "  ok") != 2 {
+				t.Errorf("afterwards monedero partitions says\n%s", list)
+			}
 			for key, want := range c.outcomes {
 				if got := p.outcome(key); got != want {
 					t.Errorf("the charge %s is %s, want %s", key, got, want)
@@ -205,6 +208,20 @@ func TestTheWayOutOfEveryHalt(t *testing.T) {
 			p.monedero("verify")
 			p.replayChangesNothing(processor, c.again)
 		})
+	}
+}
+
+// awaitPartitions lists the partitions until the list says why, or where that is
+// empty until nothing is wrong: what a processor knows it writes down a moment later.
+func (s *stack) awaitPartitions(why string) string {
+	s.t.Helper()
+	deadline := time.Now().Add(awaitTimeout)
+	for {
+		list, ok := s.partitions()
+		if ok == (why == "") && strings.Contains(list, why) || time.Now().After(deadline) {
+			return list
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -357,13 +374,15 @@ func TestPartitionsThatAreNotRead(t *testing.T) {
 	})
 	for _, n := range []int32{1, 1 << 20} { // the first question, and every one
 		refusals.Store(n)
-		list := strings.Split(p.monedero("partitions"), "\n")
-		if len(list) != 5 || !strings.Contains(list[1], "the log was not read: ") || !strings.HasSuffix(list[2], "ok") {
+		text, ok := p.partitions()
+		list := strings.Split(text, "\n")
+		if ok || len(list) != 3 || !strings.Contains(list[1], "the log was not read: ") || !strings.HasSuffix(list[2], "Z  no processor has it") {
 			t.Errorf("%d answers missing:\n%s", n, strings.Join(list, "\n"))
 		}
 	}
 	refusals.Store(0)
-	if list := p.monedero("partitions"); strings.Count(list, "  ok") != 2 || strings.Contains(list, "?") {
+	p.processor().await(`monedero_kafka_claims_total{partition="1"} 1`)
+	if list := p.awaitPartitions(""); strings.Count(list, "  ok") != 2 || strings.Contains(list, "?") {
 		t.Errorf("afterwards:\n%s", list)
 	}
 }
