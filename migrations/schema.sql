@@ -313,6 +313,17 @@ COMMENT ON COLUMN public.progress_changes.changed_by IS 'Who ran the command, an
 
 COMMENT ON COLUMN public.progress_changes.login IS 'As whom the command logged in to the database.';
 
+CREATE TABLE public.verifications (
+    verified_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    operations bigint NOT NULL,
+    violations bigint NOT NULL,
+    verified_by text NOT NULL,
+    CONSTRAINT verifications_counts_check CHECK (((operations >= 0) AND (violations >= 0)))
+);
+
+COMMENT ON TABLE public.verifications IS 'Each run of monedero verify over everything: a metric tells how long ago the last one was.';
+
 CREATE TABLE public.wallets (
     balance bigint NOT NULL,
     credit_limit bigint DEFAULT 0 NOT NULL,
@@ -367,6 +378,9 @@ ALTER TABLE ONLY public.partition_progress
 
 ALTER TABLE ONLY public.progress_changes
     ADD CONSTRAINT progress_changes_pkey PRIMARY KEY (partition, epoch);
+
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_pkey PRIMARY KEY (verified_at);
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (partition, id);
@@ -445,5 +459,7 @@ GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
 GRANT SELECT,UPDATE ON TABLE public.partition_progress TO monedero_service;
 
 GRANT SELECT ON TABLE public.progress_changes TO monedero_service;
+
+GRANT SELECT,INSERT ON TABLE public.verifications TO monedero_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO monedero_service;

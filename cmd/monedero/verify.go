@@ -83,6 +83,7 @@ func verify(cmd *cobra.Command, environ []string, f verifyFlags) error {
 		return err
 	}
 	defer store.Close()
+	started := time.Now()
 	report, unread := store.VerifyScope(cmd.Context(), scope)
 	for _, v := range report.Violations {
 		cmd.Println(v)
@@ -95,6 +96,11 @@ func verify(cmd *cobra.Command, environ []string, f verifyFlags) error {
 	}
 	if !scope.Wallet.IsZero() && report.Wallets == 0 && report.Operations == 0 {
 		return fmt.Errorf("there is no wallet %s, and no operation on it", scope.Wallet)
+	}
+	if len(scope.Partitions) == 0 && scope.Wallet.IsZero() && scope.Since.IsZero() {
+		if err := store.NoteVerification(cmd.Context(), started, whoRuns(), report); err != nil {
+			cmd.PrintErrf("it is not noted that everything was verified: %v\n", err)
+		}
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), report)
 	if !report.OK() {

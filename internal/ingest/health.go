@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -16,12 +17,14 @@ const (
 	checkEvery   = 2 * time.Second
 	recheckEvery = 500 * time.Millisecond // while the last check failed
 	maxFailures  = 2                      // in a row: then nothing is submitted; one may only have been slow
+	maxRefusals  = 3                      // submissions in a row: then the service is not ready; one wallet's partition may have been slow
+	refusedFor   = 5 * time.Second        // after the last of them; who sends none finds out no other way
 )
 
 var errUnchecked = errors.New("kafka was not checked yet")
 
 // health says whether the service lives and whether it should get requests. It
-// is ready while Kafka answers and is the one that the database knows. Nothing is
+// is ready while Kafka answers, is the one that the database knows, and takes what is submitted. Nothing is
 // submitted before it was seen to be that one, nor while it is another one or
 // fails for longer. The database itself may be down: charges are accepted all
 // the same.
@@ -32,6 +35,15 @@ type health struct {
 
 	mu   sync.Mutex // one check at a time tells what came of it
 	last atomic.Pointer[verdict]
+
+	refusals atomic.Int32            // submissions that failed in a row
+	refused  atomic.Pointer[refused] // the last of them
+}
+
+// refused is a submission that failed.
+type refused struct {
+	at  time.Time
+	err error
 }
 
 // verdict is what the checks have come to.
@@ -99,6 +111,18 @@ func (h *health) usable(ctx context.Context) error {
 	return nil
 }
 
+// submitted notes what came of a submission.
+func (h *health) submitted(err error) {
+	if err == nil {
+		if h.refusals.Load() != 0 {
+			h.refusals.Store(0)
+		}
+		return
+	}
+	h.refused.Store(&refused{at: time.Now(), err: err})
+	h.refusals.Add(1)
+}
+
 // ready fails with the reason why the service should get no requests.
 func (h *health) ready() error {
 	if h.draining.Load() {
@@ -110,6 +134,9 @@ func (h *health) ready() error {
 		return &queueError{err: last.err}
 	case !last.checked:
 		return &queueError{err: errUnchecked}
+	}
+	if r := h.refused.Load(); h.refusals.Load() >= maxRefusals && time.Since(r.at) < refusedFor {
+		return &queueError{err: fmt.Errorf("charges are not taken: %w", r.err)}
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) labelled[prometheus.Counter] {
 		return newLabelled(f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels).WithLabelValues)
 	}
-	return &Metrics{
+	m := &Metrics{
 		requests: counter("monedero_http_requests_total", "HTTP requests answered.", "method", "route", "status"),
 		latency: newLabelled(f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "monedero_http_seconds", Help: "Time from a request's header to the end of its answer, waits included.",
@@ -84,6 +84,31 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 		overload: counter("monedero_shed_total",
 			"What was shed for want of room: a request, answered 503; a connection, closed after a 503 or at once; or a wait, answered at once with what was known.", "what"),
+	}
+	m.begin()
+	return m
+}
+
+// begin makes the counters that alerts look at, at 0: a rate needs a start.
+func (m *Metrics) begin() {
+	for _, k := range ledger.Kinds() {
+		if !k.Queued() {
+			continue
+		}
+		for _, result := range []string{"queued", "unknown"} {
+			m.submissions.with(string(k), result)
+		}
+		m.replays.with(string(k))
+		m.conflicts.with(string(k))
+	}
+	for _, result := range []string{"hit", "miss", "stale", "unavailable", "malformed", "unknown"} {
+		m.keys.with(result)
+	}
+	for _, result := range []string{"ok", "error"} {
+		m.lookups.with(result)
+	}
+	for _, what := range []string{"request", "connection", "wait"} {
+		m.overload.with(what)
 	}
 }
 

@@ -33,7 +33,7 @@ type Queue interface {
 	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
 	// End is the offset that the partition's next record will have.
 	End(ctx context.Context, partition int) (int64, error)
-	// Check fails while Kafka does not answer; with ErrWrongQueue if it is not the
+	// Check fails while Kafka does not answer, or would take no request; with ErrWrongQueue if it is not the
 	// cluster, or the topic not of the size, that the database knows.
 	Check(ctx context.Context) error
 }

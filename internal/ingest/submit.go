@@ -103,11 +103,17 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 }
 
 func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error) {
+	receipt, err := s.enqueue(ctx, r)
+	s.metrics.submitted(r.Kind, err)
+	return receipt, err
+}
+
+func (s *Server) enqueue(ctx context.Context, r ledger.Request) (Receipt, error) {
 	if err := s.health.usable(ctx); err != nil {
 		return Receipt{}, err
 	}
 	receipt, err := s.queue.Submit(ctx, r)
-	s.metrics.submitted(r.Kind, err)
+	s.health.submitted(err)
 	if err != nil {
 		return Receipt{}, &queueError{err: fmt.Errorf("submit: %w", err)}
 	}

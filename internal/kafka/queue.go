@@ -99,6 +99,9 @@ func (q *Queue) Check(ctx context.Context) error {
 		if errors.Is(err, ErrMismatch) {
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
 		}
+		if err == nil {
+			err = q.cluster.Takes(ctx, q.topic.Name)
+		}
 		return struct{}{}, err
 	})
 	return err

@@ -49,11 +49,14 @@ const (
 // OK reports whether everything held.
 func (r Report) OK() bool { return len(r.Violations) == 0 }
 
+// Count is how many violations there are, listed or not.
+func (r Report) Count() int64 { return int64(len(r.Violations)) + r.More }
+
 // String is one line: what was verified, with counts, and how it came out.
 func (r Report) String() string {
 	verdict := "all of it holds"
 	if !r.OK() {
-		verdict = fmt.Sprintf("%d violations", int64(len(r.Violations))+r.More)
+		verdict = fmt.Sprintf("%d violations", r.Count())
 	}
 	return fmt.Sprintf("verified %d operations (%d accepted, %d failed) of %d wallets and %d offsets in %d partitions, "+
 		"%d conflicts, %d dead letters: %s", r.Operations, r.Accepted, r.Failed, r.Wallets, r.Offsets, r.Partitions,

@@ -39,7 +39,7 @@ func TestServiceRights(t *testing.T) {
 		"update deployment set partitions = 8", "delete from wallets", "delete from partition_progress",
 		"insert into partition_progress (partition, topic) values (9, 'x')", "update dead_letters set reason = ''",
 		"delete from conflicts", "create table x ()", "alter table operations disable trigger all",
-		"drop trigger operations_refuse_change on operations", "delete from api_keys", "select from goose_db_version",
+		"drop trigger operations_refuse_change on operations", "delete from api_keys", "delete from goose_db_version", "delete from verifications", "update verifications set violations = 0",
 		"update clients set name = ''", "update merchants set owner = null", "update merchants set suspended = false",
 	} {
 		if _, err := w.store.Pool().Exec(t.Context(), sql); state(err) != "42501" {

@@ -97,6 +97,9 @@ func (s *Store) Close() {
 	s.watchers.Close()
 }
 
+// Stat is what the pool of connections does.
+func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
+
 // Owner is who claims partitions, as the progress names it.
 func (s *Store) Owner() string { return s.owner }
 

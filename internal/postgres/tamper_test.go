@@ -16,6 +16,7 @@ var unchecked = map[string]string{
 	"merchants":        "master data, changed by people",
 	"api_keys":         "master data, changed by people",
 	"deployment":       "what every service compares with its own settings before it starts",
+	"verifications":    "when this was verified, and by whom",
 	"goose_db_version": "the steps of the schema",
 	"progress_changes": "what people did and why; the progress beside it is checked",
 

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // Metrics counts what the processor settles.
@@ -41,6 +43,18 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 	}
 	r.MustRegister(m.operations, m.records, m.batch, m.duration, m.fenced, m.failures)
+	// Counters that alerts look at begin at 0: a rate needs a start.
+	for _, fate := range []string{"operation", "duplicate", "conflict", "dead_letter", "gap"} {
+		m.records.WithLabelValues(fate)
+	}
+	for _, k := range append(ledger.Kinds(), "") { // empty: of a kind that is not known
+		if k != "" && !k.Queued() {
+			continue
+		}
+		for _, reason := range append(ledger.Reasons(), "") {
+			m.operations.WithLabelValues(string(k), string(reason))
+		}
+	}
 	return m
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -30,12 +31,22 @@ func (r *readiness) ask(ctx context.Context) error {
 	return errStarting
 }
 
+// gaugeTimeout bounds what a reader of metrics waits for readiness.
+const gaugeTimeout = 2 * time.Second
+
 // withAdmin runs work beside the admin server, which is there from before work
 // starts until after it ended.
 func withAdmin(
 	ctx context.Context, addr config.Addr, registry *prometheus.Registry, ready *readiness, log *slog.Logger,
 	work func(context.Context) error,
 ) error {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "monedero_ready", Help: "1 while /readyz says that the service should get work.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(ctx, gaugeTimeout)
+		defer cancel()
+		return number(ready.ask(ctx) == nil)
+	}))
 	admin, err := telemetry.ListenAdmin(ctx, string(addr), telemetry.AdminOptions{
 		Registry: registry, Ready: ready.ask, Log: log,
 	})

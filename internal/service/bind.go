@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/IBM/pgxpoolprometheus"
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
@@ -52,6 +55,11 @@ func bind(ctx context.Context, d config.Database, k config.Kafka, i config.Ident
 
 // group is the consumer group that shares the partitions.
 func (b bound) group() string { return "monedero-processor" }
+
+// stats are metrics of the pool of connections to Postgres.
+func (b bound) stats() prometheus.Collector {
+	return prometheus.WrapCollectorWithPrefix("monedero_", pgxpoolprometheus.NewCollector(b.store, nil))
+}
 
 func (b bound) close() {
 	b.cluster.Close()

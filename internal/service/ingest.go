@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/ingest"
@@ -39,6 +40,7 @@ func serveIngest(
 		return unlessAsked(ctx, err)
 	}
 	defer b.close()
+	registry.MustRegister(b.stats())
 	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry), b.topic)
 	publisher := kafka.NewPublisher(b.cluster, producer, map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
@@ -59,5 +61,8 @@ func serveIngest(
 	log.LogAttrs(ctx, slog.LevelInfo, "ingest started", slog.String("address", listener.Addr().String()),
 		slog.String("topic", b.topic.Name), slog.Int("partitions", b.topic.Partitions))
 	ready.set(func(context.Context) error { return server.Ready() })
-	return server.Serve(ctx, listener, c.DrainTimeout)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return newWatch(b, registry, log).run(ctx) })
+	group.Go(func() error { return server.Serve(ctx, listener, c.DrainTimeout) })
+	return group.Wait()
 }

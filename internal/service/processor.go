@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		return unlessAsked(ctx, err)
 	}
 	defer b.close()
+	registry.MustRegister(b.stats())
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
 		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
 		DrainTimeout: min(c.DrainTimeout, kafka.DefaultDrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
@@ -47,7 +49,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		slog.String("topic", b.topic.Name), slog.Int("partitions", b.topic.Partitions))
 	ready.set(func(ctx context.Context) error {
 		_, err := b.store.Deployment(ctx)
-		return err
+		return errors.Join(err, b.member(ctx))
 	})
 	return processor.New(b.topic.Name, subscriber, settler, c.DrainTimeout, log).Run(ctx)
 }
