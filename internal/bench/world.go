@@ -226,7 +226,7 @@ func (r *run) producer(w *world) (*kafka.Producer, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p := kafka.NewProducer(cluster, kafka.NewMetrics(nil), kafka.Topic{Name: w.topic, Partitions: w.partitions})
+	p := kafka.NewProducer(cluster, kafka.NewMetrics(nil), 0, kafka.Topic{Name: w.topic, Partitions: w.partitions})
 	return p, func() error {
 		defer cluster.Close()
 		return p.Close()

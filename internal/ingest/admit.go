@@ -10,15 +10,15 @@ import (
 // The limits of what a replica has in hand. What comes beyond them would only wait,
 // for Kafka or for the CPU, and make everything before it wait too.
 const (
-	// maxInHand requests are worked on at once. Kafka writes what comes meanwhile in
+	// Seats is how many requests are worked on at once. Kafka writes what comes meanwhile in
 	// one batch: at 10 ms a batch, so many are 50,000 requests a second, more than
 	// the CPUs of a replica carry; at 3,000 a second, the last one is answered
 	// within 0.2 s.
-	maxInHand = 512
+	Seats = 512
 	// maxOthers requests in hand at once are no submissions. Submissions need Kafka,
 	// the others the database: while that hangs, each of them stays for seconds, and
 	// they must not take the seats of the submissions.
-	maxOthers = maxInHand / 2
+	maxOthers = Seats / 2
 	// maxWaiting requests wait for an outcome at once. They cost a query at each
 	// tick, and some 30 KB each.
 	maxWaiting = maxLookup

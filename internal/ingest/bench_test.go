@@ -154,7 +154,7 @@ func bareSubmit(b *testing.B, s *stack, p people) string {
 		b.Fatal(err)
 	}
 	record := processor.Record{Value: value, Headers: headers}
-	producer := kafka.NewProducer(s.cluster, kafka.NewMetrics(nil))
+	producer := kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = producer.Close() })
 	router := chi.NewRouter()
 	router.Post("/v1/wallets/{wallet}/charges", func(w http.ResponseWriter, r *http.Request) {

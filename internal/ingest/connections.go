@@ -17,7 +17,7 @@ const (
 	// requests in hand, and some that are idle or about to be refused. Each costs
 	// some 20 KB, busy or not, and beyond what the process may take the collector
 	// would take the CPU that is short already.
-	maxConnections = maxWaiting + maxInHand + 128
+	maxConnections = maxWaiting + Seats + 128
 	// maxTurnedAway connections beyond those are told so at once; what comes beyond
 	// these as well is closed without a word.
 	maxTurnedAway = 512

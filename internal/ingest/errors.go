@@ -30,6 +30,9 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		if !errors.Is(err, errUnchecked) { // that is how every start begins
 			s.trouble(ctx, &s.queueTrouble, "queue", err)
 		}
+		if errors.Is(err, ErrNotTaken) {
+			return refuse(CodeQueueUnavailable, "the wallet's part of the queue takes nothing at present; the request was not taken: send it again under the same idempotency key").problem(id)
+		}
 		return refuse(CodeQueueUnavailable, "whether the request was taken is unknown: send it again under the same idempotency key").problem(id)
 	}
 	s.trouble(ctx, &s.databaseTrouble, "database", err)

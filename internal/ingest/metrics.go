@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -69,7 +70,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: seconds,
 		}, []string{"method", "route"}).WithLabelValues),
 		submissions: counter("monedero_submissions_total",
-			"Requests submitted to the queue, by result: queued, or unknown for a 503.", "kind", "result"),
+			"Requests submitted to the queue, by result: queued; unknown, or refused where nothing of it was taken, for a 503.", "kind", "result"),
 		replays:   counter("monedero_replays_total", "Retries answered with what was already decided.", "kind"),
 		conflicts: counter("monedero_key_conflicts_total", "Requests refused because their idempotency key belongs to another one.", "kind"),
 		keys: counter("monedero_api_key_checks_total",
@@ -125,7 +126,10 @@ func (m *Metrics) answered(method, route string, status int, took time.Duration)
 
 func (m *Metrics) submitted(k ledger.Kind, err error) {
 	result := "queued"
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotTaken):
+		result = "refused"
+	case err != nil:
 		result = "unknown"
 	}
 	m.submissions.with(string(k), result).Inc()

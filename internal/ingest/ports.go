@@ -14,6 +14,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrReused: the idempotency key was used for something else before.
 	ErrReused = errors.New("the idempotency key belongs to another request")
+	// ErrNotTaken: the queue takes the request not now, and nothing of it was put there.
+	ErrNotTaken = errors.New("the request was not taken")
 	// ErrWrongQueue: what answers as the queue is not the one that the database
 	// knows; what is put there would be lost.
 	ErrWrongQueue = errors.New("not the queue that the database knows")
@@ -29,7 +31,7 @@ type Receipt struct {
 type Queue interface {
 	// Submit returns nil once the request is durably in its wallet's partition.
 	// An error means unknown: it may or may not be there, and the same request
-	// may be submitted again. It answers within 4 s, so that a 503 comes within 5 s.
+	// may be submitted again. Only ErrNotTaken says that it is not there. It answers within 4 s, so that a 503 comes within 5 s.
 	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
 	// End is the offset that the partition's next record will have.
 	End(ctx context.Context, partition int) (int64, error)

@@ -106,7 +106,7 @@ func New(o Options) (*Server, error) {
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 
-		admission: admission{mostInHand: maxInHand, mostOthers: maxOthers, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections,
+		admission: admission{mostInHand: Seats, mostOthers: maxOthers, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections,
 	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {

@@ -78,6 +78,12 @@ func newStack(t testing.TB) *stack {
 
 func newStackAt(t testing.TB, now time.Time) *stack {
 	t.Helper()
+	return newStackOf(t, now, partitions)
+}
+
+// newStackOf makes a stack whose topic has so many partitions.
+func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
+	t.Helper()
 	s := &stack{t: t, url: pgtest.New(t), kafka: kafkatest.Start(t), clock: newClock(now), log: slog.New(slog.DiscardHandler)}
 	if testing.Verbose() {
 		s.log = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -99,7 +105,7 @@ func newStackAt(t testing.TB, now time.Time) *stack {
 	t.Cleanup(store.Close)
 	s.db = &database{Store: store}
 	s.cluster = s.kafka.Client(t)
-	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil)), map[string]int{topicName: partitions})
+	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), ingest.Seats, s.topic), map[string]int{topicName: partitions})
 	t.Cleanup(func() { _ = publisher.Close() })
 	s.queue = &queue{Queue: kafka.NewQueue(publisher, s.cluster, s.topic, nil)}
 	_, text, err := ingest.IssueKey(t.Context(), store, s.minter, ingest.Key{Role: ingest.RoleOperator, Name: "tests", CreatedAt: now})
@@ -128,7 +134,7 @@ func (s *stack) serveUntil() (base string, stop func() error) {
 		s.metrics = metrics
 	}
 	server, err := ingest.New(ingest.Options{
-		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
+		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: s.topic.Partitions,
 		Log: s.log, Metrics: ingest.NewMetrics(metrics), Clock: s.clock.Now,
 		MaxConnections: s.connections,
 	})
@@ -205,7 +211,7 @@ func (s *stack) exec(sql string, args ...any) {
 // produced is how many records the topic holds.
 func (s *stack) produced() (n int64) {
 	s.t.Helper()
-	for p := range partitions {
+	for p := range s.topic.Partitions {
 		_, end, err := s.cluster.Offsets(s.t.Context(), s.topic.Name, p)
 		if err != nil {
 			s.t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 func BenchmarkProduce(b *testing.B) {
 	broker := kafkatest.Start(b)
 	topic := broker.Topic(b, 1)
-	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil))
+	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = p.Close() })
 	record := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 400)}
 	b.SetParallelism(32)
@@ -36,7 +36,7 @@ func BenchmarkProduce(b *testing.B) {
 func BenchmarkConsume(b *testing.B) {
 	broker := kafkatest.Start(b)
 	topic := broker.Topic(b, 1)
-	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil))
+	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = p.Close() })
 	value, headers, err := kafka.Encode(charge(b))
 	if err != nil {

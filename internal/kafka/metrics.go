@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +23,7 @@ type Metrics struct {
 	batchRecords prometheus.Histogram
 	batchSeconds prometheus.Histogram
 	retries      prometheus.Counter
-	queueFull    prometheus.Counter
+	refusals     *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them. The label partition is the
@@ -35,7 +36,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	counter := func(name, help string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"partition"})
 	}
-	return &Metrics{
+	m := &Metrics{
 		halted:      gauge("monedero_kafka_partition_halted", "1 while the partition settles nothing because its state cannot be right."),
 		lag:         gauge("monedero_kafka_partition_lag_records", "Offsets between the position and the end of the partition."),
 		lastAck:     gauge("monedero_kafka_partition_acknowledged_timestamp_seconds", "When a message was acknowledged last; 0: not since the partition was assigned."),
@@ -58,9 +59,24 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		retries: f.NewCounter(prometheus.CounterOpts{
 			Name: "monedero_kafka_produce_retries_total", Help: "Batches that were sent once more.",
 		}),
-		queueFull: f.NewCounter(prometheus.CounterOpts{
-			Name: "monedero_kafka_produce_queue_full_total", Help: "Records refused because the queue was full.",
-		}),
+		refusals: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "monedero_kafka_produce_refused_total",
+			Help: "Records refused, not written, since their partition had too much to write (full), or since its last batch failed or took too long (stuck).",
+		}, []string{"why"}),
+	}
+	for _, why := range []string{"full", "stuck"} { // alerts want them at zero
+		m.refusals.WithLabelValues(why)
+	}
+	return m
+}
+
+// refused counts a record that was not added to a queue.
+func (m *Metrics) refused(err error) {
+	switch {
+	case errors.Is(err, ErrQueueFull):
+		m.refusals.WithLabelValues("full").Inc()
+	case errors.Is(err, ErrQueueStuck):
+		m.refusals.WithLabelValues("stuck").Inc()
 	}
 }
 

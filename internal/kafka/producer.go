@@ -26,17 +26,7 @@ const (
 	produceRetryMax     = 500 * time.Millisecond
 	maxBatchRecords     = 1000
 	maxBatchBytes       = 900_000 // below the broker's default limit of 1 MiB for a batch
-	maxQueuedRecords    = 8192    // of one partition
-	maxQueuedBytes      = 8 << 20 // of one partition
 	recordOverheadBytes = 64      // lengths, offsets and times around a record, generously
-)
-
-var (
-	// ErrQueueFull says that so much waits to be written to the partition already
-	// that nothing is added. The record was not written.
-	ErrQueueFull = errors.New("the queue to Kafka is full")
-	// ErrClosed says that the producer was closed. The record was not written.
-	ErrClosed = errors.New("the producer is closed")
 )
 
 // Producer writes records, each partition's in the order in which they came. It
@@ -53,7 +43,8 @@ type Producer struct {
 	mu     sync.Mutex // held to add a lane, and to close
 	closed bool
 
-	guards map[string]*guard // by topic
+	callers int               // that wait at once
+	guards  map[string]*guard // by topic
 }
 
 // guard looks at a topic again whenever there is a new connection: what answers on
@@ -81,22 +72,6 @@ func (g *guard) check(ctx context.Context) error {
 	return nil
 }
 
-// lane is where records keep their order.
-type lane struct {
-	topic     string
-	partition int
-}
-
-// queue is what waits to be written to a partition. A goroutine writes it for as
-// long as there is something in it.
-type queue struct {
-	mu      sync.Mutex
-	entries []*entry
-	bytes   int
-	busy    bool
-	closed  bool
-}
-
 // entry is a record on its way.
 type entry struct {
 	record   processor.Record
@@ -110,13 +85,19 @@ type entry struct {
 
 // NewProducer makes a producer. Close ends it. No record of a known topic counts
 // as durable before Kafka was seen, over whatever connection, to be what is known.
-func NewProducer(c *Cluster, m *Metrics, known ...Topic) *Producer {
+//
+// Callers is how many wait for their records at once, at most: while a partition of a
+// known topic takes long, what waits for it is held to a share of them, and where it
+// stands still it is refused at once, so that it costs no other partition. Zero: records
+// wait until their deadline.
+func NewProducer(c *Cluster, m *Metrics, callers int, known ...Topic) *Producer {
 	work, cancel := context.WithCancel(context.Background())
 	guards := make(map[string]*guard, len(known))
 	for _, t := range known {
 		guards[t.Name] = &guard{cluster: c, known: t}
 	}
 	return &Producer{
+		callers: callers,
 		guards:  guards,
 		client:  &kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: produceAttempt},
 		metrics: m, work: work, cancel: cancel,
@@ -128,7 +109,7 @@ type Pending struct{ entry *entry }
 
 // Produce writes the record and waits for it. When it returns nil, every in-sync
 // replica has the record, at the offset. An error means that this is unknown,
-// except for ErrQueueFull and ErrClosed; Produce never takes longer than
+// except for ErrQueueFull, ErrQueueStuck and ErrClosed; Produce never takes longer than
 // ProduceDeadline. When ctx ends it stops waiting, and the write may go on.
 func (p *Producer) Produce(ctx context.Context, topic string, partition int, r processor.Record) (int64, error) {
 	pending, err := p.Enqueue(ctx, topic, partition, r)
@@ -138,27 +119,20 @@ func (p *Producer) Produce(ctx context.Context, topic string, partition int, r p
 	return pending.Wait()
 }
 
-// Enqueue hands the record over and does not wait. It fails with ErrQueueFull or
-// ErrClosed. A record whose ctx ends before its turn comes is not written.
+// Enqueue hands the record over and does not wait. It fails with ErrQueueFull,
+// ErrQueueStuck or ErrClosed. A record whose ctx ends before its turn comes is not written.
 func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r processor.Record) (Pending, error) {
 	e := &entry{
 		record: r, size: size(r), waiter: ctx, deadline: time.Now().Add(ProduceDeadline), done: make(chan struct{}),
 	}
 	l := lane{topic, partition}
 	q := p.queue(l)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return Pending{}, ErrClosed
+	drain, err := q.add(e)
+	if err != nil {
+		p.metrics.refused(err)
+		return Pending{}, err
 	}
-	if len(q.entries) >= maxQueuedRecords || (len(q.entries) > 0 && q.bytes+e.size > maxQueuedBytes) {
-		p.metrics.queueFull.Inc()
-		return Pending{}, ErrQueueFull
-	}
-	q.entries = append(q.entries, e)
-	q.bytes += e.size
-	if !q.busy {
-		q.busy = true
+	if drain {
 		p.wg.Go(func() { p.drain(l, q) })
 	}
 	return Pending{e}, nil
@@ -171,7 +145,11 @@ func (p *Producer) queue(l lane) *queue {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q, _ := p.lanes.LoadOrStore(l, &queue{closed: p.closed})
+	made := &queue{closed: p.closed}
+	if g := p.guards[l.topic]; g != nil {
+		made.share = laneShare(p.callers, g.known.Partitions)
+	}
+	q, _ := p.lanes.LoadOrStore(l, made)
 	return q.(*queue)
 }
 
@@ -211,12 +189,6 @@ func (p *Producer) Close() error {
 	return nil
 }
 
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-}
-
 // drain writes batch after batch until the queue is empty.
 func (p *Producer) drain(l lane, q *queue) {
 	for {
@@ -227,35 +199,15 @@ func (p *Producer) drain(l lane, q *queue) {
 		if batch == nil {
 			return
 		}
-		p.write(l, batch)
+		stuck := q.watch()
+		p.write(l, q, batch)
+		stuck.Stop()
 	}
-}
-
-// take is the next batch; nil when there is none, and then the queue is no
-// longer busy.
-func (q *queue) take() []*entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.entries) == 0 {
-		q.busy, q.entries = false, nil
-		return nil
-	}
-	n, bytes := 0, 0
-	for n < len(q.entries) && n < maxBatchRecords {
-		if n > 0 && bytes+q.entries[n].size > maxBatchBytes {
-			break
-		}
-		bytes += q.entries[n].size
-		n++
-	}
-	batch := q.entries[:n:n]
-	q.entries, q.bytes = q.entries[n:], q.bytes-bytes
-	return batch
 }
 
 // write writes the batch, leaving out those whose callers gave up before it was
 // their turn, and tells the callers.
-func (p *Producer) write(l lane, batch []*entry) {
+func (p *Producer) write(l lane, q *queue, batch []*entry) {
 	alive := batch[:0]
 	var deadline time.Time
 	now := time.Now()
@@ -277,10 +229,12 @@ func (p *Producer) write(l lane, batch []*entry) {
 		// The broker refused the batch, wrote nothing of it and does not say for
 		// which record: in halves, in order, only the culprit fails.
 		half := len(alive) / 2
-		p.write(l, alive[:half:half])
-		p.write(l, alive[half:])
+		p.write(l, q, alive[:half:half])
+		p.write(l, q, alive[half:])
 		return
 	}
+	// Before the callers hear of it: who goes on at once must find the queue as it is.
+	q.written(err != nil && !isolatable(err))
 	for i, e := range alive {
 		e.finish(base+int64(i), err)
 	}

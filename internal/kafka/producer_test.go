@@ -25,7 +25,7 @@ import (
 
 func newProducer(t *testing.T, broker *kafkatest.Kafka) *kafka.Producer {
 	t.Helper()
-	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil))
+	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), 0)
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
@@ -290,7 +290,7 @@ func TestProduceNothingIsDurableInAnotherCluster(t *testing.T) {
 	t.Parallel()
 	broker := kafkatest.Start(t)
 	topic := broker.Topic(t, 1)
-	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), topic)
+	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), 0, topic)
 	t.Cleanup(func() { _ = p.Close() })
 	if _, err := p.Produce(t.Context(), topic.Name, 0, value("here")); err != nil {
 		t.Fatal(err)
@@ -371,4 +371,85 @@ func TestProduceReadsBackWhatWasWritten(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestProduceHoldsASlowPartitionToItsShare: what waits for a broker that takes long is
+// bounded by the callers there are, and what waits for one that stands still is not
+// taken, but for one record at a time that finds out.
+func TestProduceHoldsASlowPartitionToItsShare(t *testing.T) {
+	t.Parallel()
+	const callers, share = 512, 64
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 16)
+	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), callers, topic)
+	t.Cleanup(func() { _ = p.Close() })
+	held, release := hold(t, broker)
+	enqueue(t, p, topic, "first")
+	kafkatest.Receive(t, ping(held))
+	waiting := enqueue(t, p, topic, texts("early", share-2)...)
+	time.Sleep(200 * time.Millisecond) // the batch is slow by then
+	waiting = append(waiting, enqueue(t, p, topic, "last")...)
+	if _, err := p.Enqueue(t.Context(), topic.Name, 0, value("beyond")); !errors.Is(err, kafka.ErrQueueFull) {
+		t.Errorf("beyond the share: %v", err)
+	}
+	if offset, err := p.Produce(t.Context(), topic.Name, 1, value("elsewhere")); err != nil || offset != 0 {
+		t.Errorf("another partition: offset %d, %v", offset, err)
+	}
+	for _, w := range waiting { // the batch is stuck after a second
+		if _, err := w.Wait(); !errors.Is(err, kafka.ErrQueueStuck) {
+			t.Fatalf("behind a batch that hangs: %v", err)
+		}
+	}
+	if _, err := p.Enqueue(t.Context(), topic.Name, 0, value("in vain")); !errors.Is(err, kafka.ErrQueueStuck) {
+		t.Errorf("while the batch hangs: %v", err)
+	}
+	release()
+	for deadline := time.Now().Add(kafkatest.Patience); ; time.Sleep(10 * time.Millisecond) {
+		_, err := p.Produce(t.Context(), topic.Name, 0, value("again"))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, kafka.ErrQueueStuck) || time.Now().After(deadline) {
+			t.Fatalf("once the broker goes on: %v", err)
+		}
+	}
+	for _, text := range contents(t, broker, topic) {
+		if text != "first" && text != "again" {
+			t.Errorf("%q was refused, and was written", text)
+		}
+	}
+}
+
+// TestProduceOneRecordFindsOut: after a batch that failed, one record is tried at a
+// time, and everything is taken once one got through.
+func TestProduceOneRecordFindsOut(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 1)
+	p := kafka.NewProducer(broker.Client(t), kafka.NewMetrics(nil), 512, topic)
+	t.Cleanup(func() { _ = p.Close() })
+	fault := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: 2})
+	if _, err := p.Produce(t.Context(), topic.Name, 0, value("first")); !errors.Is(err, kafkago.TopicAuthorizationFailed) {
+		t.Fatal(err)
+	}
+	held, release := hold(t, broker)
+	probe := enqueue(t, p, topic, "probe")
+	kafkatest.Receive(t, ping(held))
+	if _, err := p.Enqueue(t.Context(), topic.Name, 0, value("beside")); !errors.Is(err, kafka.ErrQueueStuck) {
+		t.Errorf("beside the probe: %v", err)
+	}
+	release()
+	if _, err := probe[0].Wait(); !errors.Is(err, kafkago.TopicAuthorizationFailed) || fault.Hits() != 2 {
+		t.Errorf("the probe: %v, %d faults", err, fault.Hits())
+	}
+	for _, w := range enqueue(t, p, topic, "probe again") {
+		if _, err := w.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, w := range enqueue(t, p, topic, texts("all", 20)...) {
+		if _, err := w.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

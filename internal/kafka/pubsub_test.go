@@ -47,7 +47,7 @@ func pubSub(t *testing.T, broker *kafkatest.Kafka, group string, partitions int)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sub.Close() }) // the suite leaves some of them open
-	return kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil)), nil), initializer{sub, t, broker, partitions}
+	return kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil), 0), nil), initializer{sub, t, broker, partitions}
 }
 
 // groupOf is a group for the test, which all its subscribers are in.

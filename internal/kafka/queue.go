@@ -64,6 +64,9 @@ func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, e
 		}
 	}
 	if err := q.publisher.Publish(q.topic.Name, msg); err != nil {
+		if notWritten(err) {
+			err = fmt.Errorf("%w: %w", ingest.ErrNotTaken, err)
+		}
 		return ingest.Receipt{}, err
 	}
 	return receipt(msg)

@@ -19,7 +19,7 @@ const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 func newQueue(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic) *kafka.Queue {
 	t.Helper()
 	c := broker.Client(t)
-	pub := kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil)), map[string]int{topic.Name: topic.Partitions})
+	pub := kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil), 0), map[string]int{topic.Name: topic.Partitions})
 	t.Cleanup(func() { _ = pub.Close() })
 	return kafka.NewQueue(pub, c, topic, func(context.Context) string { return parent })
 }

@@ -119,7 +119,7 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	default:
 		return postgres.Resolution{}, ErrOtherKey
 	}
-	publisher := kafka.NewPublisher(b.cluster, kafka.NewProducer(b.cluster, kafka.NewMetrics(nil), b.topic),
+	publisher := kafka.NewPublisher(b.cluster, kafka.NewProducer(b.cluster, kafka.NewMetrics(nil), 0, b.topic),
 		map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
 	if err := publisher.Publish(b.topic.Name, msg); err != nil {

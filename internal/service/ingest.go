@@ -41,7 +41,7 @@ func serveIngest(
 	}
 	defer b.close()
 	registry.MustRegister(b.stats())
-	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry), b.topic)
+	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry), ingest.Seats, b.topic)
 	publisher := kafka.NewPublisher(b.cluster, producer, map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
 

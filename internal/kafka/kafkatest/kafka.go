@@ -129,7 +129,7 @@ func pause(ctx context.Context, t testing.TB) {
 // the first.
 func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...processor.Record) int64 {
 	t.Helper()
-	p := kafka.NewProducer(k.Client(t), kafka.NewMetrics(nil))
+	p := kafka.NewProducer(k.Client(t), kafka.NewMetrics(nil), 0)
 	defer p.Close()
 	first := int64(-1)
 	for _, r := range records {
