@@ -36,6 +36,7 @@ $_$;
 
 CREATE FUNCTION public.seal_conflict() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public'
     AS $$
 begin
   new.digest := conflict_digest(new.partition, new.log, new.log_offset, new.created_at, new.operation_id, new.fingerprint);
@@ -45,6 +46,7 @@ $$;
 
 CREATE FUNCTION public.seal_dead_letter() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public'
     AS $$
 begin
   new.digest := dead_letter_digest(new.partition, new.log, new.log_offset, new.record_time, new.created_at, new.operation_id,
@@ -55,6 +57,7 @@ $$;
 
 CREATE FUNCTION public.seal_resolution() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public'
     AS $$
 begin
   new.digest := resolution_digest(new.partition, new.log, new.log_offset, new.number, new.created_at, new.action,
@@ -174,12 +177,15 @@ CREATE TABLE public.deployment (
     topic text NOT NULL,
     cluster_id text NOT NULL,
     secret_check bytea NOT NULL,
+    consumer_group text NOT NULL,
     CONSTRAINT deployment_one_row_check CHECK (one_row),
     CONSTRAINT deployment_partitions_check CHECK (((partitions >= 1) AND (partitions <= 65536) AND ((partitions & (partitions - 1)) = 0))),
     CONSTRAINT deployment_secret_check_check CHECK ((octet_length(secret_check) = 16))
 );
 
 COMMENT ON TABLE public.deployment IS 'The one topic that this database belongs to, and a check value of the secret behind the IDs.';
+
+COMMENT ON COLUMN public.deployment.consumer_group IS 'The consumer group of the processors: two groups would take every partition from each other for ever.';
 
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,

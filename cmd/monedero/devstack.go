@@ -68,6 +68,7 @@ func runDevstack(ctx context.Context, o devstack.Options, out, progress io.Write
 		{"DATABASE_URL", stack.DatabaseURL()},
 		{"KAFKA_BROKERS", strings.Join(stack.Brokers(), ",")},
 		{"OPERATION_ID_SECRET", stack.Secret()},
+		{"LAME_DUCK", "0"}, // no load balancer waits to be told
 	} {
 		if _, err := fmt.Fprintf(out, "export %s='%s'\n", v[0], v[1]); err != nil {
 			return fmt.Errorf("print the environment: %w", err)

@@ -16,8 +16,8 @@ func newTopics(environ []string) *cobra.Command {
 		Use:   "create",
 		Short: "Make the topic and bind the database to it",
 		Long: withEnvironment[config.Admin](`Makes the topic in Kafka and binds the database to it: its name, its number of
-partitions, the cluster, and a check value of the secret. None of them changes
-later. The same command again changes nothing.`),
+partitions, the cluster, the consumer group of the processors, and a check value
+of the secret. The same command again changes nothing.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return createTopic(cmd, environ, partitions, replication) },
 	}
@@ -42,7 +42,7 @@ func createTopic(cmd *cobra.Command, environ []string, partitions, replication i
 		return misuse(err)
 	}
 	if err := service.CreateTopic(cmd.Context(), service.Topic{
-		Name: string(c.KafkaTopic), Partitions: partitions, Replication: replication,
+		Name: string(c.KafkaTopic), Group: string(c.KafkaGroup), Partitions: partitions, Replication: replication,
 		DatabaseURL: c.DatabaseURL.Reveal(), Brokers: c.KafkaBrokers, Minter: minter,
 	}); err != nil {
 		return err

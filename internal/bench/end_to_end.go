@@ -233,8 +233,12 @@ func (r *run) startSystem(ctx context.Context, w *world, d *database) (s *system
 	if s.processorAdmin, err = freeAddress(ctx); err != nil {
 		return s, err
 	}
+	group, err := r.newGroup(ctx, d)
+	if err != nil {
+		return s, err
+	}
 	if s.processor, err = r.start(ctx, partProcessor,
-		r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name(), "ADMIN_ADDR="+s.processorAdmin)...); err != nil {
+		r.serviceEnviron(w, d.url, group, "ADMIN_ADDR="+s.processorAdmin)...); err != nil {
 		return s, err
 	}
 	var at string

@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedero/monedero/internal/devstack"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
 )
 
 // secret is what operation IDs are computed under in a run.
@@ -169,6 +170,14 @@ func (r *run) name() string {
 	return r.prefix + "_" + strconv.Itoa(r.made)
 }
 
+// newGroup gives the database's partitions to a consumer group that nobody was in
+// before, and returns the variable that tells processors so.
+func (r *run) newGroup(ctx context.Context, d *database) (variable string, err error) {
+	group := r.name()
+	_, err = postgres.BindGroup(ctx, d.url, group)
+	return "KAFKA_GROUP=" + group, err
+}
+
 // metered are the processes of Postgres and Kafka, and the parts.
 func (r *run) metered(name string, parts ...*part) []metered {
 	m := metered{name: name}
@@ -187,5 +196,5 @@ func (r *run) metered(name string, parts ...*part) []metered {
 func (r *run) serviceEnviron(w *world, database string, more ...string) []string {
 	return append(append(partEnviron(),
 		"DATABASE_URL="+database, "KAFKA_BROKERS="+strings.Join(r.brokers, ","), "KAFKA_TOPIC="+w.topic,
-		"OPERATION_ID_SECRET="+secret, "ADMIN_ADDR=", "LOG_LEVEL=warn"), more...)
+		"OPERATION_ID_SECRET="+secret, "ADMIN_ADDR=", "LAME_DUCK=0", "LOG_LEVEL=warn"), more...)
 }

@@ -210,7 +210,11 @@ func (r *run) drainOn(ctx context.Context, w *world, s settleSpec, d *database, 
 	if err != nil {
 		return found, err
 	}
-	environ := r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())
+	group, err := r.newGroup(ctx, d)
+	if err != nil {
+		return found, err
+	}
+	environ := r.serviceEnviron(w, d.url, group)
 	if s.batch > 0 {
 		environ = append(environ, "BATCH_SIZE="+strconv.Itoa(s.batch))
 	}

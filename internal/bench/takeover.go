@@ -113,7 +113,11 @@ func (r *run) moveAll(ctx context.Context, w *world, d *database, found *motions
 		return came, err
 	}
 	defer m.stop()
-	c := &crew{run: r, motion: m, environ: r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())}
+	group, err := r.newGroup(ctx, d)
+	if err != nil {
+		return came, err
+	}
+	c := &crew{run: r, motion: m, environ: r.serviceEnviron(w, d.url, group)}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	f, err := r.feed(ctx, w)
 	if err != nil {

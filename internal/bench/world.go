@@ -86,7 +86,7 @@ func (r *run) found(ctx context.Context, w *world) error {
 		return err
 	}
 	if err := service.CreateTopic(ctx, service.Topic{
-		Name: w.topic, Partitions: w.partitions, Replication: 1, DatabaseURL: w.database.url, Brokers: r.brokers, Minter: r.minter,
+		Name: w.topic, Group: r.name(), Partitions: w.partitions, Replication: 1, DatabaseURL: w.database.url, Brokers: r.brokers, Minter: r.minter,
 	}); err != nil {
 		return err
 	}
@@ -271,7 +271,11 @@ func (w *world) each(do func(partition int) error) error {
 
 // settleAll runs a processor until so many records are settled.
 func (r *run) settleAll(ctx context.Context, w *world, d *database, records int64) error {
-	p, err := r.start(ctx, partProcessor, r.serviceEnviron(w, d.url, "KAFKA_GROUP="+r.name())...)
+	group, err := r.newGroup(ctx, d)
+	if err != nil {
+		return err
+	}
+	p, err := r.start(ctx, partProcessor, r.serviceEnviron(w, d.url, group)...)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,11 @@ type Kafka struct {
 	KafkaTopic   Topic   `env:"KAFKA_TOPIC" envDefault:"charges.requested" help:"topic that charges go through"`
 }
 
+// Group is what a program needs that shares the partitions, or says who does.
+type Group struct {
+	KafkaGroup GroupName `env:"KAFKA_GROUP" envDefault:"monedero-processor" help:"consumer group that shares the partitions"`
+}
+
 // Identity is what a program needs that computes operation IDs, or makes or reads API keys.
 type Identity struct {
 	OperationIDSecret Secret `env:"OPERATION_ID_SECRET,required,notEmpty" help:"secret that operation IDs and the tags of API keys are computed under, at least 32 bytes; the same everywhere, for ever"`
@@ -41,8 +46,9 @@ type Ingest struct {
 	Database
 	Kafka
 	Identity
-	IngestAddr Addr `env:"INGEST_ADDR" envDefault:":8080" help:"address to serve the API on"`
-	AdminAddr  Addr `env:"ADMIN_ADDR" envDefault:":9090" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
+	IngestAddr Addr  `env:"INGEST_ADDR" envDefault:":8080" help:"address to serve the API on"`
+	AdminAddr  Addr  `env:"ADMIN_ADDR" envDefault:":9090" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
+	LameDuck   Pause `env:"LAME_DUCK" envDefault:"5s" help:"how long to go on serving after a request to stop, no longer ready: until load balancers know; 0: not at all"`
 	Drain
 	Logging
 }
@@ -52,7 +58,7 @@ type Ingest struct {
 type Processor struct {
 	Database
 	Kafka
-	KafkaGroup Group `env:"KAFKA_GROUP" envDefault:"monedero-processor" help:"consumer group that shares the partitions"`
+	Group
 	Identity
 	BatchSize BatchSize `env:"BATCH_SIZE" envDefault:"1000" help:"records to settle in one transaction at most, 1 to 1000"`
 	AdminAddr Addr      `env:"ADMIN_ADDR" envDefault:":9091" empty:"allowed" help:"address to serve /metrics, /livez and /readyz on; empty: nowhere"`
@@ -77,6 +83,7 @@ type Keys struct {
 type Admin struct {
 	Database
 	Kafka
+	Group
 	Identity
 	Logging
 }

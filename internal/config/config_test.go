@@ -58,18 +58,19 @@ func TestDefaults(t *testing.T) {
 	kafka := config.Kafka{KafkaBrokers: config.Brokers{"k1:9092", "k2:9092"}, KafkaTopic: "charges.requested"}
 	logging := config.Logging{LogLevel: config.Level(slog.LevelInfo), LogFormat: "json"}
 	drain := config.Drain{DrainTimeout: 10 * time.Second}
+	group := config.Group{KafkaGroup: "monedero-processor"}
 
-	wantIngest := config.Ingest{Database: d, Kafka: kafka, Identity: i, IngestAddr: ":8080", AdminAddr: ":9090", Drain: drain, Logging: logging}
+	wantIngest := config.Ingest{Database: d, Kafka: kafka, Identity: i, IngestAddr: ":8080", AdminAddr: ":9090", LameDuck: config.Pause(5 * time.Second), Drain: drain, Logging: logging}
 	if diff := cmp.Diff(wantIngest, load[config.Ingest](t, required()), revealed); diff != "" {
 		t.Error(diff)
 	}
 	wantProcessor := config.Processor{
-		Database: d, Kafka: kafka, KafkaGroup: "monedero-processor", Identity: i, BatchSize: 1000, AdminAddr: ":9091", Drain: drain, Logging: logging,
+		Database: d, Kafka: kafka, Group: group, Identity: i, BatchSize: 1000, AdminAddr: ":9091", Drain: drain, Logging: logging,
 	}
 	if diff := cmp.Diff(wantProcessor, load[config.Processor](t, required()), revealed); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(config.Admin{Database: d, Kafka: kafka, Identity: i, Logging: logging}, load[config.Admin](t, required()), revealed); diff != "" {
+	if diff := cmp.Diff(config.Admin{Database: d, Kafka: kafka, Group: group, Identity: i, Logging: logging}, load[config.Admin](t, required()), revealed); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(config.Store{Database: d, Logging: logging}, load[config.Store](t, []string{"DATABASE_URL=" + database}), revealed); diff != "" {
@@ -107,9 +108,9 @@ func TestEveryVariableIsRead(t *testing.T) {
 	t.Parallel()
 	d, i := parsed(t)
 	want := config.Processor{
-		Database:   d,
-		Kafka:      config.Kafka{KafkaBrokers: config.Brokers{"k1:9092", "k2:9092"}, KafkaTopic: "t"},
-		KafkaGroup: "g", Identity: i, BatchSize: 700, AdminAddr: "127.0.0.1:0",
+		Database: d,
+		Kafka:    config.Kafka{KafkaBrokers: config.Brokers{"k1:9092", "k2:9092"}, KafkaTopic: "t"},
+		Group:    config.Group{KafkaGroup: "g"}, Identity: i, BatchSize: 700, AdminAddr: "127.0.0.1:0",
 		Drain:   config.Drain{DrainTimeout: time.Minute},
 		Logging: config.Logging{LogLevel: config.Level(slog.LevelDebug), LogFormat: "text"},
 	}
@@ -141,6 +142,15 @@ func TestFaults(t *testing.T) {
 		{"DATABASE_URL=mysql://app:" + password + "@db/x", "DATABASE_URL: is not a URL of the form"},
 		{"DATABASE_URL=postgres://app:" + password + "@db:port/x", "DATABASE_URL: is not a URL of the form"},
 		{"DATABASE_URL=postgres://app:%" + password + "@db/x", "DATABASE_URL: is not a URL of the form"},
+		{"DATABASE_URL=postgres://app:" + password + "@ss@db/x", "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://app:12/" + password + "@db/x", "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://app:12?" + password + "@db/x", "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://app:12#" + password + "@db/x", "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://app:" + password + "/@db/x", "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://db/x/" + password, "DATABASE_URL: has an @, /, ? or # where none can be"},
+		{"DATABASE_URL=postgres://app:" + password + "@db/x?sslmode=requird", "DATABASE_URL: has an sslmode that is none of disable, allow,"},
+		{"DATABASE_URL=postgres://app:" + password + "@db/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem", "DATABASE_URL: has a parameter sslrootcert whose file cannot be read: open /nowhere/ca.pem:"},
+		{"DATABASE_URL=postgres://app:" + password + "@db/x?connect_timeout=" + password, "DATABASE_URL: has a parameter connect_timeout with a value"},
 		{"DATABASE_URL=postgres:" + password, "DATABASE_URL: is not a URL of the form"},
 		{"DATABASE_URL=host=db password=" + password, "DATABASE_URL: is not a URL of the form"},
 		{"KAFKA_BROKERS=", "KAFKA_BROKERS: is required and empty"},
@@ -184,7 +194,7 @@ func TestFaults(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load[config.Ingest]([]string{
-		"DATABASE_URL=" + password, "OPERATION_ID_SECRET=" + secret[:20], "INGEST_ADDR=x", "DRAIN_TIMEOUT=x", "LOG_LEVEL=x", "LOG_FORMAT=x",
+		"DATABASE_URL=" + password, "OPERATION_ID_SECRET=" + secret[:20], "INGEST_ADDR=x", "LAME_DUCK=x", "DRAIN_TIMEOUT=x", "LOG_LEVEL=x", "LOG_FORMAT=x",
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -195,7 +205,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		name, _, _ := strings.Cut(line, ":")
 		got = append(got, name)
 	}
-	want := []string{"DATABASE_URL", "KAFKA_BROKERS", "OPERATION_ID_SECRET", "INGEST_ADDR", "DRAIN_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT"}
+	want := []string{"DATABASE_URL", "KAFKA_BROKERS", "OPERATION_ID_SECRET", "INGEST_ADDR", "LAME_DUCK", "DRAIN_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n%v", diff, err)
 	}
@@ -249,6 +259,23 @@ func TestNoURLIsShown(t *testing.T) {
 			t.Fatalf("shows it: %v", err)
 		}
 	})
+}
+
+// TestDatabaseURLs: what a URL may hold, several hosts among it.
+func TestDatabaseURLs(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"postgres://db/x", "postgresql://app@db:5432/x?application_name=a", "postgres:///x?host=/run/postgresql", "postgres://app:p%40ss%2Fw%3F%23rd@db/x",
+		"postgres://app:" + password + "@db1:5432,db2:5433/x?target_session_attrs=any&connect_timeout=5", "postgres://app:p:w$&'()*+,;=!~@[::1]:5432/x",
+	} {
+		c, err := config.Load[config.Store]([]string{"DATABASE_URL=" + text})
+		if err != nil || c.DatabaseURL.Reveal() != text {
+			t.Errorf("%s: %v", text, err)
+		}
+		if strings.Contains(c.DatabaseURL.String(), password) {
+			t.Errorf("shows it: %v", c.DatabaseURL)
+		}
+	}
 }
 
 func TestUsage(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 )
 
@@ -57,53 +56,5 @@ func (k *OperatorKey) UnmarshalText(text []byte) error {
 		return errors.New("is not an API key of the role operator (mon_operator_...)")
 	}
 	k.text = new(string(text))
-	return nil
-}
-
-// DatabaseURL is where Postgres is. It shows itself without the password.
-type DatabaseURL struct {
-	text *string // see Secret
-}
-
-// Reveal returns the whole URL, with the password.
-func (u DatabaseURL) Reveal() string {
-	if u.text == nil {
-		return ""
-	}
-	return *u.text
-}
-
-// String is the URL without passwords, and without parameters, which may hold one.
-func (u DatabaseURL) String() string {
-	parsed, err := url.Parse(u.Reveal())
-	if err != nil {
-		return redacted
-	}
-	if parsed.RawQuery != "" {
-		parsed.RawQuery = redacted
-	}
-	return parsed.Redacted()
-}
-
-// GoString is what %#v prints.
-func (u DatabaseURL) GoString() string { return u.String() }
-
-// MarshalText is what encoders write.
-func (u DatabaseURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
-
-// LogValue is what slog writes.
-func (u DatabaseURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
-
-var errNotDatabaseURL = errors.New("is not a URL of the form postgres://user:password@host:port/database (special characters percent-encoded)")
-
-// UnmarshalText takes a URL with the scheme postgres or postgresql. Its error does
-// not quote it.
-func (u *DatabaseURL) UnmarshalText(text []byte) error {
-	parsed, err := url.Parse(string(text))
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" || parsed.Opaque != "" {
-		// What is wrong with it could be read from err, but so could the password.
-		return errNotDatabaseURL
-	}
-	u.text = new(string(text))
 	return nil
 }

@@ -82,15 +82,15 @@ func (t *Topic) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Group is the name of a Kafka consumer group.
-type Group string
+// GroupName is the name of a Kafka consumer group.
+type GroupName string
 
 // UnmarshalText reads a name without spaces at its ends.
-func (g *Group) UnmarshalText(text []byte) error {
+func (g *GroupName) UnmarshalText(text []byte) error {
 	if name := string(text); strings.TrimSpace(name) != name {
 		return fmt.Errorf("%q begins or ends with a space", text)
 	}
-	*g = Group(text)
+	*g = GroupName(text)
 	return nil
 }
 
@@ -135,6 +135,19 @@ func (f *Format) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is neither json nor text", text)
 	}
 	*f = Format(text)
+	return nil
+}
+
+// Pause is a time that may be none.
+type Pause time.Duration
+
+// UnmarshalText reads a duration that is not negative.
+func (p *Pause) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is not a duration, such as 5s or 0", text)
+	}
+	*p = Pause(d)
 	return nil
 }
 

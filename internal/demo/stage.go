@@ -21,6 +21,7 @@ import (
 
 const (
 	topicName     = "charges.requested"
+	groupName     = "monedero-processor"
 	partitions    = 16
 	replication   = 1                // the embedded Kafka is one broker
 	preferredAddr = "127.0.0.1:8080" // of ingest, where it is free
@@ -104,7 +105,7 @@ func (s *stage) openTopic(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := service.CreateTopic(ctx, service.Topic{
-		Name: topicName, Partitions: partitions, Replication: replication,
+		Name: topicName, Group: groupName, Partitions: partitions, Replication: replication,
 		DatabaseURL: s.database, Brokers: s.stack.Brokers(), Minter: s.minter,
 	}); err != nil {
 		return "", err
@@ -118,8 +119,8 @@ func (s *stage) openTopic(ctx context.Context) (string, error) {
 
 func (s *stage) openServices(ctx context.Context, fail context.CancelCauseFunc) (string, error) {
 	environ := []string{
-		"DATABASE_URL=" + s.database, "KAFKA_BROKERS=" + strings.Join(s.stack.Brokers(), ","), "KAFKA_TOPIC=" + topicName,
-		"OPERATION_ID_SECRET=" + s.stack.Secret(), "ADMIN_ADDR=",
+		"DATABASE_URL=" + s.database, "KAFKA_BROKERS=" + strings.Join(s.stack.Brokers(), ","), "KAFKA_TOPIC=" + topicName, "KAFKA_GROUP=" + groupName,
+		"OPERATION_ID_SECRET=" + s.stack.Secret(), "ADMIN_ADDR=", "LAME_DUCK=0",
 	}
 	forIngest, err := config.Load[config.Ingest](environ)
 	if err != nil {

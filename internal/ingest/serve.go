@@ -21,8 +21,9 @@ const (
 )
 
 // Serve answers requests on the listener until ctx ends, and does what
-// [Server.Run] does meanwhile: call one of the two. Then it stops being ready,
-// lets those who wait for an outcome go with what is known, finishes the
+// [Server.Run] does meanwhile: call one of the two. Then it stops being ready, goes
+// on for as long as the options say, so that load balancers learn of it, takes no
+// more connections, lets those who wait for an outcome go with what is known, finishes the
 // requests in hand within drainTimeout, and ends the shared work last. It
 // returns nil when all of that went well. Of connections it serves so many at once
 // as the options say, and turns further ones away.
@@ -54,6 +55,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 	case <-failed.Done():
 		err = server.Close()
 	case <-ctx.Done():
+		s.health.draining.Store(true)
+		select {
+		case <-time.After(s.lameDuck):
+		case <-failed.Done():
+		}
 		err = s.shutdown(work, server, drainTimeout)
 	}
 	stop()
@@ -63,7 +69,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 }
 
 func (s *Server) shutdown(ctx context.Context, server *http.Server, drainTimeout time.Duration) error {
-	s.health.draining.Store(true)
 	close(s.drain)
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()

@@ -41,7 +41,8 @@ type Options struct {
 	Metrics *Metrics
 	Clock   func() time.Time
 
-	MaxConnections int // that Serve serves at once
+	MaxConnections int           // that Serve serves at once
+	LameDuck       time.Duration // for which Serve goes on once it is to stop, no longer ready; none by default
 }
 
 // Server is the HTTP API. Its handler needs [Server.Run] beside it;
@@ -68,6 +69,7 @@ type Server struct {
 
 	admission      admission
 	maxConnections int
+	lameDuck       time.Duration
 
 	queueTrouble, databaseTrouble throttle.Log
 
@@ -106,7 +108,7 @@ func New(o Options) (*Server, error) {
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 
-		admission: admission{mostInHand: Seats, mostOthers: maxOthers, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections,
+		admission: admission{mostInHand: Seats, mostOthers: maxOthers, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections, lameDuck: o.LameDuck,
 	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {

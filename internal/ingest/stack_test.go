@@ -94,7 +94,7 @@ func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
 	}
 	s.topic = s.kafka.Create(t, topicName, partitions)
 	if err := postgres.RegisterTopic(t.Context(), s.url, postgres.Deployment{
-		Topic: s.topic.Name, Partitions: partitions, ClusterID: s.topic.ClusterID, SecretCheck: s.minter.CheckValue(),
+		Topic: s.topic.Name, Partitions: partitions, ClusterID: s.topic.ClusterID, SecretCheck: s.minter.CheckValue(), Group: "processors",
 	}); err != nil {
 		t.Fatal(err)
 	}

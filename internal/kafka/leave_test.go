@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 )
 
@@ -47,5 +48,30 @@ func TestCloseDuringARebalance(t *testing.T) {
 	case <-left:
 	default:
 		t.Error("the member is closed, and has not left the group")
+	}
+}
+
+// A broker that keeps a join waiting, as for a member that does not come, does not
+// keep a member that is to stop.
+func TestCloseWhileJoining(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.Start(t)
+	topic := broker.Topic(t, 2)
+	joining, goOn := make(chan struct{}, 16), make(chan struct{})
+	broker.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		joining <- struct{}{}
+		broker.SleepControl(func() { <-goOn })
+		return nil, nil, false
+	})
+	t.Cleanup(func() { close(goOn) })
+	progress := newProgress(topic)
+	member := work(t, broker, topic, member{progress, "member"}, progress.handle)
+	kafkatest.Receive(t, joining)
+	began := time.Now()
+	if err := member.sub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > kafka.DefaultDrainTimeout+kafka.LeaveTimeout+2*time.Second {
+		t.Errorf("it took %s to close", took)
 	}
 }

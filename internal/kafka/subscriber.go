@@ -31,12 +31,16 @@ const (
 	rebalanceTimeout  = 5 * time.Second
 	groupTimeout      = 20 * time.Second
 	joinBackoff       = 500 * time.Millisecond
-	leaveTimeout      = time.Second
+	leaveTimeout      = time.Second // for kafka-go, and again for ourselves: see LeaveTimeout
 
 	// watchEvery is how often a member looks whether the topic is still as large as
 	// it was.
 	watchEvery = 5 * time.Second
 )
+
+// LeaveTimeout is how much longer than DrainTimeout it takes to close a subscriber at
+// most.
+const LeaveTimeout = 2 * leaveTimeout
 
 // The defaults of [SubscriberOptions].
 const (
@@ -160,6 +164,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.closed {
 		return nil, errors.New("subscribe: the subscriber is closed")
 	}
+	lines := newLifelines()
 	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
 		ID:                s.options.Group,
 		Brokers:           s.cluster.brokers,
@@ -170,13 +175,13 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		Timeout:           groupTimeout,
 		JoinGroupBackoff:  joinBackoff,
 		StartOffset:       kafkago.FirstOffset,
-		Dialer:            &kafkago.Dialer{ClientID: s.options.ClientID, Timeout: dialTimeout, DualStack: true},
+		Dialer:            &kafkago.Dialer{ClientID: s.options.ClientID, Timeout: dialTimeout, DialFunc: lines.dial},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", s.options.Group, err)
 	}
 	sub := &subscription{
-		cluster: s.cluster, options: s.options, topic: topic, group: group,
+		cluster: s.cluster, options: s.options, topic: topic, group: group, lines: lines,
 		log:  s.options.Logger.With("topic", topic),
 		work: context.WithoutCancel(ctx),
 		out:  make(chan *message.Message),
@@ -193,7 +198,8 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 
 // Close stops delivering, waits for the messages in hand (DrainTimeout at most),
 // and returns when every group has been left, so that the other members take over
-// at once. Waiting for a join that is under way can take up to 25 s.
+// at once. A join that is under way, or a broker that does not answer, is waited for
+// LeaveTimeout at most; then the others may have to wait for the session timeout.
 func (s *Subscriber) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -209,6 +215,7 @@ type subscription struct {
 	options SubscriberOptions
 	topic   string
 	group   *kafkago.ConsumerGroup
+	lines   *lifelines // of the group
 	log     *slog.Logger
 	work    context.Context // of the messages: it outlives stop
 	out     chan *message.Message
@@ -224,7 +231,11 @@ func (s *subscription) run(stop context.Context) {
 	// the group would wait a session timeout for it.
 	member := ""
 	defer func() {
+		// kafka-go waits for a join that is under way, up to 25 s.
+		late := time.AfterFunc(s.options.DrainTimeout+leaveTimeout, s.lines.cut)
 		_ = s.group.Close() // it never fails
+		late.Stop()
+		s.lines.cut()
 		s.leave(member)
 	}()
 	trouble := ""

@@ -47,7 +47,7 @@ func start(t *testing.T) (api, operator string) {
 	must(err)
 	const topic = "charges.requested"
 	must(service.CreateTopic(t.Context(), service.Topic{
-		Name: topic, Partitions: 4, Replication: 1, DatabaseURL: database, Brokers: broker.Brokers, Minter: minter,
+		Name: topic, Group: "monedero-processor", Partitions: 4, Replication: 1, DatabaseURL: database, Brokers: broker.Brokers, Minter: minter,
 	}))
 	store, err := postgres.Connect(t.Context(), database, postgres.Options{Application: "test"})
 	must(err)
@@ -58,7 +58,7 @@ func start(t *testing.T) (api, operator string) {
 	must(err)
 	environ := []string{
 		"DATABASE_URL=" + database, "KAFKA_BROKERS=" + strings.Join(broker.Brokers, ","), "KAFKA_TOPIC=" + topic,
-		"OPERATION_ID_SECRET=" + testSecret, "ADMIN_ADDR=",
+		"OPERATION_ID_SECRET=" + testSecret, "ADMIN_ADDR=", "LAME_DUCK=0",
 	}
 	forIngest, err := config.Load[config.Ingest](environ)
 	must(err)

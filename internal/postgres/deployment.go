@@ -20,14 +20,19 @@ var ErrNoDeployment = errors.New("the database knows no topic: create it first")
 // record were computed under.
 var ErrSecret = errors.New("the secret is not the one that this database's operation IDs were computed under")
 
+// ErrGroup says that the partitions belong to the processors of another consumer group.
+var ErrGroup = errors.New("the database belongs to another consumer group (KAFKA_GROUP)")
+
 // ErrNoPartition says that the topic has no such partition.
 var ErrNoPartition = errors.New("the topic has no such partition")
 
-// Deployment says which topic the database belongs to. It never changes.
+// Deployment says which topic the database belongs to, and who may settle it. It
+// changes by [BindGroup] alone.
 type Deployment struct {
 	Topic       string
 	Partitions  int
 	ClusterID   string // of the Kafka cluster
+	Group       string // the consumer group of the processors
 	SecretCheck []byte // see [ledger.Minter.CheckValue]
 }
 
@@ -55,6 +60,8 @@ var (
 	deploymentSQL string
 	//go:embed queries/register_deployment.sql
 	registerDeploymentSQL string
+	//go:embed queries/bind_group.sql
+	bindGroupSQL string
 	//go:embed queries/missing_progress.sql
 	missingProgressSQL string
 	//go:embed queries/register_partitions.sql
@@ -83,11 +90,8 @@ func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		bound, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck)
+		bound, err := tx.Exec(ctx, registerDeploymentSQL, d.Topic, d.Partitions, d.ClusterID, d.SecretCheck, d.Group)
 		if err != nil {
-			if sqlState(err) == codeUndefinedTable {
-				err = fmt.Errorf("%w: %w", ErrNotMigrated, err)
-			}
 			return fmt.Errorf("register topic: %w", err)
 		}
 		stored, err := scanDeployment(tx.QueryRow(ctx, deploymentSQL))
@@ -137,11 +141,47 @@ func (d Deployment) matches(want Deployment) error {
 	case !bytes.Equal(d.SecretCheck, want.SecretCheck):
 		return ErrSecret
 	}
+	return d.CheckGroup(want.Group)
+}
+
+// CheckGroup fails with ErrGroup if the processors' consumer group is another one. A
+// processor must not start then: two groups would take every partition from each
+// other for ever.
+func (d Deployment) CheckGroup(group string) error {
+	if d.Group != group {
+		return fmt.Errorf("%w: it belongs to %s, not to %s", ErrGroup, d.Group, group)
+	}
 	return nil
 }
 
+// ErrProcessorsRun says that the consumer group stays as it is, since a processor is
+// connected to the database.
+var ErrProcessorsRun = errors.New("a processor is connected to the database: stop all of them first")
+
+// BindGroup lets the processors share the partitions by another consumer group, and
+// returns the one before. Positions are not touched: they do not hang on the group. It
+// fails with ErrProcessorsRun where one runs. It is run by the schema's owner.
+func BindGroup(ctx context.Context, url, group string) (before string, err error) {
+	conn, err := connectOwner(ctx, url, "topics")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var running int
+	err = conn.QueryRow(ctx, bindGroupSQL, group).Scan(&before, &running)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", ErrNoDeployment
+	case err != nil:
+		return "", fmt.Errorf("bind the consumer group: %w", err)
+	case running > 0:
+		return before, ErrProcessorsRun
+	}
+	return before, nil
+}
+
 func scanDeployment(row pgx.Row) (d Deployment, err error) {
-	err = row.Scan(&d.Topic, &d.Partitions, &d.ClusterID, &d.SecretCheck)
+	err = row.Scan(&d.Topic, &d.Partitions, &d.ClusterID, &d.SecretCheck, &d.Group)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Deployment{}, ErrNoDeployment
 	}
@@ -152,22 +192,23 @@ func scanDeployment(row pgx.Row) (d Deployment, err error) {
 }
 
 // connectOwner opens a connection as the user of the URL, without the service's
-// role.
+// role, to a database that this program can work on.
 func connectOwner(ctx context.Context, url, application string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
-	}
-	set := config.RuntimeParams
-	set["application_name"] = applicationPrefix + application
 	// Services may not end a session of the owner that has stopped and holds a
 	// partition: the server does. It is longer than Kafka is waited for between two
 	// statements of set-progress.
-	set["idle_in_transaction_session_timeout"] = "30s"
+	set := map[string]string{"idle_in_transaction_session_timeout": "30s"}
 	noticeLostClients(set)
+	config, err := sessions{application: application, settings: set}.config(url)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if err := checkSchema(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
 	}
 	return conn, nil
 }

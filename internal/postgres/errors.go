@@ -22,6 +22,7 @@ const (
 	codeAdminShutdown      = "57P01"
 	codeCrashShutdown      = "57P02"
 	codeCannotConnectNow   = "57P03"
+	codeReadOnly           = "25006"
 	codeParameterValue     = "22023" // of connecting: there is no such role
 	codePrivilege          = "42501"
 	codeUndefinedTable     = "42P01"
@@ -35,6 +36,15 @@ func sqlState(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		return e.Code
+	}
+	return ""
+}
+
+// sqlMessage is what the server said; empty if it said nothing.
+func sqlMessage(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Message
 	}
 	return ""
 }
@@ -60,18 +70,35 @@ func unmigrated(err error) bool {
 	case codeParameterValue, codeUndefinedTable:
 		return true
 	case codePrivilege:
-		var connecting *pgconn.ConnectError
-		return !errors.As(err, &connecting)
+		return !connecting(err)
+	}
+	return false
+}
+
+// connecting reports whether it was the connection that failed, and not a statement.
+func connecting(err error) bool {
+	var e *pgconn.ConnectError
+	return errors.As(err, &e)
+}
+
+// wrongSession reports whether a server that answers so is none to go on with: it
+// refuses writes, or is shutting down.
+func wrongSession(state string) bool {
+	switch state {
+	case codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow:
+		return true
 	}
 	return false
 }
 
 // unreachable reports whether to try again may help to connect.
 func unreachable(err error) bool {
+	if errors.Is(err, ErrUnsafe) || errors.Is(err, ErrSchema) {
+		return false
+	}
 	switch state := sqlState(err); state {
 	case "":
-		var e *pgconn.ConnectError
-		return errors.As(err, &e) || pgconn.SafeToRetry(err)
+		return connecting(err) || pgconn.SafeToRetry(err)
 	case codeTooManyConnections, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow:
 		return true
 	default:

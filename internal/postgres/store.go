@@ -25,6 +25,7 @@ const applicationPrefix = "monedero-"
 const (
 	defaultMaxConns   = 10
 	connectRetry      = 200 * time.Millisecond // between attempts to reach the server
+	saidEvery         = 30 * time.Second       // that it is still waited for
 	watchMaxConns     = 2                      // for looking after blocked statements
 	watchIdle         = 30 * time.Second
 	directLockTimeout = time.Second
@@ -64,25 +65,21 @@ type Options struct {
 
 // Connect opens the store. It waits for the server until ctx ends, and fails at
 // once where waiting would not help: wrong credentials, no such database,
-// [ErrNotMigrated] or [ErrNoDeployment]. Afterwards the store gets along with a
-// server that comes and goes.
+// [ErrNotMigrated], [ErrSchema], [ErrUnsafe] or [ErrNoDeployment]. Afterwards the
+// store gets along with a server that comes and goes.
 func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{owner: o.Owner, now: o.Now, log: o.Log, lists: make(chan struct{}, maxLists)}
-	config, err := serviceConfig(url, o)
-	if err != nil {
+	var err error
+	if s.pool, err = serviceSessions(o).pool(ctx, url, func(c *pgxpool.Config) { c.MaxConns = int32(o.MaxConns) }); err != nil {
 		return nil, err
 	}
-	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, fmt.Errorf("open pool: %w", err)
-	}
-	if config, err = watchConfig(url, o); err != nil {
+	if s.watchers, err = watchSessions(o).pool(ctx, url, func(c *pgxpool.Config) {
+		c.MinConns, c.MinIdleConns, c.MaxConns = 0, 0, watchMaxConns
+		c.MaxConnIdleTime = watchIdle
+	}); err != nil {
 		s.pool.Close()
 		return nil, err
-	}
-	if s.watchers, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		s.pool.Close()
-		return nil, fmt.Errorf("open pool: %w", err)
 	}
 	if s.deployment, err = s.awaitDeployment(ctx); err != nil {
 		s.Close()
@@ -108,8 +105,10 @@ func (s *Store) Known() Deployment { return s.deployment }
 
 // awaitDeployment reads the deployment, as soon as there is a server to ask.
 func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
+	s.log.InfoContext(ctx, "connecting to postgres", "hosts", hosts(s.pool.Config().ConnConfig))
+	var said time.Time
 	for {
-		d, err := s.Deployment(ctx)
+		d, err := s.look(ctx)
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return d, err
@@ -118,13 +117,50 @@ func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
 		case !unreachable(err):
 			return d, err
 		}
-		s.log.WarnContext(ctx, "postgres does not answer yet", "err", err)
+		if time.Since(said) >= saidEvery {
+			said = time.Now()
+			s.log.WarnContext(ctx, "postgres does not answer yet", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return Deployment{}, errors.Join(ctx.Err(), err)
 		case <-time.After(connectRetry):
 		}
 	}
+}
+
+// look reads the deployment from a database that this program can work on.
+func (s *Store) look(ctx context.Context) (Deployment, error) {
+	if err := s.refuseSharedBackends(ctx); err != nil {
+		return Deployment{}, err
+	}
+	if err := checkSchema(ctx, s.pool); err != nil {
+		return Deployment{}, err
+	}
+	return s.Deployment(ctx)
+}
+
+// refuseSharedBackends fails with ErrUnsafe where a pooler stands before the server
+// and gives a backend to another connection between two transactions: what a session
+// has set is then anybody's.
+func (s *Store) refuseSharedBackends(ctx context.Context) error {
+	one, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer one.Release()
+	if !pooled(one.Conn().PgConn()) {
+		return nil
+	}
+	other, err := s.pool.Acquire(ctx) // while the first one is idle
+	if err != nil {
+		return err
+	}
+	defer other.Release()
+	if *backendOf(one.Conn().PgConn()) == *backendOf(other.Conn().PgConn()) {
+		return fmt.Errorf("%w: two sessions share one backend: a pooler must pool sessions (pool_mode = session), not transactions", ErrUnsafe)
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {
@@ -147,26 +183,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func serviceConfig(url string, o Options) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
+func serviceSessions(o Options) sessions {
+	set := map[string]string{
+		// A client that is gone or stopped must not hold locks for long. Some of it
+		// the server sees by itself; see unblock.go for the rest.
+		"statement_timeout":                   "30s",
+		"idle_in_transaction_session_timeout": "10s",
+		// Plans are made once, maybe before the first row, so they must not hang on
+		// what the planner believes about the size of tables.
+		"plan_cache_mode": "force_generic_plan",
+		"enable_seqscan":  "off",
+		"jit":             "off",
 	}
-	config.MaxConns = int32(o.MaxConns)
-	set := config.ConnConfig.RuntimeParams
-	set["role"] = serviceRole
-	set["application_name"] = applicationPrefix + o.Application
-	// A client that is gone or stopped must not hold locks for long. Some of it
-	// the server sees by itself; see unblock.go for the rest.
-	set["statement_timeout"] = "30s"
-	set["idle_in_transaction_session_timeout"] = "10s"
 	noticeLostClients(set)
-	// Plans are made once, maybe before the first row, so they must not hang on
-	// what the planner believes about the size of tables.
-	set["plan_cache_mode"] = "force_generic_plan"
-	set["enable_seqscan"] = "off"
-	set["jit"] = "off"
-	return config, nil
+	return sessions{application: o.Application, role: serviceRole, settings: set, log: o.Log}
 }
 
 // noticeLostClients lets the server see soon that a client is gone, which keeps
@@ -178,18 +208,10 @@ func noticeLostClients(set map[string]string) {
 	set["tcp_keepalives_count"] = "3"
 }
 
-// watchConfig is without the service's role: whether one may end a session is
+// watchSessions are without the service's role: whether one may end a session is
 // asked of the current role, and the sessions to end belong to the user.
-func watchConfig(url string, o Options) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("parse database URL: %w", withoutPassword(err))
-	}
-	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, watchMaxConns
-	config.MaxConnIdleTime = watchIdle
-	config.ConnConfig.RuntimeParams["application_name"] = applicationPrefix + o.Application + "-watch"
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "5s"
-	return config, nil
+func watchSessions(o Options) sessions {
+	return sessions{application: o.Application + "-watch", settings: map[string]string{"statement_timeout": "5s"}, log: o.Log}
 }
 
 // withoutPassword keeps a URL that cannot be parsed out of logs.

@@ -36,7 +36,7 @@ var (
 // is called. It must be called before the connection is released.
 func (s *Store) watch(ctx context.Context, conn *pgx.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	pid := conn.PgConn().PID()
+	pid := *backendOf(conn.PgConn())
 	ended := make(chan struct{})
 	timer := time.AfterFunc(lockPatience, func() {
 		defer close(ended)
@@ -58,7 +58,7 @@ type session struct {
 
 // unblock ends the sessions that the backend waits for, once each has been seen
 // idle for long enough: in every look, not only in the first and the last one.
-func (s *Store) unblock(ctx context.Context, pid uint32) {
+func (s *Store) unblock(ctx context.Context, pid int32) {
 	idleSince := map[session]time.Time{}
 	for ctx.Err() == nil {
 		blockers, err := s.blockers(ctx, pid)
@@ -87,8 +87,8 @@ func (s *Store) unblock(ctx context.Context, pid uint32) {
 	}
 }
 
-func (s *Store) blockers(ctx context.Context, pid uint32) ([]session, error) {
-	rows, err := s.watchers.Query(ctx, blockersSQL, int32(pid))
+func (s *Store) blockers(ctx context.Context, pid int32) ([]session, error) {
+	rows, err := s.watchers.Query(ctx, blockersSQL, pid)
 	if err != nil {
 		return nil, fmt.Errorf("read blocking sessions: %w", err)
 	}

@@ -44,7 +44,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) deployment() postgres.Deployment {
-	return postgres.Deployment{Topic: topic, Partitions: partitions, ClusterID: clusterID, SecretCheck: w.minter.CheckValue()}
+	return postgres.Deployment{Topic: topic, Partitions: partitions, ClusterID: clusterID, SecretCheck: w.minter.CheckValue(), Group: "processors"}
 }
 
 func (w *world) connect(application string) *postgres.Store {

@@ -52,7 +52,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f := &fixture{t: t, url: pgtest.New(t), minter: minter, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	deployment := postgres.Deployment{
-		Topic: topic, Partitions: partitions, ClusterID: clusterID, SecretCheck: minter.CheckValue(),
+		Topic: topic, Partitions: partitions, ClusterID: clusterID, SecretCheck: minter.CheckValue(), Group: "processors",
 	}
 	if err := postgres.RegisterTopic(t.Context(), f.url, deployment); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -22,7 +23,7 @@ import (
 // with, and fails on what waiting does not mend. It listens on listener, or if
 // that is nil on c.IngestAddr, once it can answer.
 func RunIngest(ctx context.Context, c config.Ingest, log *slog.Logger, listener net.Listener) error {
-	registry, ready := telemetry.NewRegistry("ingest"), &readiness{}
+	registry, ready := telemetry.NewRegistry("ingest", log), &readiness{}
 	return withAdmin(ctx, c.AdminAddr, registry, ready, log, func(ctx context.Context) error {
 		return serveIngest(ctx, c, log, listener, registry, ready)
 	})
@@ -49,6 +50,7 @@ func serveIngest(
 		Queue:   kafka.NewQueue(publisher, b.cluster, b.topic, nil),
 		History: b.store, Accounts: b.store, Registry: b.store, Direct: b.store,
 		Minter: b.minter, Partitions: b.topic.Partitions, Log: log, Metrics: ingest.NewMetrics(registry),
+		LameDuck: time.Duration(c.LameDuck),
 	})
 	if err != nil {
 		return err

@@ -38,7 +38,11 @@ func Main[T interface{ Log() config.Logging }](
 		return exitMisuse
 	}
 	TuneMemory(environ)
-	log := telemetry.NewLogger(stderr, c.Log().LogLevel, string(c.Log().LogFormat), name)
+	// Whoever reads the log may go, or stop reading: neither is a reason to stop.
+	signal.Ignore(syscall.SIGPIPE)
+	lines := telemetry.NewLines(stderr)
+	defer lines.Close()
+	log := telemetry.NewLogger(lines, c.Log().LogLevel, string(c.Log().LogFormat), name)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

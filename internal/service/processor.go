@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,10 +23,16 @@ const maxSettles = 16
 // finishes the batches in hand, leaves the group and returns nil. It waits for
 // Postgres to start with, and fails on what waiting does not mend.
 func RunProcessor(ctx context.Context, c config.Processor, log *slog.Logger) error {
-	registry, ready := telemetry.NewRegistry("processor"), &readiness{}
+	registry, ready := telemetry.NewRegistry("processor", log), &readiness{}
 	return withAdmin(ctx, c.AdminAddr, registry, ready, log, func(ctx context.Context) error {
 		return settle(ctx, c, log, registry, ready)
 	})
+}
+
+// drainOf is how much of the time for stopping is for the batches in hand: it leaves
+// enough to leave the group, where there is enough.
+func drainOf(timeout time.Duration) time.Duration {
+	return min(max(timeout-kafka.LeaveTimeout, timeout/2), kafka.DefaultDrainTimeout)
 }
 
 func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry prometheus.Registerer, ready *readiness) error {
@@ -36,10 +43,13 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		return unlessAsked(ctx, err)
 	}
 	defer b.close()
+	if err := b.store.Known().CheckGroup(string(c.KafkaGroup)); err != nil {
+		return err
+	}
 	registry.MustRegister(b.stats())
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
 		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
-		DrainTimeout: min(c.DrainTimeout, kafka.DefaultDrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
+		DrainTimeout: drainOf(c.DrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
 	})
 	if err != nil {
 		return err

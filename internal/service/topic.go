@@ -12,6 +12,7 @@ import (
 type Topic struct {
 	Name        string
 	Partitions  int
+	Group       string // the consumer group of the processors
 	Replication int    // 0: as many replicas as there are brokers, three at most
 	DatabaseURL string // of the schema's owner
 	Brokers     []string
@@ -19,7 +20,7 @@ type Topic struct {
 }
 
 // CreateTopic makes the topic in Kafka, then binds the database to it for ever:
-// name, number of partitions, cluster, secret. The same again changes nothing.
+// name, number of partitions, cluster, secret, consumer group. The same again changes nothing.
 // A crash in between leaves a topic that nobody uses yet.
 func CreateTopic(ctx context.Context, t Topic) error {
 	cluster, err := kafka.NewCluster(t.Brokers)
@@ -35,6 +36,6 @@ func CreateTopic(ctx context.Context, t Topic) error {
 		return err
 	}
 	return postgres.RegisterTopic(ctx, t.DatabaseURL, postgres.Deployment{
-		Topic: t.Name, Partitions: t.Partitions, ClusterID: found.ClusterID, SecretCheck: t.Minter.CheckValue(),
+		Topic: t.Name, Partitions: t.Partitions, ClusterID: found.ClusterID, SecretCheck: t.Minter.CheckValue(), Group: t.Group,
 	})
 }

@@ -62,6 +62,7 @@ func newStackWith(t *testing.T, database string, broker *kafkatest.Kafka, partit
 		"KAFKA_BROKERS="+strings.Join(s.kafka.Brokers, ","),
 		"KAFKA_TOPIC="+topicName,
 		"OPERATION_ID_SECRET="+testSecret,
+		"LAME_DUCK=0",
 	)
 	s.monedero("topics", "create", "--partitions", strconv.Itoa(partitions))
 	return s

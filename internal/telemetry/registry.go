@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 
@@ -10,8 +11,8 @@ import (
 
 // NewRegistry makes a registry that already holds what every program shows: the Go
 // runtime, the process, and which build of which service it is
-// (monedero_build_info, always 1).
-func NewRegistry(service string) *prometheus.Registry {
+// (monedero_build_info, always 1), and how many lines of its log were dropped.
+func NewRegistry(service string, log *slog.Logger) *prometheus.Registry {
 	version, revision := build()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "monedero_build_info",
@@ -21,8 +22,12 @@ func NewRegistry(service string) *prometheus.Registry {
 		},
 	})
 	info.Set(1)
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "monedero_log_lines_dropped_total",
+		Help: "Lines of the log that were dropped, since nobody read them or whoever did was gone.",
+	}, func() float64 { return droppedLines(log) })
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info, dropped)
 	return registry
 }
 

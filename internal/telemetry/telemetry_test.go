@@ -91,7 +91,11 @@ func request(t *testing.T, method, url string) (int, string) {
 
 func TestAdmin(t *testing.T) {
 	t.Parallel()
-	registry := telemetry.NewRegistry("processor")
+	lines := telemetry.NewLines(brokenWriter{})
+	log := telemetry.NewLogger(lines, nil, "json", "processor").With("partition", 3)
+	log.Info("nobody reads this")
+	lines.Close()
+	registry := telemetry.NewRegistry("processor", log)
 	settled := prometheus.NewCounter(prometheus.CounterOpts{Name: "monedero_settled_total", Help: "Settled."})
 	registry.MustRegister(settled)
 	settled.Add(7)
@@ -101,7 +105,7 @@ func TestAdmin(t *testing.T) {
 	if status != http.StatusOK {
 		t.Errorf("/metrics answers %d", status)
 	}
-	for _, want := range []string{"\nmonedero_settled_total 7\n", "\ngo_goroutines ", "\nmonedero_build_info{", `service="processor"`} {
+	for _, want := range []string{"\nmonedero_settled_total 7\n", "\ngo_goroutines ", "\nmonedero_log_lines_dropped_total 1\n", "\nmonedero_build_info{", `service="processor"`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics lacks %q:\n%s", want, metrics)
 		}
@@ -123,6 +127,10 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 }
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestReadyzTellsEveryReason(t *testing.T) {
 	t.Parallel()
