@@ -43,6 +43,7 @@ func benchmarkSettle(b *testing.B, wallets int) {
 			next += size
 		}
 	}
+	before := walPosition(b, w)
 	b.ResetTimer()
 	var group sync.WaitGroup
 	for p := range partitions {
@@ -57,7 +58,18 @@ func benchmarkSettle(b *testing.B, wallets int) {
 	}
 	group.Wait()
 	b.StopTimer()
-	b.ReportMetric(float64(b.N*size*partitions)/b.Elapsed().Seconds(), "charges/s")
+	charges := float64(b.N * size * partitions)
+	b.ReportMetric(charges/b.Elapsed().Seconds(), "charges/s")
+	b.ReportMetric((walPosition(b, w)-before)/charges, "wal-B/charge")
+}
+
+// walPosition is how many bytes of WAL the server has written.
+func walPosition(b *testing.B, w *world) (bytes float64) {
+	b.Helper()
+	if err := w.owner().QueryRow(b.Context(), "select pg_current_wal_insert_lsn() - '0/0'").Scan(&bytes); err != nil {
+		b.Fatal(err)
+	}
+	return bytes
 }
 
 // BenchmarkVerify verifies a history of a million operations on 1,000 wallets,
