@@ -397,7 +397,7 @@ CREATE INDEX operations_decided_at_idx ON public.operations USING brin (decided_
 
 CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING btree (invoice_key, wallet_id, partition) WHERE ((kind = 'charge'::text) AND (reason IS NULL) AND (invoice_key IS NOT NULL));
 
-CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
+CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key, wallet_id, COALESCE(sequence, (0)::bigint), id) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
 
 CREATE INDEX operations_merchant_idx ON public.operations USING btree (merchant_id, decided_at, id) WHERE (merchant_id IS NOT NULL);
 
@@ -405,7 +405,7 @@ CREATE UNIQUE INDEX operations_wallet_sequence_key ON public.operations USING bt
 
 CREATE INDEX operations_wallet_unsequenced_idx ON public.operations USING btree (partition, wallet_id, id) WHERE (sequence IS NULL);
 
-CREATE INDEX wallets_client_id_idx ON public.wallets USING btree (client_id);
+CREATE INDEX wallets_client_idx ON public.wallets USING btree (client_id, opened_at, id);
 
 CREATE TRIGGER conflicts_refuse_change BEFORE DELETE OR UPDATE ON public.conflicts FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

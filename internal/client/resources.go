@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -43,20 +44,28 @@ func (c *Client) CreateKey(ctx context.Context, key string, k NewKey) (string, e
 // WalletBalances are the balances of every wallet that the client owns, by the
 // wallet's ID, in minor units.
 func (c *Client) WalletBalances(ctx context.Context, key, client string) (map[string]int64, error) {
-	var status struct {
-		Data []struct {
-			ID      string `json:"id"`
-			Balance int64  `json:"balance"`
-		} `json:"data"`
+	found := map[string]int64{}
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	for {
+		var page struct {
+			Data []struct {
+				ID      string `json:"id"`
+				Balance int64  `json:"balance"`
+			} `json:"data"`
+			HasMore    bool   `json:"has_more"`
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := c.read(ctx, key, "/v1/clients/"+client+"/wallets?"+query.Encode(), &page); err != nil {
+			return nil, fmt.Errorf("read the wallets' balances: %w", err)
+		}
+		for _, w := range page.Data {
+			found[w.ID] = w.Balance
+		}
+		if !page.HasMore {
+			return found, nil
+		}
+		query.Set("cursor", page.NextCursor)
 	}
-	if err := c.read(ctx, key, "/v1/clients/"+client+"/wallets", &status); err != nil {
-		return nil, fmt.Errorf("read the wallets' balances: %w", err)
-	}
-	found := make(map[string]int64, len(status.Data))
-	for _, w := range status.Data {
-		found[w.ID] = w.Balance
-	}
-	return found, nil
 }
 
 // MerchantBalances are the merchant's settlement balances, by currency, in minor

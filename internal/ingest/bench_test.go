@@ -287,8 +287,10 @@ func (m *memory) Decided(context.Context, []ledger.OperationID) ([]ingest.Decide
 func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.OperationID, error) {
 	return nil, nil
 }
-func (m *memory) List(context.Context, ingest.Filter) ([]ingest.Decided, error) { return nil, nil }
-func (m *memory) Position(context.Context, int) (ledger.Place, error)           { return ledger.Place{}, nil }
+
+func (m *memory) List(context.Context, ingest.Filter) (ingest.Page, error) { return ingest.Page{}, nil }
+
+func (m *memory) Position(context.Context, int) (ledger.Place, error) { return ledger.Place{}, nil }
 
 // discard is an answer that nobody reads.
 type discard struct {

@@ -79,29 +79,41 @@ func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
 	return id, faults
 }
 
-type clientInput struct {
+type clientWalletsInput struct {
 	Client string `path:"client" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many wallets to show at most." example:"50"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
 }
 
 type accountBody struct {
-	Object   string       `json:"object" doc:"What this is." enum:"list" example:"list"`
-	ClientID string       `json:"client_id" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Data     []walletBody `json:"data" nullable:"false" doc:"Every wallet of the client, oldest first."`
+	Object     string       `json:"object" doc:"What this is." enum:"list" example:"list"`
+	ClientID   string       `json:"client_id" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Data       []walletBody `json:"data" nullable:"false" doc:"Wallets of the client, oldest first."`
+	HasMore    bool         `json:"has_more" doc:"Whether there is another page." example:"true"`
+	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
 }
 
-// clientWallets is the account status: every wallet of the client.
-func (s *Server) clientWallets(ctx context.Context, in *clientInput) (*struct{ Body accountBody }, error) {
+// clientWallets is the account status: the client's wallets, page by page.
+func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*struct{ Body accountBody }, error) {
 	id, err := ledger.ParseClientID(in.Client)
 	if err != nil || !caller(ctx).seesWallet(id) {
 		return nil, ErrNotFound
 	}
+	var after *Cursor
+	if in.Cursor != "" {
+		if after, err = parseCursor(in.Cursor); err != nil {
+			return nil, invalid([]Fault{{Location: "query.cursor", Message: "is not a cursor of this list"}})
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	wallets, err := s.accounts.ClientWallets(ctx, id)
+	wallets, next, err := s.accounts.ClientWallets(ctx, id, in.Limit, after)
 	if err != nil {
 		return nil, fmt.Errorf("read wallets: %w", err)
 	}
-	b := accountBody{Object: "list", ClientID: id.String(), Data: make([]walletBody, 0, len(wallets))}
+	b := accountBody{
+		Object: "list", ClientID: id.String(), HasMore: next != nil, NextCursor: next.text(), Data: make([]walletBody, 0, len(wallets)),
+	}
 	for _, w := range wallets {
 		b.Data = append(b.Data, newWallet(w))
 	}

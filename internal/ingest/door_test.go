@@ -55,9 +55,9 @@ func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]
 	return d.Store.DecidedIDs(ctx, ids)
 }
 
-func (d *database) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
+func (d *database) List(ctx context.Context, f ingest.Filter) (ingest.Page, error) {
 	if err := d.door(ctx); err != nil {
-		return nil, err
+		return ingest.Page{}, err
 	}
 	return d.Store.List(ctx, f)
 }
@@ -76,11 +76,11 @@ func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Walle
 	return d.Store.Wallet(ctx, id)
 }
 
-func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error) {
+func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *ingest.Cursor) ([]ledger.Wallet, *ingest.Cursor, error) {
 	if err := d.door(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return d.Store.ClientWallets(ctx, id)
+	return d.Store.ClientWallets(ctx, id, limit, after)
 }
 
 func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {

@@ -16,15 +16,15 @@ type listInput struct {
 	Wallet   string `query:"wallet_id" doc:"Only operations of this wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too, within a wallet or a merchant." example:"INV-1001"`
-	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AQAAAAAAAAACAAZHaQU6hYCMmycqZiiKmZQpNKfDwGCv"`
+	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show at most. A page may show fewer, or none, though has_more is true." example:"50"`
+	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
 }
 
 type pageBody struct {
 	Object     string          `json:"object" doc:"What this is." enum:"list" example:"list"`
-	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations, newest first."`
-	HasMore    bool            `json:"has_more" doc:"Whether there is another page." example:"true"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AQAAAAAAAAACAAZHaQU6hYCMmycqZiiKmZQpNKfDwGCv"`
+	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations."`
+	HasMore    bool            `json:"has_more" doc:"Whether there is another page, however many this one shows." example:"true"`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
 }
 
 // operations lists decided operations: to a merchant its own, to a client those
@@ -37,20 +37,17 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	if f, err = s.visible(ctx, f); err != nil {
 		return nil, err
 	}
-	f.Limit = in.Limit + 1 // one more tells whether there is another page
+	f.Limit = in.Limit
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	list, err := s.history.List(ctx, f)
+	page, err := s.history.List(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("list operations: %w", err)
 	}
-	b := pageBody{Object: "list", HasMore: len(list) > in.Limit}
-	if b.HasMore {
-		list = list[:in.Limit]
-		b.NextCursor = cursorAfter(list[len(list)-1]).text()
+	b := pageBody{
+		Object: "list", HasMore: page.Next != nil, NextCursor: page.Next.text(), Data: make([]operationBody, 0, len(page.Operations)),
 	}
-	b.Data = make([]operationBody, 0, len(list))
-	for _, d := range list {
+	for _, d := range page.Operations {
 		b.Data = append(b.Data, newOperation(d, caller(ctx)))
 	}
 	return &struct{ Body pageBody }{b}, nil
@@ -115,23 +112,24 @@ func (s *Server) visible(ctx context.Context, f Filter) (Filter, error) {
 }
 
 // The form of a cursor: a version, the sequence, the time of decision in
-// microseconds, the operation.
+// microseconds, the wallet, the operation.
 const (
-	cursorVersion = 1
-	cursorBytes   = 1 + 8 + 8 + 16
+	cursorVersion = 2
+	cursorBytes   = 1 + 8 + 8 + 16 + 16
 )
 
 var errCursor = errors.New("not a cursor")
 
-func cursorAfter(d Decided) Cursor {
-	return Cursor{Sequence: d.Sequence, DecidedAt: d.DecidedAt, ID: d.ID}
-}
-
-func (c Cursor) text() string {
+// text is the cursor as callers see it; empty for none.
+func (c *Cursor) text() string {
+	if c == nil {
+		return ""
+	}
 	b := make([]byte, 0, cursorBytes)
 	b = append(b, cursorVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Sequence))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.DecidedAt.UnixMicro()))
+	b = append(b, c.Wallet[:]...)
 	b = append(b, c.ID[:]...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
@@ -144,7 +142,8 @@ func parseCursor(text string) (*Cursor, error) {
 	c := &Cursor{
 		Sequence:  int64(binary.BigEndian.Uint64(b[1:])),
 		DecidedAt: time.UnixMicro(int64(binary.BigEndian.Uint64(b[9:]))).UTC(),
-		ID:        ledger.OperationID(b[17:]),
+		Wallet:    ledger.WalletID(b[17:33]),
+		ID:        ledger.OperationID(b[33:]),
 	}
 	if y := c.DecidedAt.Year(); c.Sequence < 0 || y < 1 || y > 9999 {
 		return nil, errCursor

@@ -17,6 +17,7 @@ func TestCursorRoundTrip(t *testing.T) {
 		want := Cursor{
 			Sequence:  rapid.Int64Range(0, 1<<62).Draw(t, "sequence"),
 			DecidedAt: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "decided at")).UTC(),
+			Wallet:    ledger.WalletID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "wallet")),
 			ID:        ledger.OperationID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")),
 		}
 		got, err := parseCursor(want.text())
@@ -31,12 +32,12 @@ func TestCursorRoundTrip(t *testing.T) {
 
 func TestForeignCursorsAreRefused(t *testing.T) {
 	t.Parallel()
-	good := Cursor{Sequence: 7, DecidedAt: time.Unix(1_700_000_000, 0), ID: ledger.OperationID{1}}.text()
+	good := (&Cursor{Sequence: 7, DecidedAt: time.Unix(1_700_000_000, 0), ID: ledger.OperationID{1}}).text()
 	raw, err := base64.RawURLEncoding.DecodeString(good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := append([]byte{2}, raw[1:]...)
+	newer := append([]byte{cursorVersion + 1}, raw[1:]...)
 	negative := append([]byte{cursorVersion, 0x80}, raw[2:]...)
 	for _, bad := range []string{
 		"x", good + "A", good[1:], good + "=",

@@ -56,10 +56,17 @@ type History interface {
 	// DecidedIDs is which of the operations have an outcome, in no order: it costs less
 	// than Decided, above all where few have.
 	DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error)
-	// List is one page, newest first, of at most f.Limit operations.
-	List(ctx context.Context, f Filter) ([]Decided, error)
+	// List is one page of at most f.Limit operations, which may be fewer though more
+	// follow: it is bounded in bytes, too, and in how much it reads to find them.
+	List(ctx context.Context, f Filter) (Page, error)
 	// Position is the place of the partition's next record to settle.
 	Position(ctx context.Context, partition int) (ledger.Place, error)
+}
+
+// Page is a part of a list.
+type Page struct {
+	Operations []Decided
+	Next       *Cursor // behind which the next page begins; nil: this is the last one
 }
 
 // Filter selects operations. At least one of Wallet and Merchant is set; an
@@ -72,11 +79,15 @@ type Filter struct {
 	After    *Cursor // nil: the first page
 }
 
-// Cursor is the last operation of the page before. A list by wallet goes by
-// sequence (operations without one first), every other by time of decision.
+// Cursor is where a page ended: the last operation that it went through. A list
+// of a wallet goes by sequence, newest first and those without one before all
+// others; one of an invoice wallet by wallet, newest first within each and those
+// without a sequence behind all others; one of a merchant by time of decision,
+// newest first. A list of wallets goes by when they were opened, oldest first.
 type Cursor struct {
-	Sequence  int64
-	DecidedAt time.Time
+	Sequence  int64     // 0: it has none
+	DecidedAt time.Time // of a list of wallets: when the wallet was opened
+	Wallet    ledger.WalletID
 	ID        ledger.OperationID
 }
 
@@ -84,9 +95,10 @@ type Cursor struct {
 type Accounts interface {
 	// Wallet fails with ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
-	// ClientWallets is every wallet of the client, oldest first. It fails with
+	// ClientWallets is a page of at most limit wallets of the client, oldest first,
+	// and where the next page begins (nil: this is the last one). It fails with
 	// ErrNotFound if there is no such client.
-	ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error)
+	ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error)
 	// Merchant fails with ErrNotFound.
 	Merchant(ctx context.Context, id ledger.MerchantID) (Merchant, error)
 	// Balances are the merchant's settlement balances, one for each currency.

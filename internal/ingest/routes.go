@@ -100,8 +100,9 @@ func (s *Server) decided() {
 	}, s.operation)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
-		description: "Lists decided operations, newest first: of a wallet, of a merchant, or of an invoice within either.",
-		roles:       everybody, status: http.StatusOK, codes: []Code{CodeNotFound, CodeFilterRequired},
+		description: "Lists decided operations, newest first: of a wallet, of a merchant, of both, or of an invoice within these. " +
+			"A merchant's invoice is listed wallet by wallet, newest first within each.",
+		roles: everybody, status: http.StatusOK, codes: []Code{CodeNotFound, CodeFilterRequired},
 	}, s.operations)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
@@ -109,7 +110,7 @@ func (s *Server) decided() {
 	}, s.wallet)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
-		description: "Shows every wallet of the client, with its balance.",
+		description: "Shows the client's wallets with their balances, oldest first, page by page.",
 		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.clientWallets)
 	handle(s, route{

@@ -5,8 +5,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
@@ -30,27 +32,44 @@ func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, 
 	return w.read(), nil
 }
 
-// ClientWallets reads every wallet of the client, oldest first. It fails with
+// ClientWallets reads a page of the client's wallets, oldest first. It fails with
 // [ingest.ErrNotFound] if there is no such client.
-func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID) ([]ledger.Wallet, error) {
-	rows, err := s.pool.Query(ctx, clientWalletsSQL, [16]byte(id))
+func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *ingest.Cursor) (
+	wallets []ledger.Wallet, next *ingest.Cursor, err error,
+) {
+	sql, args := clientWalletsListing(id, limit, after)
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read wallets of client: %w", err)
+		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
 	}
 	var w walletRow
-	var wallets []ledger.Wallet
-	if _, err := pgx.ForEachRow(rows, w.targets(), func() error {
-		wallets = append(wallets, w.read())
+	var opened, last time.Time
+	if _, err := pgx.ForEachRow(rows, append(w.targets(), &opened), func() error {
+		if len(wallets) == limit {
+			next = &ingest.Cursor{DecidedAt: last, Wallet: wallets[limit-1].ID}
+			return nil
+		}
+		wallets, last = append(wallets, w.read()), opened.UTC()
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("read wallets of client: %w", err)
+		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
 	}
 	if len(wallets) == 0 {
 		if _, err := s.client(ctx, id); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return wallets, nil
+	return wallets, next, nil
+}
+
+// clientWalletsListing is the statement for the page, and its parameters. One row
+// more than the page has tells whether there is another page.
+func clientWalletsListing(id ledger.ClientID, limit int, after *ingest.Cursor) (sql string, args []any) {
+	at, from := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}, pgtype.UUID{Valid: true}
+	if after != nil {
+		at, from = orNull(after.DecidedAt), idOrNull(after.Wallet)
+	}
+	return clientWalletsSQL, []any{[16]byte(id), limit + 1, at, from}
 }
 
 // Balances are the merchant's settlement balances by currency, each the sum of

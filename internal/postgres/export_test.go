@@ -1,6 +1,25 @@
 package postgres
 
-import "github.com/jackc/pgx/v5/pgxpool"
+import (
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
+)
 
 // Pool is the connections as a service has them.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Listing is the statement that List runs for the filter.
+func (s *Store) Listing(f ingest.Filter) (string, []any, error) { return s.listing(f) }
+
+// ClientWalletsListing is the statement that ClientWallets runs.
+func ClientWalletsListing(id ledger.ClientID, limit int, after *ingest.Cursor) (string, []any) {
+	return clientWalletsListing(id, limit, after)
+}
+
+// The bounds of a page.
+const (
+	PageBytes = pageBytes
+	PageWalk  = pageWalk
+)

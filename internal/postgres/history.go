@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -21,6 +23,8 @@ var (
 	decidedIDsSQL string
 	//go:embed queries/list_wallet.sql
 	listWalletSQL string
+	//go:embed queries/search_wallet.sql
+	searchWalletSQL string
 	//go:embed queries/list_wallet_invoice.sql
 	listWalletInvoiceSQL string
 	//go:embed queries/list_merchant.sql
@@ -86,45 +90,98 @@ func (s *Store) byPartition(list []ledger.OperationID) map[int]pgtype.FlatArray[
 	return parts
 }
 
-// List is one page. By wallet it goes along the wallet's history, also where an
-// invoice is asked for: with the merchant the invoice is found by its key,
-// without it by going through that history. By merchant it goes by time.
-func (s *Store) List(ctx context.Context, f ingest.Filter) ([]ingest.Decided, error) {
-	var sql string
-	var args []any
-	key := ledger.NewInvoiceKey(f.Merchant, f.Invoice)
-	switch {
-	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
-		sql = listWalletInvoiceSQL
-		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), [16]byte(key), f.Limit}, afterSequence(f.After)...)
-	case !f.Wallet.IsZero():
-		sql = listWalletSQL
-		invoice := pgtype.Text{String: f.Invoice, Valid: f.Invoice != ""}
-		args = append([]any{s.partition(f.Wallet), idOrNull(f.Wallet), idOrNull(f.Merchant), invoice, f.Limit}, afterSequence(f.After)...)
-	case !f.Merchant.IsZero() && f.Invoice != "":
-		sql = listInvoiceSQL
-		args = append(append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...), [16]byte(key))
-	case !f.Merchant.IsZero():
-		sql = listMerchantSQL
-		args = append([]any{idOrNull(f.Merchant), f.Limit}, afterTime(f.After)...)
-	default:
-		return nil, errFilter
+// The bounds of a page, besides its rows.
+const (
+	// pageBytes is what the metadata and descriptions of a page may reach: the row with
+	// which they do is its last.
+	pageBytes = 1 << 20
+	// pageWalk operations of a wallet are gone through for a page of those that no index
+	// knows of. To read so many costs about as much as to show a page of 200.
+	pageWalk = 1000
+)
+
+// List is one page. Each costs about the same, whatever is on record: it lies in
+// one piece in an index, in the page's order, or is what is found among the next
+// 1,000 operations of a wallet.
+func (s *Store) List(ctx context.Context, f ingest.Filter) (ingest.Page, error) {
+	sql, args, err := s.listing(f)
+	if err != nil {
+		return ingest.Page{}, err
 	}
 	select {
 	case s.lists <- struct{}{}:
 		defer func() { <-s.lists }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("list operations: %w", ctx.Err())
+		return ingest.Page{}, fmt.Errorf("list operations: %w", ctx.Err())
 	}
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("list operations: %w", err)
+		return ingest.Page{}, fmt.Errorf("list operations: %w", err)
 	}
-	page, err := collectDecided(rows, nil)
+	page, err := collectPage(rows, f.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list operations: %w", err)
+		return ingest.Page{}, fmt.Errorf("list operations: %w", err)
 	}
 	return page, nil
+}
+
+// listing is the statement for the filter, and its parameters. One row more than
+// the page has tells whether there is another page.
+func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
+	rows := f.Limit + 1
+	key := [16]byte(ledger.NewInvoiceKey(f.Merchant, f.Invoice))
+	at := after(f.After)
+	sequence := pgtype.Int8{Int64: at.Sequence, Valid: at.Sequence != 0 && f.After != nil}
+	switch {
+	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
+		return listWalletInvoiceSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), key, rows, pageBytes, at.Sequence, [16]byte(at.ID)}, nil
+	case !f.Wallet.IsZero() && f.Merchant.IsZero() && f.Invoice == "":
+		return listWalletSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), rows, pageBytes, sequence, [16]byte(at.ID)}, nil
+	case !f.Wallet.IsZero():
+		invoice := pgtype.Text{String: f.Invoice, Valid: f.Invoice != ""}
+		return searchWalletSQL, []any{
+			s.partition(f.Wallet), idOrNull(f.Wallet), rows, pageBytes, sequence, [16]byte(at.ID), idOrNull(f.Merchant), invoice, pageWalk,
+		}, nil
+	case !f.Merchant.IsZero() && f.Invoice != "":
+		return listInvoiceSQL, []any{key, rows, pageBytes, [16]byte(at.Wallet), at.Sequence, [16]byte(at.ID)}, nil
+	case !f.Merchant.IsZero():
+		decided, id := afterTime(f.After)
+		return listMerchantSQL, []any{idOrNull(f.Merchant), rows, pageBytes, decided, id}, nil
+	}
+	return "", nil, errFilter
+}
+
+// collectPage reads the rows of a list: an operation, how many rows there are
+// before those that are too many bytes were left out, whether the row belongs to
+// the page, and whether the search ends with it.
+func collectPage(rows pgx.Rows, limit int) (page ingest.Page, err error) {
+	var r decidedRow
+	var last ingest.Decided
+	var all int
+	var found, ends bool
+	read := 0
+	_, err = pgx.ForEachRow(rows, r.targets(&all, &found, &ends), func() error {
+		read++
+		if len(page.Operations) == limit { // the one row more
+			page.Next = cursorAfter(last)
+			return nil
+		}
+		if last = r.read(); found {
+			page.Operations = append(page.Operations, last)
+		}
+		if ends {
+			page.Next = cursorAfter(last)
+		}
+		return nil
+	})
+	if read < all {
+		page.Next = cursorAfter(last)
+	}
+	return page, err
+}
+
+func cursorAfter(d ingest.Decided) *ingest.Cursor {
+	return &ingest.Cursor{Sequence: d.Sequence, DecidedAt: d.DecidedAt, Wallet: d.Wallet, ID: d.ID}
 }
 
 // NextOffset is the first offset of the partition that is not settled.
@@ -147,20 +204,21 @@ func (s *Store) Position(ctx context.Context, partition int) (at ledger.Place, e
 
 func (s *Store) partition(w ledger.WalletID) int { return w.Partition(s.deployment.Partitions) }
 
-// afterSequence are the parameters of a list by wallet.
-func afterSequence(c *ingest.Cursor) []any {
+// after is where a page begins: behind the cursor, or above everything.
+func after(c *ingest.Cursor) ingest.Cursor {
 	if c == nil {
-		return []any{pgtype.Int8{}, pgtype.UUID{}}
+		last := [16]byte(bytes.Repeat([]byte{0xff}, 16))
+		return ingest.Cursor{Wallet: last, Sequence: math.MaxInt64, ID: last}
 	}
-	return []any{pgtype.Int8{Int64: c.Sequence, Valid: c.Sequence != 0}, idOrNull(c.ID)}
+	return *c
 }
 
 // afterTime are the parameters of a list by time of decision.
-func afterTime(c *ingest.Cursor) []any {
+func afterTime(c *ingest.Cursor) (pgtype.Timestamptz, pgtype.UUID) {
 	if c == nil {
-		return []any{pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}, pgtype.UUID{Valid: true}}
+		return pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}, pgtype.UUID{Valid: true}
 	}
-	return []any{pgtype.Timestamptz{Time: c.DecidedAt, Valid: true}, pgtype.UUID{Bytes: c.ID, Valid: true}}
+	return pgtype.Timestamptz{Time: c.DecidedAt, Valid: true}, pgtype.UUID{Bytes: c.ID, Valid: true}
 }
 
 // decidedRow receives an operation and what a reader needs besides.

@@ -1,7 +1,9 @@
 package postgres_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // pages lists everything that the filter selects, page by page.
@@ -20,14 +24,15 @@ func pages(t *testing.T, w *world, f ingest.Filter) []ledger.OperationID {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range page {
+		for _, d := range page.Operations {
 			list = append(list, d.ID)
 		}
-		if len(page) < f.Limit {
+		if len(page.Operations) > f.Limit {
+			t.Errorf("a page of %d operations, want %d at most", len(page.Operations), f.Limit)
+		}
+		if f.After = page.Next; page.Next == nil {
 			return list
 		}
-		last := page[len(page)-1]
-		f.After = &ingest.Cursor{Sequence: last.Sequence, DecidedAt: last.DecidedAt, ID: last.ID}
 	}
 }
 
@@ -76,7 +81,7 @@ func TestListPages(t *testing.T) {
 		},
 		"a merchant's invoice": {
 			ingest.Filter{Merchant: shop, Invoice: "INV-1"},
-			append([]ledger.OperationID{poor.ID}, byTime(inv1.ID, failed1.ID)...),
+			byWallet(a, b, []ledger.OperationID{failed1.ID, inv1.ID}, []ledger.OperationID{poor.ID}),
 		},
 		"nothing": {ingest.Filter{Merchant: ledger.MerchantID(newID())}, nil},
 	} {
@@ -90,6 +95,60 @@ func TestListPages(t *testing.T) {
 	if _, err := w.store.List(t.Context(), ingest.Filter{Limit: 1}); err == nil {
 		t.Error("a list of everything was served")
 	}
+}
+
+// TestPagesAreBoundedInBytes: of operations that are as large as they may be a page
+// holds few, and none is left out.
+func TestPagesAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, wallet := w.merchant(ledger.ClientID{}), w.wallet(0)
+	metadata := map[string]string{}
+	for i := range 20 {
+		metadata[fmt.Sprint("key", i)] = strings.Repeat("€", 500)
+	}
+	const charges = 100
+	items := make([]processor.Item, charges)
+	for i := range items {
+		items[i] = request(w.minted(ledger.Request{
+			Kind: ledger.KindCharge, Wallet: wallet, Merchant: shop, Amount: 1, Currency: "EUR", Invoice: "INV-1",
+			IdempotencyKey: w.key(), Metadata: ledger.NewMetadata(metadata),
+		}))
+	}
+	w.settle(0, items...)
+	const row = 20 * 1500
+	for name, f := range map[string]ingest.Filter{
+		"wallet": {Wallet: wallet}, "merchant": {Merchant: shop}, "both": {Wallet: wallet, Merchant: shop},
+		"invoice": {Merchant: shop, Invoice: "INV-1"}, "invoice in the wallet": {Wallet: wallet, Merchant: shop, Invoice: "INV-1"},
+	} {
+		f.Limit = 200
+		page, err := w.store.List(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, d := range page.Operations {
+			size += len(d.Metadata)
+		}
+		if page.Next == nil || size < postgres.PageBytes || size > postgres.PageBytes+2*row {
+			t.Errorf("%s: a page of %d bytes, the next one at %v", name, size, page.Next)
+		}
+		want := charges
+		if name == "wallet" {
+			want++ // its opening
+		}
+		if got := len(pages(t, w, f)); got != want {
+			t.Errorf("%s: %d operations, want %d", name, got, want)
+		}
+	}
+}
+
+// byWallet are the two wallets' operations, the larger wallet's first.
+func byWallet(a, b ledger.WalletID, ofA, ofB []ledger.OperationID) []ledger.OperationID {
+	if slices.Compare(a[:], b[:]) > 0 {
+		return slices.Concat(ofA, ofB)
+	}
+	return slices.Concat(ofB, ofA)
 }
 
 func openOf(t *testing.T, w *world, id ledger.WalletID) ledger.OperationID {

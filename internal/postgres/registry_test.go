@@ -75,10 +75,10 @@ func TestRegistryNeedsWhatItNames(t *testing.T) {
 	if _, err = w.store.Wallet(ctx, walletID(0)); !errors.Is(err, ingest.ErrNotFound) {
 		t.Errorf("read wallet: %v", err)
 	}
-	if _, err = w.store.ClientWallets(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+	if _, _, err = w.store.ClientWallets(ctx, newID(), 1, nil); !errors.Is(err, ingest.ErrNotFound) {
 		t.Errorf("read wallets: %v", err)
 	}
-	if list, err := w.store.ClientWallets(ctx, w.client()); err != nil || len(list) != 0 {
+	if list, next, err := w.store.ClientWallets(ctx, w.client(), 1, nil); err != nil || len(list) != 0 || next != nil {
 		t.Errorf("a client without wallets: %v, %v", list, err)
 	}
 }
@@ -94,16 +94,22 @@ func TestClientWallets(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 		want = append(want, id)
 	}
-	list, err := w.store.ClientWallets(t.Context(), client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []ledger.WalletID
-	for _, x := range list {
-		got = append(got, x.ID)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	for limit := 1; limit <= partitions+1; limit++ {
+		var got []ledger.WalletID
+		var after *ingest.Cursor
+		for more := true; more; more = after != nil {
+			list, next, err := w.store.ClientWallets(t.Context(), client, limit, after)
+			if err != nil || len(list) > limit {
+				t.Fatal(len(list), err)
+			}
+			for _, x := range list {
+				got = append(got, x.ID)
+			}
+			after = next
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d a page: %s", limit, diff)
+		}
 	}
 }
 

@@ -1,8 +1,9 @@
--- Every wallet of a client, oldest first.
--- $1 client ID.
+-- A page of a client's wallets, oldest first, and when each was opened.
+-- $1 client ID, $2 rows; after the wallet opened at $3 (-infinity: the first page) with $4 ID.
 -- Locks: none.
--- Index: wallets_client_id_idx.
-select id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest
+-- Index: wallets_client_idx.
+select id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest, opened_at
 from wallets
-where client_id = $1
+where client_id = $1 and (opened_at, id) > ($3::timestamptz, $4::uuid)
 order by opened_at, id
+limit $2

@@ -1,33 +1,26 @@
--- A page of the attempts to charge a merchant's invoice to any wallet, newest
--- first. Each branch says the predicate of its index; "offset 0" keeps the
--- order out of the choice of the index.
--- $1 merchant ID, $2 limit; after the operation decided at $3 (infinity: the first page) with $4 ID; $5 invoice key.
+-- A page of the attempts to charge a merchant's invoice to any wallet: wallet by
+-- wallet, as the two indexes on invoices have them, and newest first within each. Each branch says the predicate of
+-- its index. The page ends behind the row with which its texts reach so many bytes.
+-- $1 invoice key, $2 rows, $3 bytes; after the operation of $4 wallet with $5 sequence (0: it has none) and $6 ID (the
+-- first page: above all of these).
 -- Locks: none.
 -- Index: operations_invoice_accepted_key, operations_invoice_failed_idx.
 with page as (
   (
     select *
-    from (
-      select *
-      from operations
-      where invoice_key = $5 and kind = 'charge' and reason is null and invoice_key is not null
-      offset 0
-    ) accepted
-    where merchant_id = $1 and (decided_at, id) < ($3::timestamptz, $4::uuid)
-    order by decided_at desc, id desc
+    from operations
+    where invoice_key = $1 and kind = 'charge' and reason is null and invoice_key is not null
+      and wallet_id <= $4::uuid and (wallet_id < $4::uuid or sequence < $5::bigint)
+    order by wallet_id desc
     limit $2
   )
   union all
   (
     select *
-    from (
-      select *
-      from operations
-      where invoice_key = $5 and reason is not null and invoice_key is not null
-      offset 0
-    ) failed
-    where merchant_id = $1 and (decided_at, id) < ($3::timestamptz, $4::uuid)
-    order by decided_at desc, id desc
+    from operations
+    where invoice_key = $1 and reason is not null and invoice_key is not null
+      and (wallet_id, coalesce(sequence, 0), id) < ($4::uuid, $5::bigint, $6::uuid)
+    order by wallet_id desc, coalesce(sequence, 0) desc, id desc
     limit $2
   )
 )
@@ -36,7 +29,15 @@ select
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
   o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
-  (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)
-from page o
-order by o.decided_at desc, o.id desc
-limit $2
+  (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id),
+  o.rows, true, false
+from (
+  select
+    page.*, count(*) over () as rows,
+    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0)) over (
+      order by wallet_id desc, coalesce(sequence, 0) desc, id desc rows between unbounded preceding and 1 preceding
+    ), 0) as bytes_before
+  from (select * from page order by wallet_id desc, coalesce(sequence, 0) desc, id desc limit $2) page
+) o
+where o.bytes_before < $3
+order by o.wallet_id desc, coalesce(o.sequence, 0) desc, o.id desc
