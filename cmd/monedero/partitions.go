@@ -105,7 +105,7 @@ func setProgress(cmd *cobra.Command, environ []string, m postgres.Move) error {
 			done.From.Log, done.From.Offset, done.To.Log)
 	}
 	if done.Missing > 0 {
-		cmd.Printf("%d offsets are in the log no more: what was pending there stays pending until it is submitted again\n", done.Missing)
+		cmd.Printf("%d offsets are in the log no more, or cannot be read: what was pending there stays pending until it is submitted again\n", done.Missing)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +96,9 @@ func (c *Cluster) Ends(ctx context.Context, topic string, partitions int) ([]int
 // says itself: its append time is the broker's business. Zero where none is there, or
 // none of ours.
 func (c *Cluster) ReceivedAt(ctx context.Context, topic string, partition int, offset int64) (time.Time, error) {
-	found, err := c.fetch(ctx, topic, partition, offset, leastFetchBytes)
+	source := &source{cluster: c, topic: topic, partition: partition, salvage: true}
+	defer source.close()
+	found, err := source.fetch(ctx, offset, leastFetchBytes)
 	if err != nil || len(found.records) == 0 {
 		return time.Time{}, err
 	}
@@ -134,4 +137,28 @@ func (c *Cluster) Offsets(ctx context.Context, topic string, partition int) (sta
 		return p.FirstOffset, p.LastOffset, nil
 	}
 	return 0, 0, fmt.Errorf("list offsets: no answer for partition %d", partition)
+}
+
+// leader is the address of the broker that has the partition, as far as is known: an
+// answer may be a metadataTTL old.
+func (c *Cluster) leader(ctx context.Context, topic string, partition int) (string, error) {
+	answer, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return "", err
+	}
+	for _, t := range answer.Topics {
+		if t.Error != nil {
+			return "", t.Error
+		}
+		for _, p := range t.Partitions {
+			switch {
+			case p.ID != partition:
+			case p.Leader.Host == "":
+				return "", kafkago.LeaderNotAvailable
+			default:
+				return net.JoinHostPort(p.Leader.Host, strconv.Itoa(p.Leader.Port)), nil
+			}
+		}
+	}
+	return "", kafkago.UnknownTopicOrPartition
 }

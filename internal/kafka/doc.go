@@ -19,12 +19,16 @@
 //     database knows: the cluster, the number of partitions, the bounds of the log
 //     and a hash of the last record settled. If they differ the partition halts:
 //     it says so, delivers nothing, and looks again every few seconds.
+//   - Every offset that a batch covers is that of one of its records, or of a marker
+//     of a transaction that was seen. Where the log holds neither, be it that
+//     compaction took a record or that one cannot be read, the partition halts
+//     behind all that comes before.
 //   - A partition that is taken away or closed finishes the message in hand first,
 //     within a limit.
 //
 // Records are read whether or not a transaction that wrote them was committed:
-// our producer uses none, and kafka-go cannot tell. The offsets of markers are
-// covered by From and To of the batches.
+// our producer uses none. The offsets of markers are covered by From and To of the
+// batches.
 //
 // Why not kafka-go's Writer: its zero value asks for no acknowledgement; it
 // waits for a batch to fill although nothing is in flight; a batch that failed
@@ -32,7 +36,8 @@
 // at which offset a record is. Why not its Reader: it commits offsets of
 // partitions that it lost, even backwards; a rebalance waits for its reads; it has
 // no sign for a partition that is taken away. [kafkago.Client] and
-// [kafkago.ConsumerGroup] below them have neither fault.
+// [kafkago.ConsumerGroup] below them have neither fault; but its Fetch drops what it
+// cannot read without a word, so fetches are read here.
 //
 // [kafkago.Client]: https://pkg.go.dev/github.com/segmentio/kafka-go#Client
 // [kafkago.ConsumerGroup]: https://pkg.go.dev/github.com/segmentio/kafka-go#ConsumerGroup

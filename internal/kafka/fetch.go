@@ -2,13 +2,16 @@ package kafka
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -26,6 +29,13 @@ const (
 	// heldBytes is how much the fetches of all partitions of a member hold together:
 	// each holds one that is being settled, and one that was read ahead.
 	heldBytes = 16 << 20
+
+	// fetchVersion is understood by every broker from 0.11 on.
+	fetchVersion = 4
+	// abortedTransaction is the size of one in an answer.
+	abortedTransaction = 16
+	// limitOfAnswer is how much an answer holds at most beside its batches.
+	limitOfAnswer = 1 << 20
 )
 
 // fetchShare is how much a fetch of one of so many partitions asks for.
@@ -33,106 +43,148 @@ func fetchShare(partitions int) int64 {
 	return int64(min(max(heldBytes/(2*max(partitions, 1)), leastFetchBytes), fetchBytes))
 }
 
-// fetched is what one fetch found: every record from the offset asked for up to
-// to, and nothing else lies there.
+// fetched is what one fetch found: each offset from the one asked for up to to is
+// that of a record, that of a marker, or lies in a hole.
 type fetched struct {
 	records       []processor.Record
 	to            int64
+	holes         []*hole // unless it salvages: one at most, which begins at to
 	highWatermark int64
 }
 
-// fetch reads from an offset. Nothing new yet is no error.
-func (c *Cluster) fetch(ctx context.Context, topic string, partition int, offset int64, limit int64) (fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	answer, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
-		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: limit, MaxWait: fetchWait,
-	})
-	if err != nil {
-		return fetched{}, fmt.Errorf("fetch: %w", err)
-	}
-	if answer.Error != nil {
-		return fetched{}, fmt.Errorf("fetch: %w", answer.Error)
-	}
-	found := fetched{to: offset, highWatermark: answer.HighWatermark}
-	stream, ok := answer.Records.(*protocol.RecordStream)
-	if !ok {
-		return found, nil // no batch
-	}
-	for _, batch := range stream.Records {
-		if err := found.add(batch, offset); err != nil {
-			return fetched{}, fmt.Errorf("fetch: %w", err)
-		}
-	}
-	if found.to == offset && len(stream.Records) > 0 {
-		// The broker answers with the batch that holds the offset; that nothing at
-		// or after it is in there means that compaction removed it.
-		found.to++
-	}
-	return found, nil
+// source fetches one partition. It has a connection of its own, made when it is
+// needed and given up after every error. It is used by one goroutine at a time.
+//
+// It speaks the protocol itself: kafka-go's Fetch says nothing of a batch behind
+// which something is missing, and drops a record that it cannot read, and all that
+// follow in its batch, without an error.
+type source struct {
+	cluster   *Cluster
+	topic     string
+	partition int
+	salvage   bool // go on behind holes
+
+	conn  net.Conn
+	asked int32 // how many requests were sent: each bears its number
 }
 
-// fetchSome reads from an offset that lies in the log until something came, if only
-// that nothing is there.
-func (c *Cluster) fetchSome(ctx context.Context, topic string, partition int, offset int64) (fetched, error) {
+func (s *source) close() {
+	if s.conn != nil {
+		_ = s.conn.Close() // nothing is lost with it
+		s.conn = nil
+	}
+}
+
+// fetch reads from an offset. Nothing new yet is no error.
+func (s *source) fetch(ctx context.Context, offset, limit int64) (found fetched, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	defer func() {
+		if err != nil {
+			s.close()
+			err = fmt.Errorf("fetch: %w", err)
+		}
+	}()
+	body, err := s.exchange(ctx, offset, limit)
+	if err != nil {
+		return fetched{}, err
+	}
+	set, highWatermark, err := readAnswer(body, s.asked)
+	if err != nil {
+		return fetched{}, err
+	}
+	at := scan{from: offset, next: offset, salvage: s.salvage}
+	at.read(set)
+	if at.next == offset && len(set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
+		at.miss(offset+1, fmt.Errorf("a batch is larger than %d bytes", limit))
+	}
+	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: highWatermark}, nil
+}
+
+// some reads from an offset that lies in the log until something came, if only that
+// nothing is there.
+func (s *source) some(ctx context.Context, offset int64) (fetched, error) {
 	for limit := int64(fetchBytes); ; limit = min(2*limit, maxFetchBytes) {
-		found, err := c.fetch(ctx, topic, partition, offset, limit)
-		if err != nil || found.to > offset {
+		found, err := s.fetch(ctx, offset, limit)
+		if err != nil || found.to > offset || len(found.holes) > 0 {
 			return found, err
 		}
 	}
 }
 
-// add reads one batch. kafka-go's own reader leaves out the markers of
-// transactions, and with them the offsets that they take: behind a tail of
-// markers a consumer would wait for ever.
-func (f *fetched) add(batch kafkago.RecordReader, offset int64) error {
-	if b, ok := batch.(interface{ Offset() int64 }); ok {
-		f.to = max(f.to, b.Offset())
-	}
-	_, marker := batch.(*protocol.ControlBatch)
-	for {
-		r, err := batch.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+// exchange sends a request to the partition's leader and returns the answer.
+func (s *source) exchange(ctx context.Context, offset, limit int64) ([]byte, error) {
+	if s.conn == nil {
+		leader, err := s.cluster.leader(ctx, s.topic, s.partition)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		record, err := copyRecord(r)
-		if err != nil {
-			return err
-		}
-		f.to = max(f.to, record.Offset+1)
-		if !marker && record.Offset >= offset {
-			f.records = append(f.records, record)
+		if s.conn, err = s.cluster.dial(ctx, "tcp", leader); err != nil {
+			return nil, err
 		}
 	}
+	deadline, _ := ctx.Deadline()
+	if err := s.conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	conn := s.conn
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	s.asked++
+	if err := protocol.WriteRequest(conn, fetchVersion, s.asked, "", &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
+		Topics: []fetch.RequestTopic{{
+			Topic: s.topic, Partitions: []fetch.RequestPartition{{
+				Partition: int32(s.partition), FetchOffset: offset, PartitionMaxBytes: int32(limit),
+			}},
+		}},
+	}); err != nil {
+		return nil, err
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n > maxFetchBytes+limitOfAnswer {
+		return nil, fmt.Errorf("an answer of %d bytes", n)
+	}
+	body := make([]byte, n)
+	_, err := io.ReadFull(conn, body)
+	return body, err
 }
 
-// copyRecord takes a record out of kafka-go's pages and gives those back.
-func copyRecord(r *kafkago.Record) (processor.Record, error) {
-	record := processor.Record{Offset: r.Offset, Time: r.Time}
-	var err error
-	if record.Key, err = copyBytes(r.Key); err != nil {
-		return record, err
+// readAnswer reads the answer, of fetchVersion, to a request for one partition.
+func readAnswer(body []byte, asked int32) (set []byte, highWatermark int64, err error) {
+	at := cursor{b: body}
+	if got := at.int32(); got != asked {
+		return nil, 0, fmt.Errorf("the answer to request %d instead of %d", got, asked)
 	}
-	if record.Value, err = copyBytes(r.Value); err != nil {
-		return record, err
+	at.int32() // how long we were made to wait
+	if at.int32() != 1 {
+		at.fail()
 	}
-	if len(r.Headers) > 0 {
-		record.Headers = make([]processor.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			record.Headers[i] = processor.Header(h)
+	at.skip(int64(at.int16())) // the topic
+	if at.int32() != 1 {
+		at.fail()
+	}
+	at.int32() // the partition
+	code := kafkago.Error(at.int16())
+	highWatermark = at.int64()
+	at.int64() // the offset below which every transaction has ended
+	for range at.int32() {
+		at.skip(abortedTransaction)
+		if at.bad {
+			break
 		}
 	}
-	return record, nil
-}
-
-func copyBytes(b kafkago.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
+	if size := at.int32(); size > 0 {
+		set = at.skip(int64(size))
 	}
-	defer b.Close() //nolint:errcheck // it only gives the page back
-	return kafkago.ReadAll(b)
+	switch {
+	case at.bad:
+		return nil, 0, errors.New("the answer is not one to a fetch of one partition")
+	case code != 0:
+		return nil, 0, code
+	}
+	return set, highWatermark, nil
 }

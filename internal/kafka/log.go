@@ -26,8 +26,8 @@ func haltf(format string, args ...any) error { return &haltError{fmt.Errorf(form
 // log reads a partition's log onwards from a position, and only while it is the
 // log that the position belongs to.
 type log struct {
-	cluster *Cluster
-	known   Topic
+	source *source
+	known  Topic
 	// partition, position and, where known, the hash of the record before it
 	partition int
 	position  int64
@@ -40,10 +40,11 @@ type log struct {
 }
 
 // openLog is the log of a claim. An empty cluster ID is not compared; then
-// neither is the number of partitions. A fetch asks for share bytes as a rule.
+// neither is the number of partitions. A fetch asks for share bytes as a rule. close
+// ends it.
 func openLog(c *Cluster, claim processor.Claim, share int64) *log {
 	return &log{
-		cluster:   c,
+		source:    &source{cluster: c, topic: claim.Topic, partition: claim.Partition},
 		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
 		partition: claim.Partition,
 		position:  claim.NextOffset,
@@ -54,16 +55,18 @@ func openLog(c *Cluster, claim processor.Claim, share int64) *log {
 	}
 }
 
+func (l *log) close() { l.source.close() }
+
 // read waits a little for what follows the position, and moves on behind it. It
-// fails with a haltError when this is not the log that we know; every other error
-// may pass.
+// fails with a haltError when this is not the log that we know, and where it has a
+// hole at the position; every other error may pass.
 func (l *log) read(ctx context.Context) (fetched, error) {
 	if time.Since(l.trusted) > trustFor {
 		if err := l.verify(ctx); err != nil {
 			return fetched{}, err
 		}
 	}
-	found, err := l.cluster.fetch(ctx, l.known.Name, l.partition, l.position, l.limit)
+	found, err := l.source.fetch(ctx, l.position, l.limit)
 	if err != nil {
 		l.trusted = time.Time{}
 		return fetched{}, err
@@ -77,6 +80,8 @@ func (l *log) read(ctx context.Context) (fetched, error) {
 	case found.to > l.position:
 		l.limit = l.share
 		l.advance(found)
+	case len(found.holes) > 0:
+		return fetched{}, &haltError{found.holes[0]}
 	case found.highWatermark > l.position:
 		l.limit = min(2*l.limit, maxFetchBytes) // a record may be larger than what we asked for
 	}
@@ -101,7 +106,7 @@ func (l *log) advance(found fetched) {
 // the bounds of the log and the record before the position.
 func (l *log) verify(ctx context.Context) error {
 	if l.known.ClusterID != "" {
-		err := l.cluster.Check(ctx, l.known)
+		err := l.source.cluster.Check(ctx, l.known)
 		if errors.Is(err, ErrMismatch) {
 			return &haltError{err}
 		}
@@ -109,7 +114,7 @@ func (l *log) verify(ctx context.Context) error {
 			return err
 		}
 	}
-	start, end, err := l.cluster.Offsets(ctx, l.known.Name, l.partition)
+	start, end, err := l.source.cluster.Offsets(ctx, l.known.Name, l.partition)
 	if err != nil {
 		return err
 	}
@@ -136,9 +141,12 @@ func (l *log) compare(ctx context.Context) error {
 		return nil
 	}
 	offset := l.position - 1
-	found, err := l.cluster.fetchSome(ctx, l.known.Name, l.partition, offset)
+	found, err := l.source.some(ctx, offset)
 	if err != nil {
 		return err
+	}
+	if found.to == offset {
+		return &haltError{found.holes[0]}
 	}
 	if len(found.records) == 0 || found.records[0].Offset != offset {
 		return haltf("the log holds no record at offset %d any more", offset)

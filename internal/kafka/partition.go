@@ -170,6 +170,7 @@ func (p *partition) own(stop context.Context) error {
 	p.claims.Inc()
 	p.claimed, p.noted = claim, claim.Halt
 	log := openLog(p.s.cluster, claim, p.share)
+	defer log.close()
 	reader := &ahead{log: log}
 	defer reader.stop()
 	from := claim.NextOffset

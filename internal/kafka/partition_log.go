@@ -34,9 +34,12 @@ func (l *PartitionLog) Bounds(ctx context.Context) (start, end int64, err error)
 	return l.cluster.Offsets(ctx, l.topic.Name, l.partition)
 }
 
-// Hash is of the record at an offset that lies in the log; nil where none is there.
+// Hash is of the record at an offset that lies in the log; nil where none is there
+// that can be read.
 func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*processor.RecordHash, error) {
-	found, err := l.cluster.fetchSome(ctx, l.topic.Name, l.partition, offset)
+	source := &source{cluster: l.cluster, topic: l.topic.Name, partition: l.partition}
+	defer source.close()
+	found, err := source.some(ctx, offset)
 	if err != nil || len(found.records) == 0 || found.records[0].Offset != offset {
 		return nil, err
 	}
@@ -46,12 +49,16 @@ func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*processor.Recor
 
 // Skip reads what follows an offset that lies in the log: of one fetch (1 MiB, or
 // one record) at most [ledger.MaxBatch] records, and none at or behind the end.
-func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
-	found, err := l.cluster.fetchSome(ctx, l.topic.Name, l.partition, from)
+// Missing is how many offsets of the slice hold nothing, and no marker says why. What
+// can be read of a broken batch is read: an ID that computes proves itself.
+func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end int64) (slice processor.Slice, missing int64, err error) {
+	source := &source{cluster: l.cluster, topic: l.topic.Name, partition: l.partition, salvage: true}
+	defer source.close()
+	found, err := source.some(ctx, from)
 	if err != nil {
-		return processor.Slice{}, err
+		return processor.Slice{}, 0, err
 	}
-	slice := processor.Slice{From: from, To: min(found.to, end)}
+	slice = processor.Slice{From: from, To: min(found.to, end)}
 	for _, r := range found.records {
 		if r.Offset >= end {
 			break
@@ -62,17 +69,24 @@ func (l *PartitionLog) Skip(ctx context.Context, c processor.Claim, from, end in
 		}
 		slice.Items = append(slice.Items, l.skipper.Skip(r, c))
 	}
-	return slice, nil
+	for _, h := range found.holes {
+		missing += max(0, min(h.to, slice.To)-h.from)
+	}
+	return slice, missing, nil
 }
 
 // CheckClaim looks whether the partition's log is the one that the claim belongs to,
-// as a processor does before it settles under it. It returns the end of the log,
-// negative where that was not read, and as wrong why the processor would halt. An
-// error means that it could not look. Where there is neither, the end was read.
+// and holds what comes next, as a processor does before it settles under it. It
+// returns the end of the log, negative where that was not read, and as wrong why the
+// processor would halt. An error means that it could not look. Where there is neither,
+// the end was read.
 func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end int64, wrong, err error) {
 	l := openLog(c, claim, fetchBytes)
+	defer l.close()
 	l.end = -1
-	err = l.verify(ctx)
+	if err = l.verify(ctx); err == nil && l.position < l.end {
+		_, err = l.read(ctx)
+	}
 	var halt *haltError
 	if errors.As(err, &halt) {
 		if errors.Is(err, errAdded) {

@@ -66,7 +66,8 @@ type Log interface {
 	Hash(ctx context.Context, offset int64) (*processor.RecordHash, error)
 	// Skip reads records that are passed over, from an offset on and none at or after
 	// the end: at least one offset, and no more items than fit into one [ledger.Book].
-	Skip(ctx context.Context, c processor.Claim, from, end int64) (processor.Slice, error)
+	// Missing is how many of these offsets hold nothing that can be read, and are no gaps.
+	Skip(ctx context.Context, c processor.Claim, from, end int64) (slice processor.Slice, missing int64, err error)
 }
 
 // Moved is what moving a progress did.
@@ -75,7 +76,7 @@ type Moved struct {
 	From, To ledger.Place // of the next record to settle, before and after
 	Epoch    int64
 	Passed   int64 // offsets passed over that are in the log
-	Missing  int64 // offsets passed over that are in the log no more
+	Missing  int64 // offsets passed over that are in the log no more, or cannot be read
 	Failed   int64 // records passed over that became failed operations
 	Dead     int64 // records passed over that became dead letters and no more
 	Known    int64 // records passed over that had their outcome before, or were dead letters
@@ -270,14 +271,15 @@ func (m *mover) skip(ctx context.Context) error {
 	claim := m.before
 	claim.Log = m.moved.To.Log
 	for from < m.move.Offset {
-		slice, err := m.log.Skip(ctx, claim, from, m.move.Offset)
+		slice, missing, err := m.log.Skip(ctx, claim, from, m.move.Offset)
 		if err != nil {
 			return err
 		}
 		if err := m.settle(ctx, claim, slice); err != nil {
 			return fmt.Errorf("pass over offsets %d to %d: %w", slice.From, slice.To, err)
 		}
-		m.moved.Passed += slice.To - slice.From
+		m.moved.Passed += slice.To - slice.From - missing
+		m.moved.Missing += missing
 		from = slice.To
 	}
 	return nil

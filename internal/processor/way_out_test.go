@@ -39,10 +39,10 @@ func (l writtenLog) Hash(_ context.Context, offset int64) (*processor.RecordHash
 	return &hash, nil
 }
 
-func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) (processor.Slice, error) {
+func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) (processor.Slice, int64, error) {
 	if l.before != nil {
 		if err := l.before(from); err != nil {
-			return processor.Slice{}, err
+			return processor.Slice{}, 0, err
 		}
 	}
 	skipper := processor.NewSkipper(kafka.Decode, l.f.minter)
@@ -50,7 +50,7 @@ func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) 
 	for _, r := range l.f.log[from:slice.To] {
 		slice.Items = append(slice.Items, skipper.Skip(r, c))
 	}
-	return slice, nil
+	return slice, 0, nil
 }
 
 // waiting counts those who wait for a lock.

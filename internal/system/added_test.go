@@ -180,7 +180,7 @@ func (p *pair) items(partition int) (items []processor.Item) {
 	p.t.Helper()
 	log, from, end := p.logOf(partition)
 	for from < end {
-		slice, err := log.Skip(p.t.Context(), processor.Claim{Partition: partition, Partitions: 2}, from, end)
+		slice, _, err := log.Skip(p.t.Context(), processor.Claim{Partition: partition, Partitions: 2}, from, end)
 		p.must(err)
 		items, from = append(items, slice.Items...), slice.To
 	}

@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,6 +94,50 @@ func waysOut() map[string]wayOut {
 			refused: []string{"--offset", "1"},
 			out:     [][]string{{"--partition", "1", "--offset", "0", "--new-log"}, {"--offset", "1", "--new-log"}},
 			says:    "passed over 1 offsets: 0 failed operations, 0 dead letters, 0 had their outcome before", outcomes: map[string]string{"first": "accepted"},
+		},
+		"compaction took records": {
+			broker: true,
+			breakIt: func(p *pair) {
+				p.kafka.AlterTopic(p.t, topicName, map[string]string{
+					"cleanup.policy": "compact,delete", "min.cleanable.dirty.ratio": "0", "min.compaction.lag.ms": "0", "segment.ms": "50",
+				})
+				for i := range 6 { // of one key: the last one stays
+					lost := p.record(p.charge(p.wallets[0], fmt.Sprint("lost ", i)))
+					lost.Key = []byte("one")
+					p.produce(0, lost)
+				}
+				<-time.After(100 * time.Millisecond) // the next record begins a new segment
+				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+				p.kafka.Compact(p.t, topicName, 0, 5)
+				p.kafka.AlterTopic(p.t, topicName, map[string]string{"cleanup.policy": "delete"})
+			},
+			why:  "the log holds no record that can be read at offset 1, and no marker: the offset is missing",
+			out:  [][]string{{"--offset", "7"}},
+			says: "5 offsets are in the log no more, or cannot be read",
+			outcomes: map[string]string{
+				"lost 0": "pending", "lost 4": "pending", "lost 5": "processing_error", "first": "accepted",
+			},
+			again: []string{"--offset", "7"},
+		},
+		"a record that does not decode": {
+			breakIt: func(p *pair) {
+				var records [][]byte
+				for i := range 5 {
+					r := p.record(p.charge(p.wallets[0], fmt.Sprint("charge ", i)))
+					r.Headers = nil
+					records = append(records, kafkatest.EncodedAt(i, r))
+				}
+				records[3][len(records[3])-1] = 8 // it says that it has headers
+				p.kafka.ProduceBatch(p.t, topicName, 0, kafkatest.Batch(kmsg.RecordBatch{}, records...))
+				p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why:  "the log holds no record that can be read at offset 4, and no marker: the record does not decode",
+			out:  [][]string{{"--offset", "5"}},
+			says: "passed over 1 offsets: 1 failed operations, 0 dead letters, 0 had their outcome before",
+			outcomes: map[string]string{
+				"charge 0": "accepted", "charge 3": "processing_error", "charge 4": "accepted", "first": "accepted",
+			},
+			again: []string{"--offset", "5"},
 		},
 		"the progress is beyond the end": {
 			breakIt: func(p *pair) {
@@ -200,7 +245,11 @@ func TestTheWayOutOfEveryHalt(t *testing.T) {
 				t.Errorf("afterwards monedero partitions says\n%s", list)
 			}
 			for key, want := range c.outcomes {
-				if got := p.outcome(key); got != want {
+				if want == "pending" {
+					if _, o, err := p.shop.till.call(t.Context(), http.MethodGet, "/v1/operations/"+p.charge(p.wallets[0], key).ID.String(), nil, nil); err != nil || o.Status != want {
+						t.Errorf("the charge %s is %s, %v", key, o.Status, err)
+					}
+				} else if got := p.outcome(key); got != want {
 					t.Errorf("the charge %s is %s, want %s", key, got, want)
 				}
 			}

@@ -1,6 +1,7 @@
 package kafkatest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -159,37 +161,76 @@ func (k *Kafka) produceInTransaction(
 	t testing.TB, topic string, partition int, txn string, producer *kmsg.InitProducerIDResponse, records []processor.Record,
 ) {
 	t.Helper()
+	const transactional = 1 << 4
+	shape := kmsg.RecordBatch{Attributes: transactional, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch}
+	k.produceBatch(t, topic, partition, &txn, Batch(shape, Encoded(records...)...))
+}
+
+// ProduceBatch writes a batch as it is: what our producer would never make.
+func (k *Kafka) ProduceBatch(t testing.TB, topic string, partition int, batch []byte) {
+	t.Helper()
+	k.produceBatch(t, topic, partition, nil, batch)
+}
+
+func (k *Kafka) produceBatch(t testing.TB, topic string, partition int, txn *string, batch []byte) {
+	t.Helper()
 	produce := kmsg.NewPtrProduceRequest()
-	produce.TransactionID, produce.Acks, produce.TimeoutMillis = &txn, -1, int32(Patience.Milliseconds())
+	produce.TransactionID, produce.Acks, produce.TimeoutMillis = txn, -1, int32(Patience.Milliseconds())
 	pt := kmsg.NewProduceRequestTopic()
 	pt.Topic = topic
 	pp := kmsg.NewProduceRequestTopicPartition()
-	pp.Partition, pp.Records = int32(partition), batch(producer.ProducerID, producer.ProducerEpoch, records)
+	pp.Partition, pp.Records = int32(partition), batch
 	pt.Partitions = append(pt.Partitions, pp)
 	produce.Topics = append(produce.Topics, pt)
 	produced := k.Request(t, 7, produce).(*kmsg.ProduceResponse)
 	fail(t, "produce", produced.Topics[0].Partitions[0].ErrorCode)
 }
 
-// batch is the records as a transactional batch of version 2.
-func batch(producer int64, epoch int16, records []processor.Record) []byte {
-	const transactional = 1 << 4
-	now := time.Now().UnixMilli()
-	b := kmsg.RecordBatch{
-		PartitionLeaderEpoch: -1, Magic: 2, Attributes: transactional,
-		LastOffsetDelta: int32(len(records) - 1), FirstTimestamp: now, MaxTimestamp: now,
-		ProducerID: producer, ProducerEpoch: epoch, NumRecords: int32(len(records)),
+// Batch is a batch of message format 2 with a right length and checksum. What the
+// shape leaves out is as a producer that is not idempotent would say it, and the
+// records follow one another.
+func Batch(shape kmsg.RecordBatch, records ...[]byte) []byte {
+	shape.Magic, shape.PartitionLeaderEpoch = 2, -1
+	if shape.ProducerID == 0 {
+		shape.ProducerID, shape.ProducerEpoch, shape.FirstSequence = -1, -1, -1
 	}
-	for i, r := range records {
-		record := kmsg.Record{OffsetDelta: int32(i), Key: r.Key, Value: r.Value}
-		record.Length = int32(len(record.AppendTo(nil)) - 1) // without the length, which is one byte while it is 0
-		b.Records = record.AppendTo(b.Records)
+	if shape.FirstTimestamp == 0 {
+		shape.FirstTimestamp = time.Now().UnixMilli()
+		shape.MaxTimestamp = shape.FirstTimestamp
+	}
+	if shape.NumRecords == 0 {
+		shape.NumRecords = int32(len(records))
+	}
+	if shape.LastOffsetDelta == 0 {
+		shape.LastOffsetDelta = int32(len(records) - 1)
+	}
+	if shape.Records == nil {
+		shape.Records = bytes.Join(records, nil)
 	}
 	const lengthAt, afterLength, crcAt, afterCRC = 8, 12, 17, 21
-	raw := b.AppendTo(nil)
+	raw := shape.AppendTo(nil)
 	binary.BigEndian.PutUint32(raw[lengthAt:], uint32(len(raw)-afterLength))
 	binary.BigEndian.PutUint32(raw[crcAt:], crc32.Checksum(raw[afterCRC:], crc32.MakeTable(crc32.Castagnoli)))
 	return raw
+}
+
+// Encoded are the records as they are written in a batch, one behind the other.
+func Encoded(records ...processor.Record) [][]byte {
+	all := make([][]byte, len(records))
+	for i, r := range records {
+		all[i] = EncodedAt(i, r)
+	}
+	return all
+}
+
+// EncodedAt is a record as it is written in a batch, so many offsets behind its base.
+func EncodedAt(delta int, r processor.Record) []byte {
+	record := kmsg.Record{OffsetDelta: int32(delta), Key: r.Key, Value: r.Value}
+	for _, h := range r.Headers {
+		record.Headers = append(record.Headers, kmsg.Header(h))
+	}
+	record.Length = int32(len(record.AppendTo(nil)) - 1) // without the length, which is one byte while it is 0
+	return record.AppendTo(nil)
 }
 
 func fail(t testing.TB, what string, code int16) {
@@ -197,4 +238,78 @@ func fail(t testing.TB, what string, code int16) {
 	if code != 0 {
 		t.Fatalf("%s: error code %d", what, code)
 	}
+}
+
+// AlterTopic changes settings of the topic.
+func (k *Kafka) AlterTopic(t testing.TB, topic string, settings map[string]string) {
+	t.Helper()
+	k.alter(t, kmsg.ConfigResourceTypeTopic, topic, settings)
+}
+
+// Compact makes the broker compact what can be compacted, and returns when so many
+// offsets of the partition hold a record no more. The topic's policy has to name it.
+func (k *Kafka) Compact(t testing.TB, topic string, partition int, gone int) {
+	t.Helper()
+	if !k.Real() {
+		k.Cluster.Compact()
+	} else {
+		k.alter(t, kmsg.ConfigResourceTypeBroker, "", map[string]string{"log.cleaner.backoff.ms": "100"})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	for {
+		start, end, err := k.Client(t).Offsets(ctx, topic, partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int(end-start)-k.count(t, topic, partition, start, end) >= gone {
+			return
+		}
+		pause(ctx, t)
+	}
+}
+
+// count is how many records lie between the offsets, as kafka-go reads them.
+func (k *Kafka) count(t testing.TB, topic string, partition int, from, to int64) (n int) {
+	t.Helper()
+	transport := &kafkago.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafkago.Client{Addr: kafkago.TCP(k.Brokers...), Transport: transport}
+	for from < to {
+		answer, err := client.Fetch(t.Context(), &kafkago.FetchRequest{
+			Topic: topic, Partition: partition, Offset: from, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := from
+		for {
+			r, err := answer.Records.ReadRecord()
+			if err != nil {
+				break
+			}
+			if r.Offset >= from {
+				n, from = n+1, r.Offset+1
+			}
+		}
+		if from == before {
+			from++
+		}
+	}
+	return n
+}
+
+func (k *Kafka) alter(t testing.TB, kind kmsg.ConfigResourceType, name string, settings map[string]string) {
+	t.Helper()
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kind, name
+	for key, value := range settings {
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Value = key, &value
+		resource.Configs = append(resource.Configs, c)
+	}
+	request.Resources = append(request.Resources, resource)
+	answer := k.Request(t, 0, request).(*kmsg.IncrementalAlterConfigsResponse)
+	fail(t, "alter settings", answer.Resources[0].ErrorCode)
 }
