@@ -7,6 +7,7 @@ import (
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -23,7 +24,29 @@ of the secret. The same command again changes nothing.`),
 	}
 	create.Flags().IntVar(&partitions, "partitions", 16, "how many partitions: a power of two; for ever")
 	create.Flags().IntVar(&replication, "replication", 0, "how many replicas of each partition; 0: as many as there are brokers now, three at most")
-	return group("topics", "Make the topic that charges go through", create)
+	bindGroup := &cobra.Command{
+		Use:   "group",
+		Short: "Bind the database to another consumer group",
+		Long: withEnvironment[config.Admin](`Lets the processors share the partitions by the consumer group at KAFKA_GROUP, and
+by no other: two groups would take every partition from each other for ever.
+Positions do not hang on the group. All processors must be stopped.`),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return rebindGroup(cmd, environ) },
+	}
+	return group("topics", "Make the topic that charges go through, and say who settles it", create, bindGroup)
+}
+
+func rebindGroup(cmd *cobra.Command, environ []string) error {
+	c, err := load[config.Admin](environ)
+	if err != nil {
+		return err
+	}
+	before, err := postgres.BindGroup(cmd.Context(), c.DatabaseURL.Reveal(), string(c.KafkaGroup))
+	if err != nil {
+		return err
+	}
+	cmd.Printf("the database belongs to the consumer group %s (before: %s)\n", c.KafkaGroup, before)
+	return nil
 }
 
 func createTopic(cmd *cobra.Command, environ []string, partitions, replication int) error {

@@ -13,11 +13,11 @@ import (
 
 // The limits of what is connected to a replica.
 const (
-	// maxConnections are served at once: all who may wait for an outcome, all
+	// MaxConnections are served at once, unless the options say fewer: all who may wait for an outcome, all
 	// requests in hand, and some that are idle or about to be refused. Each costs
 	// some 20 KB, busy or not, and beyond what the process may take the collector
 	// would take the CPU that is short already.
-	maxConnections = maxWaiting + Seats + 128
+	MaxConnections = maxWaiting + Seats + 128
 	// maxTurnedAway connections beyond those are told so at once; what comes beyond
 	// these as well is closed without a word.
 	maxTurnedAway = 512

@@ -96,7 +96,7 @@ func New(o Options) (*Server, error) {
 		o.Clock = time.Now
 	}
 	if o.MaxConnections == 0 {
-		o.MaxConnections = maxConnections
+		o.MaxConnections = MaxConnections
 	}
 	s := &Server{
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,

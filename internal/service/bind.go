@@ -54,7 +54,7 @@ func bind(ctx context.Context, d config.Database, k config.Kafka, i config.Ident
 }
 
 // group is the consumer group that shares the partitions.
-func (b bound) group() string { return "monedero-processor" }
+func (b bound) group() string { return b.store.Known().Group }
 
 // stats are metrics of the pool of connections to Postgres.
 func (b bound) stats() prometheus.Collector {

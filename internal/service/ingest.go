@@ -36,6 +36,10 @@ func serveIngest(
 	if listener != nil {
 		defer listener.Close() //nolint:errcheck // serving has closed it already, or never began
 	}
+	served, err := connections(log)
+	if err != nil {
+		return err
+	}
 	b, err := bind(ctx, c.Database, c.Kafka, c.Identity, postgres.Options{Application: "ingest", Log: log})
 	if err != nil {
 		return unlessAsked(ctx, err)
@@ -50,7 +54,7 @@ func serveIngest(
 		Queue:   kafka.NewQueue(publisher, b.cluster, b.topic, nil),
 		History: b.store, Accounts: b.store, Registry: b.store, Direct: b.store,
 		Minter: b.minter, Partitions: b.topic.Partitions, Log: log, Metrics: ingest.NewMetrics(registry),
-		LameDuck: time.Duration(c.LameDuck),
+		LameDuck: time.Duration(c.LameDuck), MaxConnections: served,
 	})
 	if err != nil {
 		return err

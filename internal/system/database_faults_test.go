@@ -156,15 +156,12 @@ func databaseFaults() []databaseFault {
 		{"serialization failure", "SQLSTATE 40001", raise("40001"), raiseNoMore},
 		{"statement unknown to the database", "SQLSTATE 42883", raise("42883"), raiseNoMore},
 		{
-			"read-only", "SQLSTATE 25006",
+			"read-only", "read only connection",
 			func(d *dba) {
 				d.exec("alter database " + d.database() + " set default_transaction_read_only = on")
 				d.disconnect()
 			},
-			func(d *dba) {
-				d.exec("alter database " + d.database() + " reset default_transaction_read_only")
-				d.disconnect()
-			},
+			func(d *dba) { d.exec("alter database " + d.database() + " reset default_transaction_read_only") },
 		},
 		{
 			"grant lost", "SQLSTATE 42501",
