@@ -178,6 +178,8 @@ CREATE TABLE public.deployment (
     cluster_id text NOT NULL,
     secret_check bytea NOT NULL,
     consumer_group text NOT NULL,
+    history integer DEFAULT 1 NOT NULL,
+    CONSTRAINT deployment_history_check CHECK ((history >= 1)),
     CONSTRAINT deployment_one_row_check CHECK (one_row),
     CONSTRAINT deployment_partitions_check CHECK (((partitions >= 1) AND (partitions <= 65536) AND ((partitions & (partitions - 1)) = 0))),
     CONSTRAINT deployment_secret_check_check CHECK ((octet_length(secret_check) = 16))
@@ -186,6 +188,8 @@ CREATE TABLE public.deployment (
 COMMENT ON TABLE public.deployment IS 'The one topic that this database belongs to, and a check value of the secret behind the IDs.';
 
 COMMENT ON COLUMN public.deployment.consumer_group IS 'The consumer group of the processors: two groups would take every partition from each other for ever.';
+
+COMMENT ON COLUMN public.deployment.history IS '1, and one more each time that the database was recovered after it had been restored.';
 
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,
@@ -272,10 +276,12 @@ CREATE TABLE public.partition_progress (
     last_record bytea,
     halted_at timestamp with time zone,
     halt_cause text,
+    moved_epoch bigint DEFAULT 0 NOT NULL,
     CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
     CONSTRAINT partition_progress_halt_check CHECK (((halted_at IS NULL) = (halt_cause IS NULL))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
     CONSTRAINT partition_progress_log_check CHECK ((log >= 1)),
+    CONSTRAINT partition_progress_moved_epoch_check CHECK (((moved_epoch >= 0) AND (moved_epoch <= epoch))),
     CONSTRAINT partition_progress_offset_check CHECK (((first_offset >= 0) AND (next_offset >= first_offset)))
 )
 WITH (fillfactor='20');
@@ -285,6 +291,8 @@ COMMENT ON TABLE public.partition_progress IS 'How far each partition is settled
 COMMENT ON COLUMN public.partition_progress.last_record IS 'Hash of the record at next_offset - 1; null: no record there, nothing to compare.';
 
 COMMENT ON COLUMN public.partition_progress.halt_cause IS 'Why the partition''s owner settles nothing; null: it does not say that it halts.';
+
+COMMENT ON COLUMN public.partition_progress.moved_epoch IS 'The epoch under which the progress came to next_offset: who sets it back, raises it.';
 
 CREATE TABLE public.progress_changes (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,

@@ -49,7 +49,7 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 		t.Fatal(err)
 	}
 	wrong := (wallet.Partition(16) + 1) % 16
-	claim, err := store.Claim(t.Context(), "charges.requested", wrong)
+	claim, err := store.Claim(t.Context(), "charges.requested", wrong, processor.Memory{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func first(t *testing.T, environ []string) string {
 // from there.
 func decided(t *testing.T, store *postgres.Store, r ledger.Request) {
 	t.Helper()
-	claim, err := store.Claim(t.Context(), "charges.requested", r.Wallet.Partition(16))
+	claim, err := store.Claim(t.Context(), "charges.requested", r.Wallet.Partition(16), processor.Memory{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestDeadLetterInTwoPlaces(t *testing.T) {
 	if err != nil || len(first) != 3 {
 		t.Fatal(first, err)
 	}
-	claim, err := store.Claim(t.Context(), "charges.requested", first[0].At.Partition)
+	claim, err := store.Claim(t.Context(), "charges.requested", first[0].At.Partition, processor.Memory{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestBacklogIsDeliveredInOrderAcrossClaims(t *testing.T) {
 				msg.Nack()
 				return
 			case delivered%5 == 0:
-				if _, err := other.Claim(t.Context(), topic.Name, 0); err != nil {
+				if _, err := other.Claim(t.Context(), topic.Name, 0, processor.Memory{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -12,3 +12,6 @@ func Scan(set []byte, from int64, salvage bool) (records []processor.Record, nex
 	}
 	return at.records, at.next, holes
 }
+
+// DecodeCopy is what a claim reads from a committed offset.
+var DecodeCopy = decodeCopy

@@ -83,12 +83,13 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 			w := work(t, broker, topic, member{progress, "a"}, progress.handle)
 			assertHalted(t, w, progress, test.why)
 
-			progress.edit(func(rows map[int]*row) {
+			progress.edit(func(rows map[int]*row) { // as set-progress does
 				mended := good
 				if rows[0] != nil {
 					mended.claim.Epoch = rows[0].claim.Epoch
 				}
-				mended.claim.NextOffset = test.from
+				mended.claim.Epoch++
+				mended.claim.NextOffset, mended.claim.MovedEpoch = test.from, mended.claim.Epoch
 				rows[0] = &mended
 			})
 			_, end, err := broker.Client(t).Offsets(t.Context(), topic.Name, 0)

@@ -15,10 +15,6 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-// holdEvery is how often a partition to which nothing comes asks whether its claim
-// still holds.
-const holdEvery = 5 * time.Second
-
 // That a partition halts, or goes on, is written down within noteTimeout; that it
 // goes on is tried again every noteEvery at most, since it settles meanwhile.
 const (
@@ -39,7 +35,8 @@ type partition struct {
 	number    int
 	claimer   processor.Claimer
 	committed *committed // where positions live in Kafka
-	copies    *commits
+	copies    *copies
+	held      *held
 	share     int64 // bytes that a fetch asks for
 	log       *slog.Logger
 
@@ -56,10 +53,10 @@ type partition struct {
 	trouble   string          // what was logged last and still holds
 }
 
-func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *commits, share int64) *partition {
+func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies, share int64) *partition {
 	label, m := strconv.Itoa(a.ID), s.options.Metrics
 	p := &partition{
-		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies, share: share,
+		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies, held: s.heldOf(a.ID), share: share,
 		log:   s.log.With("partition", a.ID),
 		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
@@ -88,6 +85,10 @@ func (p *partition) run(stop context.Context) {
 			sleep(stop, p.fenceWait())
 		case errors.As(err, &halt):
 			p.halted.Set(1)
+			if errors.Is(err, processor.ErrRestored) {
+				// What this member knows must outlive it.
+				p.copies.flush()
+			}
 			if p.isNew("halted", err) {
 				p.log.Error("partition halted", "err", err)
 			}
@@ -141,7 +142,7 @@ func (p *partition) well(stop context.Context) {
 // tried again: at the next halt, or a little later while it goes on.
 func (p *partition) note(stop context.Context, cause string) {
 	halts, can := p.claimer.(processor.Halts)
-	if !can || cause == p.noted {
+	if !can || cause == p.noted || p.claimed.Epoch == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(stop, noteTimeout)
@@ -161,12 +162,13 @@ func (p *partition) note(stop context.Context, cause string) {
 func (p *partition) own(stop context.Context) error {
 	p.claimedAt = time.Now()
 	claim, err := p.claim(stop)
-	if errors.Is(err, processor.ErrNoProgress) {
+	if errors.Is(err, processor.ErrNoProgress) || errors.Is(err, processor.ErrRestored) {
 		return &haltError{err}
 	}
 	if err != nil {
 		return err
 	}
+	defer p.held.giveUp()
 	p.claims.Inc()
 	p.claimed, p.noted = claim, claim.Halt
 	log := openLog(p.s.cluster, claim, p.share)
@@ -174,13 +176,9 @@ func (p *partition) own(stop context.Context) error {
 	reader := &ahead{log: log}
 	defer reader.stop()
 	from := claim.NextOffset
-	held := time.Now()
 	for stop.Err() == nil {
-		if time.Since(held) > holdEvery {
-			if err := p.holds(stop, claim); err != nil {
-				return err
-			}
-			held = time.Now()
+		if err := p.holds(); err != nil {
+			return err
 		}
 		found, err := reader.read(stop)
 		end := log.end
@@ -203,11 +201,8 @@ func (p *partition) own(stop context.Context) error {
 		if from == end {
 			p.well(stop)
 		}
-		if found.to > from {
-			held = time.Now() // whoever settles it is fenced if it does not hold
-			if found.to < end {
-				reader.start(stop)
-			}
+		if found.to > from && found.to < end {
+			reader.start(stop)
 		}
 		if from, err = p.deliver(stop, claim, from, found); err != nil {
 			return err
@@ -216,29 +211,42 @@ func (p *partition) own(stop context.Context) error {
 	return stop.Err()
 }
 
-// holds fails with errFenced when the claim is known not to hold any more. That
-// the claimer cannot tell is no reason to stop.
-func (p *partition) holds(stop context.Context, claim processor.Claim) error {
-	holder, can := p.claimer.(processor.Holder)
-	if !can {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(stop, p.s.options.ClaimTimeout)
-	defer cancel()
-	err := holder.Holds(ctx, claim)
+// holds fails with errFenced, or a haltError, when the claim is known not to hold any
+// more.
+func (p *partition) holds() error {
+	err := p.held.isLost()
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, processor.ErrFenced):
 		return fmt.Errorf("%w: %w", errFenced, err)
-	case err != nil && stop.Err() == nil && p.isNew("hold", err):
-		p.log.Warn("whether the claim holds is not known", "err", err)
 	}
-	return nil
+	return &haltError{err}
 }
 
+// claim claims the partition, unless its progress stands behind what this member
+// settled, or what the one before it left in Kafka. Where Kafka does not say, the
+// claim waits: nothing can be fetched either.
 func (p *partition) claim(stop context.Context) (processor.Claim, error) {
+	var known processor.Memory
+	if p.committed == nil {
+		found, err := p.copies.known(stop, p.number)
+		if err != nil {
+			return processor.Claim{}, err
+		}
+		known = p.held.know(found)
+	}
 	ctx, cancel := context.WithTimeout(stop, p.s.options.ClaimTimeout)
 	defer cancel()
-	return p.claimer.Claim(ctx, p.s.topic, p.number)
+	claim, err := p.claimer.Claim(ctx, p.s.topic, p.number, known)
+	if err != nil {
+		return claim, err
+	}
+	p.held.claim(claim.Memory())
+	if p.committed == nil {
+		p.copies.note(p.number, claim.Memory())
+	}
+	return claim, nil
 }
 
 // deliver hands out what was fetched, in batches, each after the one before was
@@ -270,7 +278,7 @@ func (p *partition) acknowledged(stop context.Context, next int64) {
 	if p.committed != nil {
 		p.committed.offset = next
 	}
-	p.copies.note(p.number, next)
+	p.copies.note(p.number, p.held.moved(next))
 }
 
 // finish hands the batch out until it is acknowledged. It fails when stop ends

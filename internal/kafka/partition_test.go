@@ -41,7 +41,7 @@ func (c *claims) metric(t *testing.T, name string) float64 {
 	return 0
 }
 
-func (c *claims) Claim(ctx context.Context, _ string, _ int) (processor.Claim, error) {
+func (c *claims) Claim(ctx context.Context, _ string, _ int, _ processor.Memory) (processor.Claim, error) {
 	c.asked = append(c.asked, time.Since(c.began))
 	return processor.Claim{}, c.answer(ctx)
 }
@@ -57,7 +57,8 @@ func newLonePartition(t *testing.T, answer func(context.Context) error) (*partit
 		t.Fatal(err)
 	}
 	s := &subscription{options: o, topic: "t", log: o.Logger, work: context.Background(), out: make(chan *message.Message)}
-	copies := &commits{topic: "t", log: o.Logger, offsets: map[int]int64{}}
+	copies := newCopies(nil, nil, "t", o.Logger)
+	copies.found = map[int]processor.Memory{}
 	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies, fetchBytes), c
 }
 

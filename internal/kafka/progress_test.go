@@ -119,17 +119,35 @@ type member struct {
 	name string
 }
 
-func (m member) Claim(_ context.Context, _ string, partition int) (claim processor.Claim, err error) {
+func (m member) Claim(_ context.Context, _ string, partition int, known processor.Memory) (claim processor.Claim, err error) {
 	m.edit(func(rows map[int]*row) {
 		r := rows[partition]
-		if r == nil {
+		switch {
+		case r == nil:
 			err = processor.ErrNoProgress
+			return
+		case r.claim.Memory().Behind(known):
+			err = &processor.RestoredError{Known: known, Found: r.claim.Memory()}
 			return
 		}
 		r.claim.Epoch++
 		r.owner, claim = m.name, r.claim
 	})
 	return claim, err
+}
+
+func (m member) Holds(_ context.Context, known map[int]processor.Memory) (map[int]error, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lost := map[int]error{}
+	for partition, memory := range known {
+		if r := m.rows[partition]; r == nil {
+			lost[partition] = processor.ErrNoProgress
+		} else if err := memory.Check(r.claim.Memory()); err != nil {
+			lost[partition] = err
+		}
+	}
+	return lost, nil
 }
 
 func (p *progress) settle(b *processor.Batch) (err error) {
@@ -143,7 +161,7 @@ func (p *progress) settle(b *processor.Batch) (err error) {
 			err = processor.ErrProgress
 			return
 		}
-		r.claim.NextOffset, r.claim.LastRecord = b.To, nil
+		r.claim.NextOffset, r.claim.MovedEpoch, r.claim.LastRecord = b.To, r.claim.Epoch, nil
 		if n := len(b.Records); n > 0 && b.Records[n-1].Offset == b.To-1 {
 			hash := b.Records[n-1].Hash()
 			r.claim.LastRecord = &hash

@@ -219,6 +219,7 @@ type subscription struct {
 	log     *slog.Logger
 	work    context.Context // of the messages: it outlives stop
 	out     chan *message.Message
+	held    map[int]*held
 	size    atomic.Int64 // how many partitions the topic had when it was last looked at
 }
 
@@ -286,7 +287,7 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	}
 	slices.Sort(numbers)
 	s.log.Info("partitions assigned", "group", s.options.Group, "generation", generation.ID, "partitions", numbers)
-	copies := &commits{generation: generation, topic: s.topic, log: s.log, offsets: map[int]int64{}}
+	copies := newCopies(s.cluster, generation, s.topic, s.log)
 	var own sync.WaitGroup
 	start := func(f func(context.Context)) {
 		partitions.Add(1)
@@ -310,6 +311,9 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	}
 	start(func(stop context.Context) { s.watchTopic(stop, len(assigned) > 0) })
 	start(func(stop context.Context) { s.watchLag(stop, all) })
+	if holder, can := s.options.Claimer.(processor.Holder); can {
+		start(func(stop context.Context) { s.watchClaims(stop, holder, all) })
+	}
 	start(func(stop context.Context) { copies.run(stop, &own) })
 }
 

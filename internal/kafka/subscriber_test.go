@@ -99,7 +99,7 @@ func TestFencedClaimIsGivenUpAndMadeAnew(t *testing.T) {
 		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
 			if !stolen {
 				stolen = true
-				if _, err := other.Claim(t.Context(), topic.Name, 0); err != nil {
+				if _, err := other.Claim(t.Context(), topic.Name, 0, processor.Memory{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -124,9 +124,9 @@ type silent struct {
 	asked *atomic.Bool
 }
 
-func (s silent) Claim(ctx context.Context, topic string, partition int) (processor.Claim, error) {
+func (s silent) Claim(ctx context.Context, topic string, partition int, known processor.Memory) (processor.Claim, error) {
 	if s.asked.Swap(true) {
-		return s.member.Claim(ctx, topic, partition)
+		return s.member.Claim(ctx, topic, partition, known)
 	}
 	<-ctx.Done()
 	return processor.Claim{}, ctx.Err()

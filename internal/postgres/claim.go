@@ -5,10 +5,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -16,8 +19,8 @@ import (
 var (
 	//go:embed queries/claim.sql
 	claimSQL string
-	//go:embed queries/holds.sql
-	holdsSQL string
+	//go:embed queries/standings.sql
+	standingsSQL string
 	//go:embed queries/note_halt.sql
 	noteHaltSQL string
 )
@@ -25,7 +28,7 @@ var (
 // Claim raises the partition's epoch: from then on no settle under an earlier
 // one commits. It waits for a settle that is committing, and ends the session
 // of one whose process has stopped.
-func (s *Store) Claim(ctx context.Context, topic string, partition int) (processor.Claim, error) {
+func (s *Store) Claim(ctx context.Context, topic string, partition int, known processor.Memory) (processor.Claim, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return processor.Claim{}, fmt.Errorf("acquire connection: %w", err)
@@ -35,34 +38,74 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int) (process
 
 	c := processor.Claim{Topic: topic, Partition: partition}
 	var hash []byte
-	err = conn.QueryRow(ctx, claimSQL, partition, topic, s.owner).
-		Scan(&c.Log, &c.Epoch, &c.FirstOffset, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID, &c.Halt)
+	err = conn.QueryRow(ctx, claimSQL, partition, topic, s.owner, known.Epoch, known.MovedEpoch, known.NextOffset).
+		Scan(&c.History, &c.Log, &c.Epoch, &c.MovedEpoch, &c.FirstOffset, &c.NextOffset, &hash, &c.Partitions, &c.ClusterID, &c.Halt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return processor.Claim{}, fmt.Errorf("claim partition %d of %q: %w", partition, topic, processor.ErrNoProgress)
+		return processor.Claim{}, refusedClaim(ctx, conn, topic, partition, known)
 	}
 	if err != nil {
 		return processor.Claim{}, fmt.Errorf("claim partition: %w", err)
 	}
-	if hash != nil {
-		c.LastRecord = (*processor.RecordHash)(hash)
-	}
+	c.LastRecord = recordHash(hash)
 	return c, nil
 }
 
-// Holds fails with [processor.ErrFenced] unless the partition's epoch is that of
-// the claim. It locks nothing.
-func (s *Store) Holds(ctx context.Context, c processor.Claim) error {
-	var epoch int64
-	err := s.pool.QueryRow(ctx, holdsSQL, c.Partition).Scan(&epoch)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%w: partition %d has no progress row", processor.ErrFenced, c.Partition)
-	case err != nil:
-		return fmt.Errorf("read epoch: %w", err)
-	case epoch != c.Epoch:
-		return fmt.Errorf("%w: epoch %d, not %d", processor.ErrFenced, epoch, c.Epoch)
+// refusedClaim says why a claim found no row that it may claim.
+func refusedClaim(ctx context.Context, conn *pgxpool.Conn, topic string, partition int, known processor.Memory) error {
+	list, err := standings(ctx, conn, []int{partition})
+	if err != nil {
+		return err
 	}
-	return nil
+	found, is := list[partition]
+	switch {
+	case !is || found.topic != topic:
+		return fmt.Errorf("claim partition %d of %q: %w", partition, topic, processor.ErrNoProgress)
+	case found.Behind(known):
+		return &processor.RestoredError{Known: known, Found: found.Memory}
+	}
+	return fmt.Errorf("claim partition %d: its progress was changed meanwhile", partition)
+}
+
+// Holds locks nothing.
+func (s *Store) Holds(ctx context.Context, known map[int]processor.Memory) (map[int]error, error) {
+	found, err := standings(ctx, s.pool, slices.Collect(maps.Keys(known)))
+	if err != nil {
+		return nil, err
+	}
+	lost := map[int]error{}
+	for partition, remembered := range known {
+		now, is := found[partition]
+		if !is {
+			lost[partition] = processor.ErrNoProgress
+		} else if err := remembered.Check(now.Memory); err != nil {
+			lost[partition] = err
+		}
+	}
+	return lost, nil
+}
+
+// standing is where a progress stands, and of which topic it is.
+type standing struct {
+	processor.Memory
+	topic string
+}
+
+// standings are where the progress of the partitions stands; of those that have one.
+func standings(ctx context.Context, db querier, partitions []int) (map[int]standing, error) {
+	rows, err := db.Query(ctx, standingsSQL, partitions)
+	if err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	found := map[int]standing{}
+	var partition int
+	var s standing
+	if _, err := pgx.ForEachRow(rows, []any{&partition, &s.topic, &s.History, &s.Log, &s.Epoch, &s.MovedEpoch, &s.NextOffset}, func() error {
+		found[partition] = s
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	return found, nil
 }
 
 // maxHaltCause bounds what is kept of a cause, in bytes.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // bouncer starts pgbouncer before the world's server, and returns the URL through it.
@@ -113,7 +114,7 @@ func TestThroughPgbouncer(t *testing.T) {
 	w.wallet(0)
 	w.settle(1, request(w.topUp(w.wallet(1), 5)))
 	stopped := w.hold("stopped", lockProgress)
-	if _, err := w.store.Claim(within(t, 20*time.Second), topic, 0); err != nil {
+	if _, err := w.store.Claim(within(t, 20*time.Second), topic, 0, processor.Memory{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stopped.Exec(t.Context(), "commit"); err == nil {

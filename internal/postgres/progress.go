@@ -41,7 +41,7 @@ func (s *Store) Progress(ctx context.Context) ([]Progress, error) {
 		c.Partitions, c.ClusterID = s.deployment.Partitions, s.deployment.ClusterID
 		var hash []byte
 		var halted pgtype.Timestamptz
-		err = row.Scan(&c.Partition, &c.Topic, &c.Log, &c.FirstOffset, &c.NextOffset, &c.Epoch, &p.Owner, &p.Settled,
+		err = row.Scan(&c.Partition, &c.Topic, &c.Log, &c.FirstOffset, &c.NextOffset, &c.Epoch, &c.MovedEpoch, &p.Owner, &p.Settled,
 			&p.Duplicates, &p.Conflicts, &p.Dead, &p.Gaps, &p.UpdatedAt, &hash, &halted, &c.Halt)
 		p.HaltedAt = utc(halted)
 		c.LastRecord = recordHash(hash)

@@ -15,6 +15,7 @@ var ErrSchema = errors.New("the schema of the database is not this program's")
 
 // querier is a connection or a pool of them.
 type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 

@@ -185,6 +185,10 @@ func (m *mover) read(ctx context.Context) error {
 	return err
 }
 
+// nextEpoch is one that was never used: seconds since 1970, as a claim takes it, or
+// one more than the last.
+func nextEpoch(last int64) int64 { return max(last+1, time.Now().Unix()) }
+
 // make makes the progress, unless somebody else does so first.
 func (m *mover) make(ctx context.Context) error {
 	var log int32
@@ -193,7 +197,7 @@ func (m *mover) make(ctx context.Context) error {
 	}
 	// An epoch that nobody can hold a claim of: more than one claim a second, ever
 	// since 1970, is out of reach.
-	made, err := m.conn.Exec(ctx, makeProgressSQL, m.move.Partition, m.deployment.Topic, log, time.Now().Unix())
+	made, err := m.conn.Exec(ctx, makeProgressSQL, m.move.Partition, m.deployment.Topic, log, nextEpoch(0))
 	m.moved.Made = made.RowsAffected() == 1
 	return err
 }
@@ -249,7 +253,7 @@ func (m *mover) another(ctx context.Context) (why string, sure bool, err error) 
 
 // aim is where the progress is to stand.
 func (m *mover) aim() {
-	m.moved.To, m.moved.Epoch = ledger.Place{Log: m.before.Log, Offset: m.move.Offset}, m.before.Epoch+1
+	m.moved.To, m.moved.Epoch = ledger.Place{Log: m.before.Log, Offset: m.move.Offset}, nextEpoch(m.before.Epoch)
 	if !m.moved.Made {
 		m.moved.From = ledger.Place{Log: m.before.Log, Offset: m.before.NextOffset}
 	}

@@ -105,23 +105,29 @@ func lockAndRead(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, sli
 	return known, err
 }
 
-// fence compares whose the partition is, and where it stands, with the claim.
+// fence compares whose the partition is, and where it stands, with the claim and
+// what was settled under it.
 func fence(row pgx.Row, c processor.Claim, slice processor.Slice) error {
-	var epoch, next int64
-	var log int32
-	switch err := row.Scan(&epoch, &log, &next); {
+	var now processor.Memory
+	switch err := row.Scan(&now.Epoch, &now.Log, &now.MovedEpoch, &now.NextOffset); {
 	case errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("%w: partition %d has no progress row", processor.ErrProgress, c.Partition)
 	case err != nil:
 		return fmt.Errorf("lock progress: %w", err)
-	case epoch != c.Epoch:
-		return fmt.Errorf("%w: epoch %d, not %d", processor.ErrFenced, epoch, c.Epoch)
-	case log == c.Log && next == slice.From:
-		return nil
-	case log == c.Log && next > slice.From && next <= slice.To:
-		return &processor.MovedError{NextOffset: next}
 	}
-	return fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, log, next, c.Log, slice.From)
+	known := c.Memory()
+	if slice.From > known.NextOffset {
+		known = known.Moved(slice.From)
+	}
+	switch err := known.Check(now); {
+	case err != nil:
+		return err
+	case now.Log == c.Log && now.NextOffset == slice.From:
+		return nil
+	case now.Log == c.Log && now.NextOffset > slice.From && now.NextOffset <= slice.To:
+		return &processor.MovedError{NextOffset: now.NextOffset}
+	}
+	return fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, now.Log, now.NextOffset, c.Log, slice.From)
 }
 
 // touched is everything that the requests of a slice name. What is asked for

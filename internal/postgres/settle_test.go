@@ -86,7 +86,7 @@ func TestSettleAgainAfterALostAnswer(t *testing.T) {
 	if _, err := w.store.Settle(t.Context(), claim, rest); !errors.As(err, &moved) || moved.NextOffset != 3 {
 		t.Fatalf("all was settled: %v", err)
 	}
-	if _, err := w.store.Settle(t.Context(), claim, processor.Slice{From: 9, To: 10}); !errors.Is(err, processor.ErrProgress) {
+	if _, err := w.store.Settle(t.Context(), claim, processor.Slice{From: 9, To: 10}); !errors.Is(err, processor.ErrRestored) {
 		t.Fatalf("a slice from beyond the progress: %v", err)
 	}
 	if _, err := w.store.Settle(t.Context(), claim, processor.Slice{From: 0, To: 2}); !errors.Is(err, processor.ErrProgress) {
@@ -116,10 +116,10 @@ func TestSettleIsFencedOffByALaterClaim(t *testing.T) {
 func TestClaimNeedsProgress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.store.Claim(t.Context(), topic, partitions); !errors.Is(err, processor.ErrNoProgress) {
+	if _, err := w.store.Claim(t.Context(), topic, partitions, processor.Memory{}); !errors.Is(err, processor.ErrNoProgress) {
 		t.Errorf("a partition that is not there: %v", err)
 	}
-	if _, err := w.store.Claim(t.Context(), "other", 0); !errors.Is(err, processor.ErrNoProgress) {
+	if _, err := w.store.Claim(t.Context(), "other", 0, processor.Memory{}); !errors.Is(err, processor.ErrNoProgress) {
 		t.Errorf("another topic: %v", err)
 	}
 }
@@ -337,4 +337,36 @@ func TestDeadLettersTakeAnything(t *testing.T) {
 		t.Fatalf("%+v, %v", tally, err)
 	}
 	w.verified()
+}
+
+// TestClaimOfARestoredProgress: a claim that knows more than the progress changes
+// nothing, so that the next one fails too.
+func TestClaimOfARestoredProgress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.settle(0, dead(), dead())
+	claim := w.claim(0)
+	known := claim.Memory()
+	if known.NextOffset != 2 || known.MovedEpoch >= known.Epoch || known.History != 1 {
+		t.Fatalf("it knows %+v", known)
+	}
+	for name, behind := range map[string]processor.Memory{
+		"a later epoch":                  {Epoch: known.Epoch + 1, MovedEpoch: known.MovedEpoch, NextOffset: 2},
+		"a later offset":                 {Epoch: known.Epoch, MovedEpoch: known.MovedEpoch, NextOffset: 3},
+		"a lower offset of a later move": {Epoch: known.Epoch, MovedEpoch: known.Epoch, NextOffset: 1},
+	} {
+		if _, err := w.store.Claim(t.Context(), topic, 0, behind); !errors.Is(err, processor.ErrRestored) {
+			t.Errorf("%s: %v", name, err)
+		}
+		lost, err := w.store.Holds(t.Context(), map[int]processor.Memory{0: behind, 1: w.claim(1).Memory()})
+		if err != nil || len(lost) != 1 || !errors.Is(lost[0], processor.ErrRestored) {
+			t.Errorf("%s: %v, %v", name, lost, err)
+		}
+	}
+	if lost, err := w.store.Holds(t.Context(), map[int]processor.Memory{0: known}); err != nil || len(lost) != 0 {
+		t.Errorf("the claim is lost: %v, %v", lost, err)
+	}
+	if again, err := w.store.Claim(t.Context(), topic, 0, known); err != nil || again.Epoch <= known.Epoch {
+		t.Errorf("epoch %d after %d: %v", again.Epoch, known.Epoch, err)
+	}
 }

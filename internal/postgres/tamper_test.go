@@ -21,6 +21,7 @@ var unchecked = map[string]string{
 	"progress_changes": "what people did and why; the progress beside it is checked",
 
 	"partition_progress.epoch":       "raised by every claim; no offset and no outcome depends on it",
+	"partition_progress.moved_epoch": "a claim compares it with what is remembered outside of the database; no outcome depends on it",
 	"partition_progress.owner":       "who claimed last; nobody decides by it",
 	"partition_progress.updated_at":  "when somebody claimed or settled last; nobody decides by it",
 	"partition_progress.halted_at":   "what the owner says of itself; nobody decides by it",

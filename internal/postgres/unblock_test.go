@@ -43,7 +43,7 @@ func TestClaimEndsASessionThatIsIdleInTransaction(t *testing.T) {
 	stopped := w.hold("stopped", lockProgress)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := w.store.Claim(ctx, topic, 0); err != nil {
+	if _, err := w.store.Claim(ctx, topic, 0, processor.Memory{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stopped.Exec(ctx, "commit"); state(err) != "57P01" { // ended by an administrator
@@ -68,7 +68,7 @@ func TestEndingASessionIsLogged(t *testing.T) {
 	trap := proxy.HoldAt(proxytest.ToClient, proxytest.Before(rowOfTrue))
 	claimed := make(chan error, 1)
 	go func() {
-		_, err := store.Claim(context.WithoutCancel(t.Context()), topic, 0)
+		_, err := store.Claim(context.WithoutCancel(t.Context()), topic, 0, processor.Memory{})
 		claimed <- err
 	}()
 	<-trap.Sprung()
@@ -99,7 +99,7 @@ func TestClaimEndsASessionThatIsInsideCopy(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, err := w.store.Claim(ctx, topic, 0)
+	_, err := w.store.Claim(ctx, topic, 0, processor.Memory{})
 	_ = feed.Close()
 	if copyErr := <-ended; err != nil || state(copyErr) != "57P01" { // ended by an administrator
 		t.Fatalf("claim: %v, the stopped COPY: %v", err, copyErr)
@@ -154,13 +154,13 @@ func TestClaimLeavesOthersAlone(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
-	if _, err := w.store.Claim(ctx, topic, 0); !errors.Is(err, context.DeadlineExceeded) && !pgconn.Timeout(err) {
+	if _, err := w.store.Claim(ctx, topic, 0, processor.Memory{}); !errors.Is(err, context.DeadlineExceeded) && !pgconn.Timeout(err) {
 		t.Fatalf("the claim got past a person's lock: %v", err)
 	}
 	if _, err := person.Exec(t.Context(), "commit"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Claim(t.Context(), topic, 0); errors.Is(err, processor.ErrNoProgress) || err != nil {
+	if _, err := w.store.Claim(t.Context(), topic, 0, processor.Memory{}); errors.Is(err, processor.ErrNoProgress) || err != nil {
 		t.Fatal(err)
 	}
 }

@@ -158,7 +158,7 @@ func (w *world) charge(id ledger.WalletID, m ledger.MerchantID, amount int64, in
 
 func (w *world) claim(partition int) processor.Claim {
 	w.t.Helper()
-	c, err := w.store.Claim(w.t.Context(), topic, partition)
+	c, err := w.store.Claim(w.t.Context(), topic, partition, processor.Memory{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,9 +18,10 @@
 //	after the Ack                  all of it is durable              starts behind it
 //	stopped, and another claims    the epoch has moved on            is fenced: its transaction changes nothing
 //
-// A record is never in the way of those behind it, with four exceptions in
+// A record is never in the way of those behind it, with five exceptions in
 // which the partition halts for a person to decide: a record in a newer version
 // of the wire format, data that break a rule of the database, more than
-// [FloodLimit] processing errors within [FloodWindow], and a progress that is
-// not where its owner left it. All before the offender is settled first.
+// [FloodLimit] processing errors within [FloodWindow], a progress that is not
+// where its owner left it, and one that went back, because the database was
+// restored: see [Memory]. All before the offender is settled first.
 package processor

@@ -131,7 +131,7 @@ func (f *fixture) append(records ...processor.Record) {
 
 func (f *fixture) claim() processor.Claim {
 	f.t.Helper()
-	c, err := f.store.Claim(f.t.Context(), topic, 0)
+	c, err := f.store.Claim(f.t.Context(), topic, 0, processor.Memory{})
 	if err != nil {
 		f.t.Fatal(err)
 	}

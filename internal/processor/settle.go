@@ -168,7 +168,7 @@ var errOffender = errors.New("the record cannot be settled")
 func haltsPartition(err error) bool {
 	var version errVersion
 	var flood errFlood
-	return errors.Is(err, ErrProgress) || errors.Is(err, ErrNoProgress) || errors.Is(err, errOffender) ||
+	return errors.Is(err, ErrProgress) || errors.Is(err, ErrNoProgress) || errors.Is(err, ErrRestored) || errors.Is(err, errOffender) ||
 		errors.As(err, &version) || errors.As(err, &flood)
 }
 

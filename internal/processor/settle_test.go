@@ -161,11 +161,18 @@ func TestOwnerWhoLostThePartitionIsFenced(t *testing.T) {
 func TestProgressElsewhereHalts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	batch := f.batch(f.claim())
-	batch.From, batch.Claim.NextOffset = 0, 0
-	ahead := processor.Batch{Claim: batch.Claim, From: 5, To: 6}
-	if err := f.settler(f.store).Settle(t.Context(), &ahead); !errors.Is(err, processor.ErrProgress) || ahead.Halted() == nil {
-		t.Errorf("got %v, halted %v; want a halt", err, ahead.Halted())
+	f.append(f.encoded(f.charge("one", 1)), f.encoded(f.charge("two", 1)))
+	claim := f.claim()
+	if err := f.settler(f.store).Settle(t.Context(), f.batch(claim)); err != nil {
+		t.Fatal(err)
+	}
+	for want, batch := range map[error]*processor.Batch{
+		processor.ErrProgress: {Claim: claim, From: 0, To: 1}, // it is further than this batch
+		processor.ErrRestored: {Claim: claim, From: 5, To: 6}, // what comes before it was settled, and is not
+	} {
+		if err := f.settler(f.store).Settle(t.Context(), batch); !errors.Is(err, want) || !errors.Is(batch.Halted(), want) {
+			t.Errorf("got %v, halted %v; want a halt for %v", err, batch.Halted(), want)
+		}
 	}
 }
 

@@ -16,8 +16,10 @@ type Claim struct {
 	Partition   int
 	Partitions  int    // of the topic, as the database knows it
 	ClusterID   string // of the Kafka cluster, as the database knows it
+	History     int32  // of the database: how often it was recovered, and one
 	Log         int32
 	Epoch       int64
+	MovedEpoch  int64       // under which the progress came to NextOffset
 	FirstOffset int64       // where the counts began: at 0, or where a person set the progress
 	NextOffset  int64       // the first offset that is not settled
 	LastRecord  *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
@@ -29,17 +31,19 @@ type Claim struct {
 type Claimer interface {
 	// Claim raises the partition's epoch and fences off every earlier owner. It
 	// waits for a settle that is committing. It fails with ErrNoProgress where
-	// the partition has no progress row; it never makes one.
-	Claim(ctx context.Context, topic string, partition int) (Claim, error)
+	// the partition has no progress row, which it never makes, and with
+	// ErrRestored where the progress stands behind what is known of it. A claim
+	// that fails with either changes nothing, so that the next one fails too.
+	Claim(ctx context.Context, topic string, partition int, known Memory) (Claim, error)
 }
 
-// Holder is a Claimer that can tell whether a claim still holds. A partition to
+// Holder is a Claimer that can tell whether claims still hold. A partition to
 // which nothing comes is never fenced, and must hear all the same that a person
-// moved its progress.
+// moved its progress, or that the database was restored.
 type Holder interface {
-	// Holds fails with ErrFenced once the partition was claimed again or its
-	// progress set, and with another error where that cannot be told.
-	Holds(ctx context.Context, c Claim) error
+	// Holds says which of the partitions, by number, are held no more, and why:
+	// ErrFenced, ErrRestored or ErrNoProgress. An error means that it cannot tell.
+	Holds(ctx context.Context, known map[int]Memory) (map[int]error, error)
 }
 
 // Halts is a Claimer that keeps why a partition halts: whoever looks at it has only
@@ -91,6 +95,7 @@ type Store interface {
 	// nil, and nothing of it when it fails with one of
 	//
 	//   - ErrFenced: the claim is no longer ours
+	//   - ErrRestored: the progress went back to an earlier moment
 	//   - *MovedError: the progress is already beyond From under this claim: an
 	//     earlier commit of ours whose answer was lost
 	//   - ErrProgress: the progress is neither at From nor where we left it
@@ -107,6 +112,7 @@ var (
 	ErrFenced     = errors.New("the partition was claimed by another owner")
 	ErrNoProgress = errors.New("the partition has no progress row")
 	ErrProgress   = errors.New("the progress is not where its owner left it")
+	ErrRestored   = errors.New("restored: the database is at an earlier moment than what was settled")
 	ErrData       = errors.New("the data was refused")
 	ErrIntegrity  = errors.New("the data broke a rule of the database")
 )

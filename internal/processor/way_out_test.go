@@ -87,7 +87,7 @@ func (f *fixture) losePatience() {
 	}
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
-	if _, err := f.store.Claim(ctx, topic, 1); err != nil {
+	if _, err := f.store.Claim(ctx, topic, 1, processor.Memory{}); err != nil {
 		f.t.Fatal("a claim behind a stopped processor: ", err)
 	}
 }
@@ -127,7 +127,7 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 			t.Errorf("a move that failed left %v", f.strings(written))
 		}
 	}
-	if err := f.store.Holds(t.Context(), old); err != nil {
+	if err := f.holds(old); err != nil {
 		t.Error(err)
 	}
 
@@ -135,7 +135,7 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 	moved, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
 		if from == 0 {
 			go func() {
-				_, err := f.store.Claim(context.WithoutCancel(t.Context()), topic, 0)
+				_, err := f.store.Claim(context.WithoutCancel(t.Context()), topic, 0, processor.Memory{})
 				claimed <- err
 			}()
 			f.await("the claim waits for the move", waiting, 1)
@@ -159,10 +159,20 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 	if got := f.outcome(f.charge("good", 5).ID); got != "processing_error" {
 		t.Errorf("a charge that was passed over is %s", got)
 	}
-	if err := f.store.Holds(t.Context(), old); !errors.Is(err, processor.ErrFenced) {
+	if err := f.holds(old); !errors.Is(err, processor.ErrFenced) {
 		t.Errorf("the old claim: %v", err)
 	}
 	f.verify()
+}
+
+// holds says why the claim does not hold.
+func (f *fixture) holds(c processor.Claim) error {
+	f.t.Helper()
+	lost, err := f.store.Holds(f.t.Context(), map[int]processor.Memory{c.Partition: c.Memory()})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return lost[c.Partition]
 }
 
 // both runs a second move while the first one holds the lock, and returns what it

@@ -85,6 +85,10 @@ func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
 			found.Wrong = append(found.Wrong, fmt.Errorf("the group %s has a member that is no processor of ours: %s", b.group(), m))
 		}
 	}
+	copies, err := b.copies(ctx)
+	if err != nil {
+		found.Wrong = append(found.Wrong, fmt.Errorf("whether the database was restored is not known: %w", err))
+	}
 	var looks errgroup.Group
 	looks.SetLimit(looksAtOnce)
 	for _, p := range progress {
@@ -97,6 +101,9 @@ func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
 			end, wrong, err := b.cluster.CheckClaim(ctx, p.Claim)
 			if at.End = end; err != nil {
 				wrong = fmt.Errorf("the log was not read: %w", err)
+			}
+			if known, now := copies[p.Claim.Partition], p.Claim.Memory(); now.Behind(known) {
+				wrong = &processor.RestoredError{Known: known, Found: now}
 			}
 			at.judge(wrong, members, unread == nil)
 			return nil

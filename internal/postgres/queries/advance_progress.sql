@@ -5,6 +5,6 @@
 -- Locks: the progress row, locked already.
 -- Index: partition_progress_pkey.
 update partition_progress
-set next_offset = $4, settled = settled + $5, duplicates = duplicates + $6, conflicts = conflicts + $7, dead = dead + $8,
+set next_offset = $4, moved_epoch = epoch, settled = settled + $5, duplicates = duplicates + $6, conflicts = conflicts + $7, dead = dead + $8,
   gaps = gaps + $9, last_record = $10, updated_at = now()
 where partition = $1 and epoch = $2 and next_offset = $3

@@ -3,7 +3,7 @@
 -- $1 partition.
 -- Locks: the progress row, which lets direct operations share it.
 -- Index: partition_progress_pkey.
-select epoch, log, next_offset
+select epoch, log, moved_epoch, next_offset
 from partition_progress
 where partition = $1
 for no key update

@@ -3,6 +3,6 @@
 -- $1 partition, $2 topic, $3 log, $4 epoch.
 -- Locks: the new row; waits for another one who makes it.
 -- Index: partition_progress_pkey.
-insert into partition_progress (partition, topic, log, epoch)
-values ($1, $2, $3, $4)
+insert into partition_progress (partition, topic, log, epoch, moved_epoch)
+values ($1, $2, $3, $4, $4)
 on conflict (partition) do nothing

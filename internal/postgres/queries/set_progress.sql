@@ -4,7 +4,7 @@
 -- Locks: the progress row.
 -- Index: partition_progress_pkey.
 update partition_progress
-set log = $2, first_offset = $3, next_offset = $3, epoch = $4, last_record = $5, owner = null,
+set log = $2, first_offset = $3, next_offset = $3, epoch = $4, moved_epoch = $4, last_record = $5, owner = null,
   halted_at = null, halt_cause = null,
   settled = 0, duplicates = 0, conflicts = 0, dead = 0, gaps = 0, updated_at = now()
 where partition = $1
