@@ -280,8 +280,8 @@ func (m *memory) Submit(context.Context, ledger.Request) (ingest.Receipt, error)
 func (m *memory) End(context.Context, int) (int64, error) { return m.offset.Load(), nil }
 func (m *memory) Check(context.Context) error             { return nil }
 
-func (m *memory) Decided(context.Context, []ledger.OperationID) ([]ingest.Decided, error) {
-	return nil, nil
+func (m *memory) LookUp(context.Context, []ledger.OperationID) (ingest.Found, error) {
+	return ingest.Found{}, nil
 }
 
 func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.OperationID, error) {
@@ -289,8 +289,6 @@ func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.Ope
 }
 
 func (m *memory) List(context.Context, ingest.Filter) (ingest.Page, error) { return ingest.Page{}, nil }
-
-func (m *memory) Position(context.Context, int) (ledger.Place, error) { return ledger.Place{}, nil }
 
 // discard is an answer that nobody reads.
 type discard struct {

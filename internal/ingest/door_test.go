@@ -24,6 +24,7 @@ const (
 	up int32 = iota
 	down
 	hanging
+	busy
 )
 
 var errDown = errors.New("the test shut the database")
@@ -32,6 +33,8 @@ func (d *database) door(ctx context.Context) error {
 	switch d.state.Load() {
 	case down:
 		return errDown
+	case busy:
+		return ingest.ErrBusy
 	case hanging:
 		<-ctx.Done()
 		return ctx.Err()
@@ -39,12 +42,12 @@ func (d *database) door(ctx context.Context) error {
 	return nil
 }
 
-func (d *database) Decided(ctx context.Context, ids []ledger.OperationID) ([]ingest.Decided, error) {
+func (d *database) LookUp(ctx context.Context, ids []ledger.OperationID) (ingest.Found, error) {
 	d.decided.Add(1)
 	if err := d.door(ctx); err != nil {
-		return nil, err
+		return ingest.Found{}, err
 	}
-	return d.Store.Decided(ctx, ids)
+	return d.Store.LookUp(ctx, ids)
 }
 
 func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error) {
@@ -60,13 +63,6 @@ func (d *database) List(ctx context.Context, f ingest.Filter) (ingest.Page, erro
 		return ingest.Page{}, err
 	}
 	return d.Store.List(ctx, f)
-}
-
-func (d *database) Position(ctx context.Context, partition int) (ledger.Place, error) {
-	if err := d.door(ctx); err != nil {
-		return ledger.Place{}, err
-	}
-	return d.Store.Position(ctx, partition)
 }
 
 func (d *database) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {

@@ -26,6 +26,9 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		return refuse(CodeNotFound, "there is nothing under this ID that the API key may see").problem(id)
 	case errors.Is(err, ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
+	case errors.Is(err, ErrBusy):
+		s.metrics.shed("read")
+		return refuse(CodeReadsBusy, "too many reads come before this one; submissions and direct operations are taken all the same").problem(id)
 	case errors.As(err, &queue):
 		if !errors.Is(err, errUnchecked) { // that is how every start begins
 			s.trouble(ctx, &s.queueTrouble, "queue", err)

@@ -150,6 +150,11 @@ func TestProblems(t *testing.T) {
 	s.operator.post("/v1/clients", headers{"Idempotency-Key": "k"}, `{"name":"Ada"}`).want(t, http.StatusCreated)
 	say(s.operator.post("/v1/clients", headers{"Idempotency-Key": "k"}, `{"name":"Bob"}`), ingest.CodeKeyReused)
 	say(slowBody(t, s.operator.base, p.shop.key, p.charges()), ingest.CodeRequestTimeout)
+	s.db.state.Store(busy)
+	say(p.payer.get("/v1/wallets/"+p.wallet), ingest.CodeReadsBusy)
+	if n := s.metric(`monedero_shed_total{what="read"}`); n != 1 {
+		t.Errorf("%v reads were shed by the metric", n)
+	}
 	s.db.state.Store(down)
 	say(p.payer.get("/v1/wallets/"+p.wallet), ingest.CodeDatabaseUnavailable)
 	s.kafka.Stop()

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -40,14 +39,12 @@ const (
 	lookupAgain = 2 * time.Millisecond
 )
 
-var errBusy = errors.New("too many look-ups are open")
-
 // lookup finds outcomes for many requests of the replica together: one query at
 // a time, and each holds everything that was asked while the one before ran. Who
 // waits for an outcome is asked for again, in the same query: soon at first, then
 // at each tick. Those who ask share no lock.
 type lookup struct {
-	decided func(context.Context, []ledger.OperationID) ([]Decided, error)
+	lookUp  func(context.Context, []ledger.OperationID) (Found, error)
 	metrics *Metrics
 	log     *slog.Logger
 	trouble throttle.Log
@@ -78,27 +75,28 @@ type question struct {
 type answer struct {
 	Decided
 	found bool
+	next  map[int]ledger.Place // where partitions stand, as [Found] says
 	err   error
 }
 
-// newLookup makes a look-up that reads by decided, which is [History].Decided or
-// does as that does.
-func newLookup(decided func(context.Context, []ledger.OperationID) ([]Decided, error), m *Metrics, log *slog.Logger) *lookup {
+// newLookup makes a look-up that reads by lookUp, which is [History].LookUp or does
+// as that does.
+func newLookup(lookUp func(context.Context, []ledger.OperationID) (Found, error), m *Metrics, log *slog.Logger) *lookup {
 	return &lookup{
-		decided: decided, metrics: m, log: log, wake: make(chan struct{}, 1),
+		lookUp: lookUp, metrics: m, log: log, wake: make(chan struct{}, 1),
 		early: map[*question]struct{}{}, waiting: map[*question]struct{}{},
 	}
 }
 
 // knownFirst reads operations most of which have no outcome yet: it asks first
 // which have one, which costs less than reading.
-func knownFirst(h History) func(context.Context, []ledger.OperationID) ([]Decided, error) {
-	return func(ctx context.Context, ids []ledger.OperationID) ([]Decided, error) {
+func knownFirst(h History) func(context.Context, []ledger.OperationID) (Found, error) {
+	return func(ctx context.Context, ids []ledger.OperationID) (Found, error) {
 		known, err := h.DecidedIDs(ctx, ids)
 		if err != nil || len(known) == 0 {
-			return nil, err
+			return Found{}, err
 		}
-		return h.Decided(ctx, known)
+		return h.LookUp(ctx, known)
 	}
 }
 
@@ -113,7 +111,7 @@ func (l *lookup) await(id ledger.OperationID) *question {
 func (l *lookup) put(q *question) *question {
 	q.answer = make(chan answer, 1)
 	if l.open.Add(1) > maxQuestions {
-		q.answer <- answer{err: errBusy}
+		q.answer <- answer{err: ErrBusy}
 		return q
 	}
 	for {
@@ -136,15 +134,15 @@ func (l *lookup) drop(q *question) {
 	}
 }
 
-// find is the operation's outcome as of now.
-func (l *lookup) find(ctx context.Context, id ledger.OperationID) (Decided, bool, error) {
+// find is the operation's outcome as of now, and where its partition stands.
+func (l *lookup) find(ctx context.Context, id ledger.OperationID) (answer, error) {
 	q := l.ask(id)
 	defer l.drop(q)
 	select {
 	case a := <-q.answer:
-		return a.Decided, a.found, a.err
+		return a, a.err
 	case <-ctx.Done():
-		return Decided{}, false, ctx.Err()
+		return answer{}, ctx.Err()
 	}
 }
 
@@ -260,7 +258,7 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*questi
 		ids = append(ids, id)
 	}
 	for chunk := range slices.Chunk(ids, maxLookup) {
-		found, err := l.query(ctx, chunk)
+		found, next, err := l.query(ctx, chunk)
 		if err != nil {
 			// The chunks left would only wait for the same timeout.
 			chunk = ids
@@ -268,7 +266,7 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*questi
 		for _, id := range chunk {
 			d, ok := found[id]
 			for q := round[id]; q != nil; q = q.next {
-				l.reply(q, answer{Decided: d, found: ok, err: err})
+				l.reply(q, answer{Decided: d, found: ok, next: next, err: err})
 			}
 		}
 		if err != nil {
@@ -301,12 +299,14 @@ func (l *lookup) reply(q *question, a answer) {
 	delete(l.waiting, q)
 }
 
-func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledger.OperationID]Decided, error) {
+func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (
+	decided map[ledger.OperationID]Decided, next map[int]ledger.Place, err error,
+) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	start := time.Now()
 	l.began(start)
-	list, err := l.decided(ctx, ids)
+	found, err := l.lookUp(ctx, ids)
 	took := time.Since(start)
 	l.ended(took, err)
 	l.metrics.looked(len(ids), took, err)
@@ -314,11 +314,11 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (map[ledge
 		if skipped, ok := l.trouble.Next(); ok {
 			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	found := make(map[ledger.OperationID]Decided, len(list))
-	for _, d := range list {
-		found[d.ID] = d
+	decided = make(map[ledger.OperationID]Decided, len(found.Decided))
+	for _, d := range found.Decided {
+		decided[d.ID] = d
 	}
-	return found, nil
+	return decided, found.Next, nil
 }

@@ -21,7 +21,7 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	t.Parallel()
 	const callers, rounds = 64, 200
 	onRecord := func(id ledger.OperationID) bool { return id[0]%2 == 0 }
-	l := newLookup(func(_ context.Context, ids []ledger.OperationID) (found []Decided, _ error) {
+	l := newLookup(func(_ context.Context, ids []ledger.OperationID) (found Found, _ error) {
 		asked := map[ledger.OperationID]bool{}
 		for _, id := range ids {
 			if asked[id] {
@@ -29,7 +29,7 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 			}
 			asked[id] = true
 			if onRecord(id) {
-				found = append(found, Decided{Operation: ledger.Operation{Request: ledger.Request{ID: id}}})
+				found.Decided = append(found.Decided, Decided{Operation: ledger.Operation{Request: ledger.Request{ID: id}}})
 			}
 		}
 		return found, nil
@@ -53,9 +53,9 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 					l.drop(l.await(id))
 					continue
 				}
-				d, found, err := l.find(t.Context(), id)
-				if err != nil || found != onRecord(id) || (found && d.ID != id) {
-					t.Errorf("%s: %v, %v, %v", id, d.ID, found, err)
+				a, err := l.find(t.Context(), id)
+				if err != nil || a.found != onRecord(id) || (a.found && a.ID != id) {
+					t.Errorf("%s: %v, %v, %v", id, a.ID, a.found, err)
 				}
 			}
 		})

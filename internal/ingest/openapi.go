@@ -58,6 +58,9 @@ func (rt route) operation(schemas huma.Registry) huma.Operation {
 // problems describes the answers that are not a success.
 func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
 	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeInternal, CodeDatabaseUnavailable, CodeOverloaded}
+	if rt.method == http.MethodGet || rt.status == http.StatusCreated {
+		codes = append(codes, CodeReadsBusy)
+	}
 	if rt.body != nil {
 		codes = append(codes, CodeMalformedJSON, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType)
 	}

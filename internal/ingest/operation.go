@@ -128,30 +128,32 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 		return nil, ErrNotFound
 	}
 	wait := parsePrefer(in.Prefer)
-	d, found, err := s.find(ctx, id)
+	a, err := s.find(ctx, id)
+	if err == nil && !a.found && wait > 0 {
+		if a.Decided, a.found = s.await(ctx, id, wait); !a.found {
+			a, err = s.find(ctx, id) // how far its partition has come meanwhile
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read operation: %w", err)
 	}
-	if !found && wait > 0 {
-		d, found = s.await(ctx, id, wait)
-	}
 	out := &operationOutput{Status: 200, Applied: applied(wait)}
-	if found {
-		if !caller(ctx).sees(d) {
+	if a.found {
+		if !caller(ctx).sees(a.Decided) {
 			return nil, ErrNotFound
 		}
-		out.Body = newOperation(d, caller(ctx))
+		out.Body = newOperation(a.Decided, caller(ctx))
 		return out, nil
 	}
 	out.RetryAfter = retryAfter
 	out.Body = newPending(id)
-	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset); err != nil {
+	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset, a.next); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (s *Server) find(ctx context.Context, id ledger.OperationID) (Decided, bool, error) {
+func (s *Server) find(ctx context.Context, id ledger.OperationID) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return s.reads.find(ctx, id)
@@ -176,13 +178,13 @@ func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Dur
 
 // ahead is how many records are to be settled before the operation's; nil where
 // it cannot be told because Kafka does not answer.
-func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset optionalOffset) (*int64, error) {
+func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset optionalOffset, next map[int]ledger.Place) (*int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	partition := id.Partition(s.partitions)
-	at, err := s.history.Position(ctx, partition)
-	if err != nil {
-		return nil, fmt.Errorf("read progress: %w", err)
+	at, known := next[partition]
+	if !known {
+		return nil, fmt.Errorf("partition %d has no progress", partition)
 	}
 	until := offset.Value
 	// Once a partition has had another log, an offset may be one of that, and says

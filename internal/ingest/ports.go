@@ -16,6 +16,8 @@ var (
 	ErrReused = errors.New("the idempotency key belongs to another request")
 	// ErrNotTaken: the queue takes the request not now, and nothing of it was put there.
 	ErrNotTaken = errors.New("the request was not taken")
+	// ErrBusy: too many reads came before this one.
+	ErrBusy = errors.New("too many reads come before this one")
 	// ErrWrongQueue: what answers as the queue is not the one that the database
 	// knows; what is put there would be lost.
 	ErrWrongQueue = errors.New("not the queue that the database knows")
@@ -45,22 +47,26 @@ type Decided struct {
 	ledger.Operation
 	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
 	Conflicts int             // how many other requests came under its ID
-	Log       int32           // of its partition at present; only History.Decided says it
+	Log       int32           // of its partition at present; only History.LookUp says it
 }
 
-// History reads operations.
+// Found is what a look-up found.
+type Found struct {
+	Decided []Decided            // in no order
+	Next    map[int]ledger.Place // of the next record to settle, for each partition asked for
+}
+
+// History reads operations. Its lists fail with ErrBusy.
 type History interface {
-	// Decided finds those of the operations that have an outcome, in no order, in
-	// one query: by partition and ID.
-	Decided(ctx context.Context, ids []ledger.OperationID) ([]Decided, error)
+	// LookUp finds those of the operations that have an outcome, and where the
+	// partitions of all of them stand, by partition and ID.
+	LookUp(ctx context.Context, ids []ledger.OperationID) (Found, error)
 	// DecidedIDs is which of the operations have an outcome, in no order: it costs less
-	// than Decided, above all where few have.
+	// than LookUp, above all where few have.
 	DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error)
 	// List is one page of at most f.Limit operations, which may be fewer though more
 	// follow: it is bounded in bytes, too, and in how much it reads to find them.
 	List(ctx context.Context, f Filter) (Page, error)
-	// Position is the place of the partition's next record to settle.
-	Position(ctx context.Context, partition int) (ledger.Place, error)
 }
 
 // Page is a part of a list.
@@ -91,7 +97,7 @@ type Cursor struct {
 	ID        ledger.OperationID
 }
 
-// Accounts reads balances.
+// Accounts reads balances. It fails with ErrBusy.
 type Accounts interface {
 	// Wallet fails with ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)

@@ -33,6 +33,7 @@ const (
 	CodeDatabaseUnavailable  Code = "database_unavailable"
 	CodeDraining             Code = "draining"
 	CodeOverloaded           Code = "overloaded"
+	CodeReadsBusy            Code = "reads_busy"
 )
 
 // Codes lists every code.
@@ -40,7 +41,7 @@ func Codes() []Code {
 	return []Code{
 		CodeMalformedRequest, CodeMalformedJSON, CodeFilterRequired, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 		CodeMethodNotAllowed, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType, CodeInvalidRequest,
-		CodeKeyReused, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded,
+		CodeKeyReused, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
 	}
 }
 
@@ -96,6 +97,8 @@ func (c Code) explain() (int, string) {
 		return http.StatusServiceUnavailable, "The service is stopping"
 	case CodeOverloaded:
 		return http.StatusServiceUnavailable, "The service has more requests than it can carry"
+	case CodeReadsBusy:
+		return http.StatusServiceUnavailable, "The service has more reads than it can carry"
 	case CodeInternal:
 	}
 	return http.StatusInternalServerError, "Something went wrong"

@@ -103,7 +103,7 @@ func New(o Options) (*Server, error) {
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
 		keys:    newKeyCache(o.Registry, o.Minter, o.Clock, o.Metrics, o.Log),
 		lastUse: newLastUse(o.Registry, o.Log),
-		reads:   newLookup(o.History.Decided, o.Metrics, o.Log),
+		reads:   newLookup(o.History.LookUp, o.Metrics, o.Log),
 		watch:   newLookup(knownFirst(o.History), o.Metrics, o.Log),
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),

@@ -25,6 +25,11 @@ var (
 
 // Wallet reads one wallet. It fails with [ingest.ErrNotFound].
 func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
+	ctx, end, err := s.reads.take(ctx)
+	if err != nil {
+		return ledger.Wallet{}, fmt.Errorf("read wallet: %w", err)
+	}
+	defer end()
 	var w walletRow
 	if err := s.pool.QueryRow(ctx, walletSQL, s.partition(id), [16]byte(id)).Scan(w.targets()...); err != nil {
 		return ledger.Wallet{}, notFound("read wallet", err)
@@ -37,6 +42,11 @@ func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, 
 func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *ingest.Cursor) (
 	wallets []ledger.Wallet, next *ingest.Cursor, err error,
 ) {
+	ctx, end, err := s.lists.take(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
+	}
+	defer end()
 	sql, args := clientWalletsListing(id, limit, after)
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
@@ -75,6 +85,11 @@ func clientWalletsListing(id ledger.ClientID, limit int, after *ingest.Cursor) (
 // Balances are the merchant's settlement balances by currency, each the sum of
 // its parts in every partition.
 func (s *Store) Balances(ctx context.Context, id ledger.MerchantID) ([]ingest.Balance, error) {
+	ctx, end, err := s.reads.take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read balances: %w", err)
+	}
+	defer end()
 	partitions := make([]int32, s.deployment.Partitions)
 	for i := range partitions {
 		partitions[i] = int32(i)

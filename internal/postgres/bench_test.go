@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
 )
 
@@ -70,6 +72,32 @@ func walPosition(b *testing.B, w *world) (bytes float64) {
 		b.Fatal(err)
 	}
 	return bytes
+}
+
+// BenchmarkLookUp looks 256 operations up that are spread over all partitions and
+// have no outcome yet.
+func BenchmarkLookUp(b *testing.B) {
+	for _, n := range []int{16, 256} {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			w := &world{t: b, url: pgtest.New(b), minter: minter(b, 'x')}
+			d := w.deployment()
+			d.Partitions = n
+			if err := postgres.RegisterTopic(b.Context(), w.url, d); err != nil {
+				b.Fatal(err)
+			}
+			w.store = w.connect("test")
+			ids := make([]ledger.OperationID, 256)
+			for i := range ids {
+				ids[i] = newID()
+			}
+			b.ResetTimer()
+			for range b.N {
+				if known, err := w.store.DecidedIDs(b.Context(), ids); err != nil || len(known) != 0 {
+					b.Fatal(len(known), err)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkVerify verifies a history of a million operations on 1,000 wallets,

@@ -24,7 +24,9 @@ const directAttempts = 3
 // Apply decides a direct operation; see [ingest.Direct]. It waits at most a
 // second for a wallet that a settle holds, and fails then.
 func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
-	conn, err := s.pool.Acquire(ctx)
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	conn, err := s.direct.Acquire(ctx)
 	if err != nil {
 		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
 	}
@@ -86,7 +88,7 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 	b.Queue(fmt.Sprintf("set local lock_timeout = %d", directLockTimeout.Milliseconds()))
 	b.Queue(shareProgressSQL, partition)
 	b.Queue(lockWalletsSQL, partition, ids([]ledger.WalletID{r.Wallet}))
-	b.Queue(decidedSQL, partition, ids([]ledger.OperationID{r.ID}))
+	b.Queue(decidedSQL, []int32{int32(partition)}, ids([]ledger.OperationID{r.ID}))
 	b.Queue(clientSQL, idOrNull(r.Client))
 	results := conn.SendBatch(ctx, b)
 	defer func() {
@@ -114,10 +116,8 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 		return found, fmt.Errorf("lock wallet: %w", err)
 	}
 	var d decidedRow
-	var log int32
-	if err := each(results, d.targets(&log), func() {
+	if err := each(results, d.targets(), func() {
 		decided := d.read()
-		decided.Log = log
 		found.decided = &decided
 	}); err != nil {
 		return found, fmt.Errorf("read known operation: %w", err)

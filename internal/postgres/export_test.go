@@ -10,6 +10,9 @@ import (
 // Pool is the connections as a service has them.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
+// Opened is how many connections were made for reads and direct operations.
+func (s *Store) Opened() int64 { return s.pool.Stat().NewConnsCount() + s.direct.Stat().NewConnsCount() }
+
 // Listing is the statement that List runs for the filter.
 func (s *Store) Listing(f ingest.Filter) (string, []any, error) { return s.listing(f) }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -31,63 +32,76 @@ var (
 	listMerchantSQL string
 	//go:embed queries/list_invoice.sql
 	listInvoiceSQL string
-	//go:embed queries/next_offset.sql
-	nextOffsetSQL string
+	//go:embed queries/positions.sql
+	positionsSQL string
 )
 
 // errFilter is a fault of the caller.
 var errFilter = errors.New("list operations: want a wallet, a merchant or both")
 
-// Decided finds operations in one round trip: a statement for each partition
-// that the IDs lie in, so that each is served by one shard and one index.
-func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]ingest.Decided, error) {
-	var found []ingest.Decided
+// LookUp finds operations, and where their partitions stand, in one round trip.
+func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found ingest.Found, err error) {
+	found.Next = map[int]ledger.Place{}
+	partitions := s.partitionsOf(list)
 	b := &pgx.Batch{}
-	for partition, part := range s.byPartition(list) {
-		b.Queue(decidedSQL, partition, part).Query(func(rows pgx.Rows) (err error) {
-			var log int32
-			first := len(found)
-			found, err = collectDecided(rows, found, &log)
-			for i := first; i < len(found); i++ {
-				found[i].Log = log
-			}
-			return err
+	b.Queue(decidedSQL, partitions, ids(list)).Query(func(rows pgx.Rows) error {
+		var r decidedRow
+		_, err := pgx.ForEachRow(rows, r.targets(), func() error {
+			found.Decided = append(found.Decided, r.read())
+			return nil
 		})
-	}
+		return err
+	})
+	// Read after the operations: what is pending is never behind its partition.
+	slices.Sort(partitions)
+	b.Queue(positionsSQL, slices.Compact(partitions)).Query(func(rows pgx.Rows) error {
+		var partition int
+		var next ledger.Place
+		_, err := pgx.ForEachRow(rows, []any{&partition, &next.Log, &next.Offset}, func() error {
+			found.Next[partition] = next
+			return nil
+		})
+		return err
+	})
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("read operations: %w", err)
+		return ingest.Found{}, fmt.Errorf("read operations: %w", err)
+	}
+	for i, d := range found.Decided {
+		found.Decided[i].Log = found.Next[d.ID.Partition(s.deployment.Partitions)].Log
 	}
 	return found, nil
 }
 
-// DecidedIDs finds which operations are on record, as Decided does.
+// Decided is those of the operations that have an outcome, in no order.
+func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]ingest.Decided, error) {
+	found, err := s.LookUp(ctx, list)
+	return found.Decided, err
+}
+
+// DecidedIDs finds which operations are on record.
 func (s *Store) DecidedIDs(ctx context.Context, list []ledger.OperationID) ([]ledger.OperationID, error) {
-	var known []ledger.OperationID
-	b := &pgx.Batch{}
-	for partition, part := range s.byPartition(list) {
-		b.Queue(decidedIDsSQL, partition, part).Query(func(rows pgx.Rows) error {
-			var id pgtype.UUID
-			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				known = append(known, id.Bytes)
-				return nil
-			})
-			return err
-		})
+	rows, err := s.pool.Query(ctx, decidedIDsSQL, s.partitionsOf(list), ids(list))
+	if err != nil {
+		return nil, fmt.Errorf("look operations up: %w", err)
 	}
-	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+	var known []ledger.OperationID
+	var id pgtype.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+		known = append(known, id.Bytes)
+		return nil
+	}); err != nil {
 		return nil, fmt.Errorf("look operations up: %w", err)
 	}
 	return known, nil
 }
 
-// byPartition are the IDs as a parameter for each partition that they lie in.
-func (s *Store) byPartition(list []ledger.OperationID) map[int]pgtype.FlatArray[[16]byte] {
-	parts := make(map[int]pgtype.FlatArray[[16]byte], min(len(list), s.deployment.Partitions))
-	for _, id := range list {
-		p := id.Partition(s.deployment.Partitions)
-		parts[p] = append(parts[p], id)
+// partitionsOf is the partition of each ID.
+func (s *Store) partitionsOf(list []ledger.OperationID) []int32 {
+	partitions := make([]int32, len(list))
+	for i, id := range list {
+		partitions[i] = int32(id.Partition(s.deployment.Partitions))
 	}
-	return parts
+	return partitions
 }
 
 // The bounds of a page, besides its rows.
@@ -108,12 +122,11 @@ func (s *Store) List(ctx context.Context, f ingest.Filter) (ingest.Page, error) 
 	if err != nil {
 		return ingest.Page{}, err
 	}
-	select {
-	case s.lists <- struct{}{}:
-		defer func() { <-s.lists }()
-	case <-ctx.Done():
-		return ingest.Page{}, fmt.Errorf("list operations: %w", ctx.Err())
+	ctx, end, err := s.lists.take(ctx)
+	if err != nil {
+		return ingest.Page{}, fmt.Errorf("list operations: %w", err)
 	}
+	defer end()
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return ingest.Page{}, fmt.Errorf("list operations: %w", err)
@@ -185,21 +198,15 @@ func cursorAfter(d ingest.Decided) *ingest.Cursor {
 }
 
 // NextOffset is the first offset of the partition that is not settled.
-func (s *Store) NextOffset(ctx context.Context, partition int) (int64, error) {
-	at, err := s.Position(ctx, partition)
-	return at.Offset, err
-}
-
-// Position is the place of the next record that the partition is to settle.
-func (s *Store) Position(ctx context.Context, partition int) (at ledger.Place, err error) {
-	err = s.pool.QueryRow(ctx, nextOffsetSQL, partition).Scan(&at.Log, &at.Offset)
+func (s *Store) NextOffset(ctx context.Context, partition int) (next int64, err error) {
+	err = s.pool.QueryRow(ctx, positionsSQL, []int32{int32(partition)}).Scan(nil, nil, &next)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = processor.ErrNoProgress
 	}
 	if err != nil {
-		return ledger.Place{}, fmt.Errorf("read progress: %w", err)
+		return 0, fmt.Errorf("read progress: %w", err)
 	}
-	return at, nil
+	return next, nil
 }
 
 func (s *Store) partition(w ledger.WalletID) int { return w.Partition(s.deployment.Partitions) }
@@ -234,15 +241,4 @@ func (r *decidedRow) targets(more ...any) []any {
 
 func (r *decidedRow) read() ingest.Decided {
 	return ingest.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
-}
-
-// collectDecided appends the rows. What the query says besides goes to more, from
-// the last row.
-func collectDecided(rows pgx.Rows, list []ingest.Decided, more ...any) ([]ingest.Decided, error) {
-	var r decidedRow
-	_, err := pgx.ForEachRow(rows, r.targets(more...), func() error {
-		list = append(list, r.read())
-		return nil
-	})
-	return list, err
 }

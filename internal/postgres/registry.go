@@ -83,9 +83,14 @@ func (s *Store) CreateKey(ctx context.Context, k ingest.Key) (ingest.Key, bool, 
 
 // Merchant fails with [ingest.ErrNotFound].
 func (s *Store) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
+	ctx, end, err := s.reads.take(ctx)
+	if err != nil {
+		return ingest.Merchant{}, fmt.Errorf("read merchant: %w", err)
+	}
+	defer end()
 	var m ingest.Merchant
 	var owner pgtype.UUID
-	err := s.pool.QueryRow(ctx, merchantSQL, [16]byte(id)).
+	err = s.pool.QueryRow(ctx, merchantSQL, [16]byte(id)).
 		Scan((*[16]byte)(&m.ID), &owner, &m.Name, &m.Suspended, &m.CreatedAt)
 	if err != nil {
 		return ingest.Merchant{}, notFound("read merchant", err)
@@ -139,6 +144,8 @@ func (s *Store) client(ctx context.Context, id ledger.ClientID) (ingest.Client, 
 
 // create runs an insert that returns no row where there is one already.
 func (s *Store) create(ctx context.Context, sql string, args ...any) (made bool, err error) {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
 	var id [16]byte
 	switch err := s.pool.QueryRow(ctx, sql, args...).Scan(&id); {
 	case err == nil:

@@ -23,24 +23,26 @@ const serviceRole = "monedero_service"
 const applicationPrefix = "monedero-"
 
 const (
-	defaultMaxConns   = 10
+	defaultMaxConns   = 12
+	directMaxConns    = 4                      // for direct operations alone
 	connectRetry      = 200 * time.Millisecond // between attempts to reach the server
 	saidEvery         = 30 * time.Second       // that it is still waited for
 	watchMaxConns     = 2                      // for looking after blocked statements
 	watchIdle         = 30 * time.Second
 	directLockTimeout = time.Second
-	maxLists          = 4 // at once: a list may be slow, and must leave connections to the others
 )
 
 // Store is the database as the services use it. It is safe for concurrent use.
 type Store struct {
 	pool       *pgxpool.Pool
+	direct     *pgxpool.Pool // for direct operations: no read may delay them; connects when needed
 	watchers   *pgxpool.Pool // logged in without the service's role; connects when needed
 	deployment Deployment
 	owner      string
 	now        func() time.Time
 	log        *slog.Logger
-	lists      chan struct{} // one token for each list that runs
+	lists      turns
+	reads      turns // besides lists
 }
 
 var (
@@ -58,7 +60,7 @@ var (
 type Options struct {
 	Application string           // the service's name; "service" by default
 	Owner       string           // who claims partitions; host and process by default
-	MaxConns    int              // 10 by default; a processor needs one per partition settled at once, and two more
+	MaxConns    int              // 12 by default; a processor needs one per partition settled at once, and two more
 	Now         func() time.Time // the time of decisions; time.Now by default
 	Log         *slog.Logger     // nothing is logged by default
 }
@@ -69,9 +71,15 @@ type Options struct {
 // store gets along with a server that comes and goes.
 func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{owner: o.Owner, now: o.Now, log: o.Log, lists: make(chan struct{}, maxLists)}
+	s := &Store{owner: o.Owner, now: o.Now, log: o.Log, lists: make(turns, maxLists), reads: make(turns, maxReads)}
 	var err error
 	if s.pool, err = serviceSessions(o).pool(ctx, url, func(c *pgxpool.Config) { c.MaxConns = int32(o.MaxConns) }); err != nil {
+		return nil, err
+	}
+	if s.direct, err = serviceSessions(o).pool(ctx, url, func(c *pgxpool.Config) {
+		c.MinConns, c.MinIdleConns, c.MaxConns = 0, 0, directMaxConns
+	}); err != nil {
+		s.pool.Close()
 		return nil, err
 	}
 	if s.watchers, err = watchSessions(o).pool(ctx, url, func(c *pgxpool.Config) {
@@ -79,6 +87,7 @@ func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 		c.MaxConnIdleTime = watchIdle
 	}); err != nil {
 		s.pool.Close()
+		s.direct.Close()
 		return nil, err
 	}
 	if s.deployment, err = s.awaitDeployment(ctx); err != nil {
@@ -91,6 +100,7 @@ func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 // Close waits for the statements in flight and closes all connections.
 func (s *Store) Close() {
 	s.pool.Close()
+	s.direct.Close()
 	s.watchers.Close()
 }
 

@@ -1,7 +1,6 @@
--- Operations of one partition that have an outcome, whose wallets they are, how
--- many other requests came under their IDs, and the partition's log at present.
--- One look-up for each.
--- $1 partition, $2 operation IDs.
+-- Operations that have an outcome, whose wallets they are, and how many other
+-- requests came under their IDs. One look-up for each.
+-- $1 partitions, $2 operation IDs, pair by pair.
 -- Locks: none.
 -- Index: operations_pkey.
 select
@@ -9,12 +8,11 @@ select
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
   o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
-  (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id),
-  coalesce((select log from partition_progress where partition = $1), 0)
-from unnest($2::uuid[]) as u (id)
+  (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)
+from unnest($1::integer[], $2::uuid[]) as u (partition, id)
 cross join lateral (
   select *
   from operations
-  where partition = $1 and id = u.id
+  where partition = u.partition and id = u.id
   limit 1
 ) o
