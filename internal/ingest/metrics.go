@@ -84,7 +84,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "monedero_lookup_seconds", Help: "Time of one query for outcomes.", Buckets: seconds,
 		}),
 		overload: counter("monedero_shed_total",
-			"What was shed for want of room: a request, answered 503; a connection, closed after a 503 or at once; or a wait, answered at once with what was known.", "what"),
+			"What was shed for want of room: a request, answered 503; a read, answered 503; a connection, closed after a 503 or at once; or a wait, answered at once with what was known.", "what"),
 	}
 	m.begin()
 	return m

@@ -11,7 +11,9 @@ import (
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Opened is how many connections were made for reads and direct operations.
-func (s *Store) Opened() int64 { return s.pool.Stat().NewConnsCount() + s.direct.Stat().NewConnsCount() }
+func (s *Store) Opened() int64 {
+	return s.pool.Stat().NewConnsCount() + s.direct.Stat().NewConnsCount()
+}
 
 // Listing is the statement that List runs for the filter.
 func (s *Store) Listing(f ingest.Filter) (string, []any, error) { return s.listing(f) }

@@ -35,8 +35,8 @@ var (
 // read after the locks are held is what the owners of the locks left.
 const beginSQL = "begin isolation level read committed"
 
-// Settle records the slice in one transaction and two round trips (three with
-// COPY's own). In order: fence, lock, read what is known, decide, write, commit.
+// Settle records the slice in one transaction and three round trips (two where
+// there is no operation to write). In order: fence, lock, read what is known, decide, write, commit.
 //
 // A crash before the commit leaves nothing. A crash after it, or a lost answer,
 // leaves everything, and the same call again says so with a *MovedError.

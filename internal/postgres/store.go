@@ -60,7 +60,7 @@ var (
 type Options struct {
 	Application string           // the service's name; "service" by default
 	Owner       string           // who claims partitions; host and process by default
-	MaxConns    int              // 12 by default; a processor needs one per partition settled at once, and two more
+	MaxConns    int              // 12 by default; besides these, direct operations have 4 and the looks at what blocks 2
 	Now         func() time.Time // the time of decisions; time.Now by default
 	Log         *slog.Logger     // nothing is logged by default
 }

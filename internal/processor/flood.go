@@ -7,7 +7,8 @@ import (
 )
 
 // A partition with more than FloodLimit processing errors within FloodWindow
-// halts: that many mean that something is wrong with the sender, or with us.
+// halts: that many mean that something is wrong with the sender, or with us. Each
+// process counts what it settled itself: a partition that moves begins at none.
 const (
 	FloodLimit  = 10
 	FloodWindow = time.Minute

@@ -15,9 +15,10 @@ import (
 	"github.com/monedero/monedero/internal/telemetry"
 )
 
-// maxSettles is how many settles of one processor run at once; the partitions
-// beyond that take turns.
-const maxSettles = 16
+// maxConns is how many connections a processor has. Each settle takes one while it
+// runs, as do claims and looks at the progress: so many run at once, and the
+// partitions beyond that take turns.
+const maxConns = 18
 
 // RunProcessor settles its share of the partitions until ctx ends; then it
 // finishes the batches in hand, leaves the group and returns nil. It waits for
@@ -36,9 +37,8 @@ func drainOf(timeout time.Duration) time.Duration {
 }
 
 func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry prometheus.Registerer, ready *readiness) error {
-	// Two connections more than settles: one to claim, one to spare.
 	b, err := bind(ctx, c.Database, c.Kafka, c.Identity,
-		postgres.Options{Application: "processor", MaxConns: maxSettles + 2, Log: log})
+		postgres.Options{Application: "processor", MaxConns: maxConns, Log: log})
 	if err != nil {
 		return unlessAsked(ctx, err)
 	}
