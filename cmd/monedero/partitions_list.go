@@ -122,13 +122,20 @@ func show(out io.Writer, found service.Partitions, f watchFlags) error {
 		}
 		fmt.Fprintln(w, wrong)
 	}
+	for i, setting := range found.Settings {
+		if i == 0 {
+			fmt.Fprintln(w, "\nThe topic's settings are not as they should be:")
+		}
+		fmt.Fprintln(w, setting)
+	}
 	return w.Flush()
 }
 
 // partitionsText is a look as JSON.
 type partitionsText struct {
 	OK         bool            `json:"ok"`
-	Wrong      []string        `json:"wrong"` // with more than one partition
+	Wrong      []string        `json:"wrong"`    // with more than one partition
+	Settings   []string        `json:"settings"` // of the topic, that are not as they should be
 	Partitions []partitionText `json:"partitions"`
 }
 
@@ -155,7 +162,7 @@ type partitionText struct {
 }
 
 func newPartitionsText(found service.Partitions) partitionsText {
-	text := partitionsText{OK: found.OK(), Wrong: texts(found.Wrong), Partitions: make([]partitionText, len(found.Partitions))}
+	text := partitionsText{OK: found.OK(), Wrong: texts(found.Wrong), Settings: append([]string{}, found.Settings...), Partitions: make([]partitionText, len(found.Partitions))}
 	for i, p := range found.Partitions {
 		c := p.Claim
 		text.Partitions[i] = partitionText{

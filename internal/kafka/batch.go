@@ -145,7 +145,7 @@ func unpack(attributes uint16, packed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("compression %d is not known", kind)
 	}
 	r := codec.NewReader(bytes.NewReader(packed))
-	defer r.Close() //nolint:errcheck // all was read, or it failed already
+	defer r.Close()
 	all, err := io.ReadAll(io.LimitReader(r, maxBatchUnpacked+1))
 	if err != nil {
 		return nil, fmt.Errorf("the batch does not unpack: %w", err)

@@ -30,6 +30,8 @@ type Cluster struct {
 	transport *kafkago.Transport
 	client    *kafkago.Client
 
+	told *told // nil: nobody
+
 	connections atomic.Int64 // how many were made, fresh's not counted
 }
 

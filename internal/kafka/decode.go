@@ -25,7 +25,8 @@ var (
 
 // Decode is a [processor.Decode]: it fails where the record does not say its
 // version, its ID and its identity, each once, and says in Fault why a record of
-// ours is not a request. Of a newer version it reads no more than those.
+// ours is not a request. Of a newer version it reads no more than those, nor of a
+// record with a field, kind or source that is not known: that is in Unknown.
 func Decode(r processor.Record) (processor.Decoded, error) {
 	m, err := readMembers(r.Value)
 	if err != nil {
@@ -34,6 +35,9 @@ func Decode(r processor.Record) (processor.Decoded, error) {
 	d, err := m.identity()
 	if err != nil || d.Version > processor.Version {
 		return d, err
+	}
+	if d.Unknown = m.news(d.Identity); d.Unknown != nil {
+		return d, nil
 	}
 	request, err := m.request(d)
 	if err != nil {
@@ -56,6 +60,7 @@ type members struct {
 	amount, currency, invoice, description, metadata   raw
 	applyBefore, receivedAt                            raw
 	fault                                              error // of a name that is no part of the identity
+	unknown                                            error // the first name that is none of these
 }
 
 func (m *members) field(name string) (v *raw, identity bool) {
@@ -93,8 +98,9 @@ func (m *members) field(name string) (v *raw, identity bool) {
 }
 
 // readMembers splits the object. Names are exact in case. What makes only the
-// rest of the record doubtful (unknown and repeated names, text that is not
-// UTF-8) is kept as a fault; a repeated part of the identity is no identity.
+// rest of the record doubtful (repeated names, text that is not UTF-8) is kept as a
+// fault, and a name that is not known beside it; a repeated part of the identity is
+// no identity.
 func readMembers(value []byte) (members, error) {
 	var m members
 	text := string(value)
@@ -123,7 +129,9 @@ func readMembers(value []byte) (members, error) {
 		at, identity := m.field(name)
 		switch {
 		case at == nil:
-			m.fault = errors.New("the record has a field that is not known")
+			if m.unknown == nil {
+				m.unknown = fmt.Errorf("the field %.40q", name)
+			}
 		case *at != "" && identity:
 			return m, fmt.Errorf("%w: %s is there twice", errNotOurs, name)
 		case *at != "":
@@ -185,6 +193,20 @@ func (m *members) identity() (processor.Decoded, error) {
 		}
 	}
 	return d, nil
+}
+
+// news is what a newer build wrote, if anything: it knew the secret, so it was one of
+// ours, and may decide what we cannot.
+func (m *members) news(i ledger.Identity) error {
+	switch {
+	case m.unknown != nil:
+		return m.unknown
+	case !i.Kind.Known():
+		return fmt.Errorf("the kind %.40q", i.Kind)
+	case i.Source != ledger.SourceKey && i.Source != ledger.SourceInvoice:
+		return fmt.Errorf("the source %.40q", i.Source)
+	}
+	return nil
 }
 
 // request reads the rest and judges the whole. An error names the field and

@@ -1,6 +1,11 @@
 package kafka
 
-import "github.com/monedero/monedero/internal/processor"
+import (
+	"reflect"
+	"strings"
+
+	"github.com/monedero/monedero/internal/processor"
+)
 
 // Scan goes through batches as a fetch from an offset does: with salvage as
 // set-progress reads them, else as a processor does.
@@ -15,3 +20,43 @@ func Scan(set []byte, from int64, salvage bool) (records []processor.Record, nex
 
 // DecodeCopy is what a claim reads from a committed offset.
 var DecodeCopy = decodeCopy
+
+// Judge tells what is wrong with the settings of a topic, where what is not named is as
+// we set it. A value that ends in "!" is the broker's.
+func Judge(brokers, replicas int, differs map[string]string) (all []string, refusedBy, doubtfulBy error) {
+	a := arrangement{values: map[string]value{replicasSetting: {}}, brokers: brokers, replicas: replicas}
+	for _, s := range settings() {
+		if s.ours != "" {
+			a.values[s.name] = value{text: s.ours, chosen: true}
+		}
+	}
+	for name, text := range differs {
+		text, brokers := strings.CutSuffix(text, "!")
+		a.values[name] = value{text: text, chosen: !brokers}
+	}
+	concerns := a.judge()
+	for _, c := range concerns {
+		all = append(all, c.setting)
+	}
+	return all, worst(concerns, refused), worst(concerns, doubtful)
+}
+
+// MaxMessageBytes is how large a batch the topic takes, MaxBatchBytes how large ours
+// get, and RecordBytes what we reckon a record to take.
+const (
+	MaxMessageBytes = maxMessageBytes
+	MaxBatchBytes   = maxBatchBytes
+)
+
+// RecordBytes is what we reckon a record to take in a batch.
+func RecordBytes(r processor.Record) int { return size(r) }
+
+// Fields is how many fields a record can have that are known.
+func Fields() (n int) {
+	for f := range reflect.TypeFor[members]().Fields() {
+		if f.Type == reflect.TypeFor[raw]() {
+			n++
+		}
+	}
+	return n
+}

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -107,7 +106,7 @@ func (l *log) advance(found fetched) {
 func (l *log) verify(ctx context.Context) error {
 	if l.known.ClusterID != "" {
 		err := l.source.cluster.Check(ctx, l.known)
-		if errors.Is(err, ErrMismatch) {
+		if refuses(err) {
 			return &haltError{err}
 		}
 		if err != nil {

@@ -24,6 +24,7 @@ type Metrics struct {
 	batchSeconds prometheus.Histogram
 	retries      prometheus.Counter
 	refusals     *prometheus.CounterVec
+	settings     *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics and registers them. The label partition is the
@@ -63,6 +64,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "monedero_kafka_produce_refused_total",
 			Help: "Records refused, not written, since their partition had too much to write (full), or since its last batch failed or took too long (stuck).",
 		}, []string{"why"}),
+		settings: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "monedero_kafka_topic_setting_wrong", Help: "1 while the topic's setting is not as it should be; replicas are one too.",
+		}, []string{"setting"}),
 	}
 	for _, why := range []string{"full", "stuck"} { // alerts want them at zero
 		m.refusals.WithLabelValues(why)

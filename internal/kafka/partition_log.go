@@ -25,10 +25,10 @@ func NewPartitionLog(c *Cluster, topic Topic, partition int, skipper processor.S
 
 // Bounds are the first offset of the log and the one that its next record will
 // have. They fail with ErrMismatch where Kafka is not what the database knows; but
-// not for partitions that were added: the log is what it was, and what is pending in
-// it can get an outcome before the topic is made anew.
+// not for partitions that were added, nor for settings: the log is what it was, and
+// what is pending in it can get an outcome before they are mended.
 func (l *PartitionLog) Bounds(ctx context.Context) (start, end int64, err error) {
-	if err := l.cluster.Check(ctx, l.topic); err != nil && !errors.Is(err, errAdded) {
+	if err := l.cluster.Check(ctx, l.topic); err != nil && !errors.Is(err, errAdded) && !errors.Is(err, ErrSettings) {
 		return 0, 0, err
 	}
 	return l.cluster.Offsets(ctx, l.topic.Name, l.partition)

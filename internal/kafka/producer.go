@@ -293,7 +293,7 @@ func (p *Producer) attempt(ctx context.Context, l lane, batch []*entry) (int64, 
 // retriable reports whether the same batch may get through later. What the
 // broker did not say (a lost connection, a timeout) is always tried again.
 func retriable(err error) bool {
-	if errors.Is(err, ErrMismatch) {
+	if refuses(err) {
 		return false
 	}
 	var code kafkago.Error
@@ -303,11 +303,11 @@ func retriable(err error) bool {
 	return true
 }
 
-// isolatable reports whether the broker refused a batch because of a record.
+// isolatable reports whether the broker refused a batch because of a record. A time
+// that is refused is that of the whole batch: our clock is wrong.
 func isolatable(err error) bool {
 	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.InvalidRecord) ||
-		errors.Is(err, kafkago.InvalidMessage) || errors.Is(err, kafkago.InvalidTimestamp) ||
-		errors.Is(err, kafkago.RecordListTooLarge)
+		errors.Is(err, kafkago.InvalidMessage) || errors.Is(err, kafkago.RecordListTooLarge)
 }
 
 func size(r processor.Record) int {

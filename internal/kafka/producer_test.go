@@ -226,8 +226,9 @@ func TestProduceRefusesWhatTheQueueDoesNotHold(t *testing.T) {
 
 func TestProduceTooLargeFailsAlone(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t, kfake.BrokerConfigs(map[string]string{"message.max.bytes": "100000"}))
+	broker := kafkatest.Start(t)
 	topic := broker.Topic(t, 1)
+	broker.AlterTopic(t, topic.Name, map[string]string{"max.message.bytes": "100000"})
 	p := newProducer(t, broker)
 	held, release := hold(t, broker)
 	pending := enqueue(t, p, topic, "first")

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -99,7 +98,7 @@ func (q *Queue) End(ctx context.Context, partition int) (int64, error) {
 func (q *Queue) Check(ctx context.Context) error {
 	_, err := q.check.get(ctx, func(ctx context.Context) (struct{}, error) {
 		err := q.cluster.Check(ctx, q.topic)
-		if errors.Is(err, ErrMismatch) {
+		if refuses(err) {
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
 		}
 		if err == nil {

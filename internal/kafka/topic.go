@@ -10,14 +10,6 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-const (
-	// minInSyncReplicas is how many replicas have a record before it counts as
-	// durable, where the topic has three or more.
-	minInSyncReplicas = 2
-	// mostReplicas is how many a topic gets unless it is told otherwise.
-	mostReplicas = 3
-)
-
 // ErrMismatch says that Kafka is not what we were told it is: another cluster,
 // a topic of another size, or no such topic.
 var ErrMismatch = errors.New("Kafka is not what the database knows") //nolint:staticcheck // a name keeps its capital
@@ -33,16 +25,13 @@ type Topic struct {
 	ClusterID  string
 }
 
-// ErrSettings says that a topic loses records by the way it is set up.
-var ErrSettings = errors.New("the topic would lose records")
-
-// CreateTopic makes the topic, kept without limit of time and never led by a
+// CreateTopic makes the topic, kept without limit of time or size and never led by a
 // replica that lags, and returns when the brokers know it. Replication 0 is as
 // many replicas as there are brokers now, three at most. With three and more, two
 // have a record before it counts as durable. CreateTopic changes nothing if a
 // topic of the name exists: it fails with ErrMismatch if that has another number
-// of partitions, and with ErrSettings if it compacts its log or may be led by a
-// replica that lags. A finite retention is the operator's choice.
+// of partitions, with ErrSettings if its settings can lose a record, and else with
+// ErrDoubtful where nobody should choose them; a finite retention is a choice.
 func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, replication int) error {
 	if replication == 0 {
 		var err error
@@ -50,19 +39,20 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 			return fmt.Errorf("create topic %s: %w", name, err)
 		}
 	}
-	settings := []kafkago.ConfigEntry{
-		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
-		{ConfigName: "retention.ms", ConfigValue: "-1"},
-		{ConfigName: "unclean.leader.election.enable", ConfigValue: "false"},
+	var entries []kafkago.ConfigEntry
+	for _, s := range settings() {
+		if s.ours != "" {
+			entries = append(entries, kafkago.ConfigEntry{ConfigName: s.name, ConfigValue: s.ours})
+		}
 	}
 	if replication > minInSyncReplicas {
-		settings = append(settings, kafkago.ConfigEntry{
+		entries = append(entries, kafkago.ConfigEntry{
 			ConfigName: "min.insync.replicas", ConfigValue: strconv.Itoa(minInSyncReplicas),
 		})
 	}
 	err := c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
 		answer, err := client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
-			Topic: name, NumPartitions: partitions, ReplicationFactor: replication, ConfigEntries: settings,
+			Topic: name, NumPartitions: partitions, ReplicationFactor: replication, ConfigEntries: entries,
 		}}})
 		if err != nil {
 			return err
@@ -70,10 +60,11 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 		return answer.Errors[name]
 	})
 	if errors.Is(err, kafkago.TopicAlreadyExists) {
-		if err := c.Check(ctx, Topic{Name: name, Partitions: partitions}); err != nil {
+		concerns, err := c.compare(ctx, Topic{Name: name, Partitions: partitions})
+		if err != nil {
 			return err
 		}
-		return c.checkSettings(ctx, name)
+		return worst(concerns, doubtful)
 	}
 	if err != nil {
 		return fmt.Errorf("create topic %s: %w", name, err)
@@ -109,40 +100,23 @@ func (c *Cluster) appear(ctx context.Context, topic Topic) error {
 	}
 }
 
-// checkSettings compares the settings of a topic that somebody else made.
-func (c *Cluster) checkSettings(ctx context.Context, name string) error {
-	var found []kafkago.DescribeConfigResponseConfigEntry
-	err := c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
-		answer, err := client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
-			Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: name}},
-		})
-		if err != nil {
-			return err
-		}
-		for _, r := range answer.Resources {
-			if r.Error != nil {
-				return r.Error
-			}
-			found = append(found, r.ConfigEntries...)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read settings of topic %s: %w", name, err)
-	}
-	harmless := map[string]string{"cleanup.policy": "delete", "unclean.leader.election.enable": "false"}
-	for _, e := range found {
-		if want, matters := harmless[e.ConfigName]; matters && e.ConfigValue != want {
-			return fmt.Errorf("%w: %s of topic %s is %q, and must be %q", ErrSettings, e.ConfigName, name, e.ConfigValue, want)
-		}
-	}
-	return nil
-}
-
 // Describe asks the brokers, never a cache.
 func (c *Cluster) Describe(ctx context.Context, topic string) (Topic, error) {
-	found := Topic{Name: topic}
-	err := c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
+	found, _, err := c.describe(ctx, topic, nil)
+	return found, err
+}
+
+// look is Describe, and how the topic is set up.
+func (c *Cluster) look(ctx context.Context, topic string) (Topic, arrangement, error) {
+	return c.describe(ctx, topic, arrange)
+}
+
+func (c *Cluster) describe(
+	ctx context.Context, topic string,
+	arrange func(context.Context, *kafkago.Client, kafkago.Topic, []kafkago.Broker) (arrangement, error),
+) (found Topic, a arrangement, err error) {
+	found.Name = topic
+	err = c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
 		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
 		if err != nil {
 			return err
@@ -156,23 +130,44 @@ func (c *Cluster) Describe(ctx context.Context, topic string) (Topic, error) {
 				return t.Error
 			}
 			found.Partitions = len(t.Partitions)
+			if arrange != nil {
+				if a, err = arrange(ctx, client, t, answer.Brokers); err != nil {
+					return fmt.Errorf("read its settings: %w", err)
+				}
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		return Topic{}, fmt.Errorf("describe topic %s: %w", topic, err)
+		return Topic{}, arrangement{}, fmt.Errorf("describe topic %s: %w", topic, err)
 	}
-	return found, nil
+	return found, a, nil
 }
 
 // Check compares Kafka with what is known of the topic; an empty ClusterID is not
-// compared. It fails with ErrMismatch where they differ, and with another error
-// where Kafka does not say.
+// compared. It fails with ErrMismatch where they differ, with ErrSettings where the
+// topic's settings can lose a record, and with another error where Kafka does not say.
+// What else is wrong with the settings it tells: see Tell.
 func (c *Cluster) Check(ctx context.Context, known Topic) error {
-	found, err := c.Describe(ctx, known.Name)
+	_, err := c.compare(ctx, known)
+	return err
+}
+
+func (c *Cluster) compare(ctx context.Context, known Topic) ([]concern, error) {
+	found, arranged, err := c.look(ctx, known.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if err := known.differs(found); err != nil {
+		return nil, err
+	}
+	concerns := arranged.judge()
+	c.told.tell(known.Name, concerns)
+	return concerns, worst(concerns, refused)
+}
+
+// differs fails with ErrMismatch where what was found is not what is known.
+func (known Topic) differs(found Topic) error {
 	if known.ClusterID != "" && found.ClusterID != known.ClusterID {
 		return fmt.Errorf("%w: cluster %q instead of %q", ErrMismatch, found.ClusterID, known.ClusterID)
 	}

@@ -47,7 +47,10 @@ func TestCreateTopic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "unclean.leader.election.enable": "false"}
+		want := map[string]string{
+			"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1", "unclean.leader.election.enable": "false",
+			"message.timestamp.type": "LogAppendTime", "max.message.bytes": "1048576",
+		}
 		got := map[string]string{}
 		for _, e := range answer.Resources[0].ConfigEntries {
 			if _, ok := want[e.ConfigName]; ok {
@@ -80,31 +83,6 @@ func TestCheck(t *testing.T) {
 		broker.Stop()
 		if err := c.Check(t.Context(), topic); err == nil || errors.Is(err, kafka.ErrMismatch) {
 			t.Errorf("the broker is gone: %v", err)
-		}
-	})
-}
-
-func TestCreateTopicRefusesOneThatLosesRecords(t *testing.T) {
-	t.Parallel()
-	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
-		transport := &kafkago.Transport{}
-		t.Cleanup(transport.CloseIdleConnections)
-		client := &kafkago.Client{Addr: kafkago.TCP(broker.Brokers...), Transport: transport}
-		for key, value := range map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"} {
-			name := kafkatest.Name()
-			answer, err := client.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
-				Topic: name, NumPartitions: 2, ReplicationFactor: 1,
-				ConfigEntries: []kafkago.ConfigEntry{{ConfigName: key, ConfigValue: value}},
-			}}})
-			if err == nil {
-				err = answer.Errors[name]
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := broker.Client(t).CreateTopic(t.Context(), name, 2, 1); !errors.Is(err, kafka.ErrSettings) {
-				t.Errorf("a topic with %s=%s: %v", key, value, err)
-			}
 		}
 	})
 }

@@ -19,9 +19,13 @@ type classifier struct {
 type errVersion struct {
 	offset  int64
 	version int
+	unknown error // what it says that is not known; nil: the version is
 }
 
 func (e errVersion) Error() string {
+	if e.unknown != nil {
+		return fmt.Sprintf("the record at offset %d says what this build does not know: %v", e.offset, e.unknown)
+	}
 	return fmt.Sprintf("the record at offset %d is in version %d of the wire format, this build knows up to %d",
 		e.offset, e.version, Version)
 }
@@ -43,8 +47,8 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 	if c.minter.OperationID(d.Identity) != d.ID {
 		return dead("its operation ID does not follow from what it says")
 	}
-	if d.Version > Version {
-		newer := errVersion{offset: r.Offset, version: d.Version}
+	if d.Version > Version || d.Unknown != nil {
+		newer := errVersion{offset: r.Offset, version: d.Version, unknown: d.Unknown}
 		return refuseDecoded(r, d, newer), newer
 	}
 	if d.Fault != nil {

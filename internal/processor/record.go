@@ -26,8 +26,9 @@ type Header struct {
 // RecordHash tells one record from another at the same offset.
 type RecordHash [32]byte
 
-// Hash covers key, value, headers and timestamp (in milliseconds, as Kafka keeps
-// it): a topic made anew, or a tail written over, is found by it.
+// Hash covers key, value and headers: a topic made anew, or a tail written over, is
+// found by it. It leaves out the time, which is the broker's to set. Two records of
+// ours that agree in the rest are one request, down to the moment it was received.
 func (r Record) Hash() RecordHash {
 	var b []byte
 	field := func(v []byte) {
@@ -40,7 +41,6 @@ func (r Record) Hash() RecordHash {
 		field([]byte(h.Key))
 		field(h.Value)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixMilli()))
 	return sha256.Sum256(b)
 }
 
@@ -49,12 +49,19 @@ type Decoded struct {
 	Version  int // of the wire format
 	ID       ledger.OperationID
 	Identity ledger.Identity
-	Request  ledger.Request // only where Fault is nil
+	Request  ledger.Request // only where Fault and Unknown are nil
 	Fault    error          // why the record does not say a whole request
+	Unknown  error          // what it says that this build does not know; there is no request then
 }
 
 // Version is the newest version of the wire format that this build decides. The
 // fields of the identity, and the version, keep name and place in every version.
+//
+// The rule: whatever a build writes that the one before would not decide in the same
+// way raises the version: a field, a kind, a source, a currency, a wider limit, another
+// meaning. So a processor that is older than an ingest halts, and nothing that a newer
+// one decides becomes a final failure. Fields, kinds and sources that are not known
+// halt even where somebody forgot to. TestVersionCoversTheFormat keeps the rule.
 const Version = 1
 
 // Decode reads a record as one of ours. It fails when the record is not ours:

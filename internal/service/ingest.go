@@ -46,7 +46,9 @@ func serveIngest(
 	}
 	defer b.close()
 	registry.MustRegister(b.stats())
-	producer := kafka.NewProducer(b.cluster, kafka.NewMetrics(registry), ingest.Seats, b.topic)
+	metrics := kafka.NewMetrics(registry)
+	b.cluster.Tell(log, metrics)
+	producer := kafka.NewProducer(b.cluster, metrics, ingest.Seats, b.topic)
 	publisher := kafka.NewPublisher(b.cluster, producer, map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
 

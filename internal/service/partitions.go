@@ -32,6 +32,7 @@ func (p Partition) Lag() int64 { return max(0, p.End-p.Claim.NextOffset) }
 type Partitions struct {
 	Partitions []Partition
 	Wrong      []error
+	Settings   []string // what is not as it should be in the topic's
 }
 
 // OK reports whether nothing is wrong.
@@ -88,6 +89,9 @@ func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
 	copies, err := b.copies(ctx)
 	if err != nil {
 		found.Wrong = append(found.Wrong, fmt.Errorf("whether the database was restored is not known: %w", err))
+	}
+	if found.Settings, err = b.cluster.Concerns(ctx, b.topic.Name); err != nil {
+		found.Wrong = append(found.Wrong, err)
 	}
 	var looks errgroup.Group
 	looks.SetLimit(looksAtOnce)

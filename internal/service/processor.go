@@ -47,9 +47,11 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		return err
 	}
 	registry.MustRegister(b.stats())
+	metrics := kafka.NewMetrics(registry)
+	b.cluster.Tell(log, metrics)
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
 		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
-		DrainTimeout: drainOf(c.DrainTimeout), Logger: log, Metrics: kafka.NewMetrics(registry),
+		DrainTimeout: drainOf(c.DrainTimeout), Logger: log, Metrics: metrics,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
@@ -14,6 +15,7 @@ type Topic struct {
 	Partitions  int
 	Group       string // the consumer group of the processors
 	Replication int    // 0: as many replicas as there are brokers, three at most
+	AnySettings bool   // take a topic that is there with settings that nobody should choose
 	DatabaseURL string // of the schema's owner
 	Brokers     []string
 	Minter      *ledger.Minter
@@ -28,7 +30,8 @@ func CreateTopic(ctx context.Context, t Topic) error {
 		return err
 	}
 	defer cluster.Close()
-	if err := cluster.CreateTopic(ctx, t.Name, t.Partitions, t.Replication); err != nil {
+	err = cluster.CreateTopic(ctx, t.Name, t.Partitions, t.Replication)
+	if err != nil && !(t.AnySettings && errors.Is(err, kafka.ErrDoubtful)) {
 		return err
 	}
 	found, err := cluster.Describe(ctx, t.Name)

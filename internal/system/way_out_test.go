@@ -160,6 +160,18 @@ func waysOut() map[string]wayOut {
 			outcomes: map[string]string{"newer": "processing_error", "first": "accepted"},
 			again:    []string{"--offset", "2"},
 		},
+		"a field of a newer build in the same version": {
+			breakIt: func(p *pair) {
+				newer := p.record(p.charge(p.wallets[0], "newer"))
+				newer.Value = bytes.Replace(newer.Value, []byte(`"amount":7`), []byte(`"amount":7,"tip":1`), 1)
+				p.produce(0, newer, p.record(p.charge(p.wallets[0], "first")))
+			},
+			why:      `the record at offset 1 says what this build does not know: the field `,
+			out:      [][]string{{"--offset", "2"}},
+			says:     "passed over 1 offsets: 1 failed operations, 0 dead letters, 0 had their outcome before",
+			outcomes: map[string]string{"newer": "processing_error", "first": "accepted"},
+			again:    []string{"--offset", "2"},
+		},
 		"the progress row is missing": {
 			breakIt: func(p *pair) {
 				p.sql("delete from partition_progress where partition = 0")

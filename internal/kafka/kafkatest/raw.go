@@ -246,6 +246,12 @@ func (k *Kafka) AlterTopic(t testing.TB, topic string, settings map[string]strin
 	k.alter(t, kmsg.ConfigResourceTypeTopic, topic, settings)
 }
 
+// AlterBrokers changes what the brokers have for topics that do not say otherwise.
+func (k *Kafka) AlterBrokers(t testing.TB, settings map[string]string) {
+	t.Helper()
+	k.alter(t, kmsg.ConfigResourceTypeBroker, "", settings)
+}
+
 // Compact makes the broker compact what can be compacted, and returns when so many
 // offsets of the partition hold a record no more. The topic's policy has to name it.
 func (k *Kafka) Compact(t testing.TB, topic string, partition int, gone int) {
@@ -253,7 +259,7 @@ func (k *Kafka) Compact(t testing.TB, topic string, partition int, gone int) {
 	if !k.Real() {
 		k.Cluster.Compact()
 	} else {
-		k.alter(t, kmsg.ConfigResourceTypeBroker, "", map[string]string{"log.cleaner.backoff.ms": "100"})
+		k.AlterBrokers(t, map[string]string{"log.cleaner.backoff.ms": "100"})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
