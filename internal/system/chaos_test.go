@@ -11,8 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/monedero/monedero/internal/devstack"
-	"github.com/monedero/monedero/internal/devstack/devstacktest"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/proxytest"
 )
@@ -40,8 +38,7 @@ const (
 type chaos struct {
 	*stack
 	r          *rand.Rand
-	postgres   *devstack.Postgres
-	options    devstack.PostgresOptions
+	server     *server
 	processors []seat
 	gates      []*process
 	operators  []*api
@@ -161,20 +158,8 @@ func newRound(long, real bool) func(*rand.Rand) chaosFault {
 
 func newChaos(t *testing.T) *chaos {
 	t.Helper()
-	c := &chaos{r: newRand(t), options: devstack.PostgresOptions{Dir: devstacktest.Folder(t), Port: freePort(t)}}
-	var err error
-	if c.postgres, err = devstack.StartPostgres(t.Context(), c.options); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.postgres.Stop(); err != nil {
-			t.Errorf("stop Postgres: %v", err)
-		}
-	})
-	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+c.postgres.URL()), "monedero", "migrate", "up"); err != nil {
-		t.Fatal(err)
-	}
-	c.stack = newStackWith(t, c.postgres.URL(), chaosKafka(t), chaosPartitions)
+	c := &chaos{r: newRand(t), server: newServer(t)}
+	c.stack = newStackWith(t, c.server.running.URL(), chaosKafka(t), chaosPartitions)
 	for range 2 {
 		p, operator := c.ingest()
 		c.gates, c.operators = append(c.gates, p), append(c.operators, operator)
@@ -185,7 +170,7 @@ func newChaos(t *testing.T) *chaos {
 	}
 	c.motion = watchMotion(t, c.database)
 	c.load = startLoad(t, c.r, c.operators, chaosWallets)
-	c.load.resent = true
+	c.load.resent, c.load.restored = true, true
 	return c
 }
 
@@ -281,14 +266,9 @@ func (c *chaos) suspendBroker() {
 
 func (c *chaos) restartPostgres() {
 	c.t.Helper()
-	if err := c.postgres.Stop(); err != nil {
-		c.t.Fatal(err)
-	}
+	c.server.must(c.server.running.Stop())
 	time.Sleep(brokenFor)
-	var err error
-	if c.postgres, err = devstack.StartPostgres(c.t.Context(), c.options); err != nil {
-		c.t.Fatal(err)
-	}
+	c.server.start(nil)
 }
 
 // report prints the table, and the line that says all of it.
