@@ -48,4 +48,4 @@ func compareSchema(found int64) error {
 }
 
 // readableSince is the migration that lets services read the version.
-const readableSince = 11
+const readableSince = 13

@@ -87,6 +87,7 @@ func chaosFaults() []chaosFault {
 		{name: "SIGTERM of an ingest", do: func(c *chaos) { c.restartGate((*process).terminate) }},
 		{name: "broker stopped and started", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Stop) }},
 		{name: "SIGKILL of the broker", long: true, do: func(c *chaos) { c.restartBroker(c.kafka.Kill) }},
+		{name: "the topic set to compact, and back", long: true, do: (*chaos).compact},
 		{name: "a broker stands still", long: true, real: true, do: (*chaos).suspendBroker},
 		{name: "Postgres stopped and started", long: true, do: (*chaos).restartPostgres},
 	}...)
@@ -254,6 +255,18 @@ func (c *chaos) restartBroker(end func()) {
 	end()
 	time.Sleep(brokenFor)
 	c.kafka.Restart(c.t)
+}
+
+// compact lets somebody turn compaction on. Ingests refuse charges, and whoever claims
+// a partition halts it, until that person turns it off again.
+func (c *chaos) compact() {
+	c.kafka.AlterTopic(c.t, topicName, map[string]string{"cleanup.policy": "compact"})
+	s := c.seat()
+	s.kill()
+	s.process = built.start(c.t, slices.Concat(c.env, []string{s.through}), "processor") // it need not be ready
+	time.Sleep(brokenFor)
+	c.kafka.AlterTopic(c.t, topicName, map[string]string{"cleanup.policy": "delete"})
+	s.waitReady()
 }
 
 // suspendBroker lets every partition that one broker leads hang for a while.
