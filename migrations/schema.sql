@@ -87,11 +87,15 @@ CREATE TABLE public.api_keys (
     role text NOT NULL,
     name text NOT NULL,
     secret_hash bytea NOT NULL,
+    rate integer,
+    CONSTRAINT api_keys_rate_check CHECK (((rate >= 1) AND (rate <= 100000))),
     CONSTRAINT api_keys_role_check CHECK ((((role = 'merchant'::text) AND (merchant_id IS NOT NULL) AND (client_id IS NULL)) OR ((role = 'client'::text) AND (client_id IS NOT NULL) AND (merchant_id IS NULL)) OR ((role = 'operator'::text) AND (merchant_id IS NULL) AND (client_id IS NULL)))),
     CONSTRAINT api_keys_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
 );
 
 COMMENT ON TABLE public.api_keys IS 'API keys; their secrets only as SHA-256.';
+
+COMMENT ON COLUMN public.api_keys.rate IS 'How many requests a second each ingest takes under the key, and as many at once; null: any number.';
 
 CREATE TABLE public.clients (
     created_at timestamp with time zone NOT NULL,

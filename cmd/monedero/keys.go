@@ -17,7 +17,10 @@ import (
 const maxKeyName = 200
 
 // keyFlags say whose key it is to be.
-type keyFlags struct{ role, merchant, client, name string }
+type keyFlags struct {
+	role, merchant, client, name string
+	rate                         int
+}
 
 func newKeys(environ []string) *cobra.Command {
 	var f keyFlags
@@ -34,6 +37,7 @@ stored nowhere: whoever loses it needs another one.`),
 	flags.StringVar(&f.merchant, "merchant", "", "of a merchant's key: the merchant (mer_...)")
 	flags.StringVar(&f.client, "client", "", "of a client's key: the client (cli_...)")
 	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
+	flags.IntVar(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
 	return group("keys", "Make API keys", create)
 }
 
@@ -72,7 +76,7 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 
 // key is the key that the flags ask for; its error names every fault.
 func (f keyFlags) key() (ingest.Key, error) {
-	k := ingest.Key{Role: ingest.Role(f.role), Name: f.name, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+	k := ingest.Key{Role: ingest.Role(f.role), Name: f.name, Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 	var faults []error
 	switch k.Role {
 	case ingest.RoleOperator, ingest.RoleMerchant, ingest.RoleClient:
@@ -87,6 +91,9 @@ func (f keyFlags) key() (ingest.Key, error) {
 	}
 	if n := utf8.RuneCountInString(f.name); n < 1 || n > maxKeyName {
 		faults = append(faults, fmt.Errorf("--name must have 1 to %d characters", maxKeyName))
+	}
+	if f.rate < 0 || f.rate > ingest.MaxKeyRate {
+		faults = append(faults, fmt.Errorf("--rate must be from 0 to %d", ingest.MaxKeyRate))
 	}
 	var err error
 	if f.merchant != "" {

@@ -263,6 +263,7 @@ func TestMisuse(t *testing.T) {
 		{"keys create --role operator --merchant mer_x", complete, "--merchant: not a canonical ID"},
 		{"keys create --role client --client cli_x", complete, "--client: not a canonical ID"},
 		{"keys create --role operator --name=", complete, "--name must have"},
+		{"keys create --role operator --rate -1", complete, "--rate must be from 0 to"},
 		{"keys create --role operator", nil, "DATABASE_URL: is required"},
 		{"keys create --role operator", nil, "OPERATION_ID_SECRET: is required"},
 		{"verify", nil, "DATABASE_URL: is required"},
@@ -326,7 +327,7 @@ func TestHelp(t *testing.T) {
 		"migrate up":     {"DATABASE_URL"},
 		"migrate status": {"DATABASE_URL"},
 		"topics create":  {"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC", "OPERATION_ID_SECRET", "--partitions", "--replication"},
-		"keys create":    {"DATABASE_URL", "OPERATION_ID_SECRET", "--role", "--merchant", "--client", "--name"},
+		"keys create":    {"DATABASE_URL", "OPERATION_ID_SECRET", "--role", "--merchant", "--client", "--name", "--rate"},
 		"verify":         {"DATABASE_URL", "--partition", "--wallet", "--since"},
 		"rebuild":        {"DATABASE_URL", "--partition"},
 

@@ -114,11 +114,16 @@ func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err
 	return f, nil
 }
 
-// waits are for charges that lie in the topic and are not decided.
+// waits are for charges that lie in the topic and are not decided, by the merchants that
+// asked: one alone would not get all places.
 func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error) {
-	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
-	if err != nil {
-		return nil, err
+	keys := make(map[ledger.MerchantID]string, len(w.merchants))
+	for _, merchant := range w.merchants {
+		key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleMerchant, Merchant: merchant})
+		if err != nil {
+			return nil, err
+		}
+		keys[merchant] = key
 	}
 	producer, done, err := r.producer(w)
 	if err != nil {
@@ -130,7 +135,7 @@ func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error
 		list := make([]ledger.Request, waiters/w.partitions)
 		for i := range list {
 			list[i] = r.minted(draw())
-			requests = append(requests, getOperation(list[i].ID.String(), key, fmt.Sprintf("Prefer: wait=%d\r\n", waitSeconds)))
+			requests = append(requests, getOperation(list[i].ID.String(), keys[list[i].Merchant], fmt.Sprintf("Prefer: wait=%d\r\n", waitSeconds)))
 		}
 		if err := w.produce(ctx, producer, partition, list); err != nil {
 			return nil, errors.Join(err, done())

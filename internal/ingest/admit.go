@@ -2,9 +2,7 @@ package ingest
 
 import (
 	"context"
-	"net/http"
-	"strings"
-	"sync/atomic"
+	"time"
 )
 
 // The limits of what a replica has in hand. What comes beyond them would only wait,
@@ -24,52 +22,56 @@ const (
 	maxWaiting = maxLookup
 )
 
-// admission counts the requests in hand, those of them that are no submissions, and
-// those that wait for an outcome, each against a bound of its own.
+// admission gives out seats to the requests in hand, those of them that are no
+// submissions among a smaller number, and places to wait for an outcome. Of each an owner
+// gets its fair share.
 type admission struct {
-	mostInHand, mostOthers, mostWaiting int64
-	inHand, others, waiting             atomic.Int64
+	inHand, others, waiting *shares
+}
+
+func newAdmission(clock func() time.Time) *admission {
+	return &admission{inHand: newShares(Seats, clock), others: newShares(maxOthers, clock), waiting: newShares(maxWaiting, clock)}
 }
 
 // seat is what a request occupies. It belongs to the request's goroutine.
 type seat struct {
 	in                     *admission
+	owner                  owner
 	inHand, other, mayWait bool
 }
 
-// enter takes a seat for a request; false: there is none.
-func (a *admission) enter(submission bool) (*seat, bool) {
-	s := &seat{in: a, inHand: true, other: !submission}
-	if a.inHand.Add(1) > a.mostInHand {
-		a.inHand.Add(-1)
-		return nil, false
+// enter takes a seat for a request, if it is granted.
+func (a *admission) enter(o owner, submission bool) (*seat, grant) {
+	s := &seat{in: a, owner: o}
+	if !submission {
+		if g := a.others.take(o); g != granted {
+			return nil, g
+		}
+		s.other = true
 	}
-	if s.other && a.others.Add(1) > a.mostOthers {
-		s.stepAside()
-		return nil, false
+	if g := a.inHand.take(o); g != granted {
+		s.leave()
+		return nil, g
 	}
-	return s, true
+	s.inHand = true
+	return s, granted
 }
 
-// reserve takes a seat to wait at, later; false: there is none.
+// reserve takes a place to wait at, later; false: there is none.
 func (s *seat) reserve() bool {
-	if s.in.waiting.Add(1) > s.in.mostWaiting {
-		s.in.waiting.Add(-1)
-		return false
-	}
-	s.mayWait = true
-	return true
+	s.mayWait = s.in.waiting.take(s.owner) == granted
+	return s.mayWait
 }
 
 // stepAside gives the seat in hand back: from now on the request only waits, and
 // then says what it knows.
 func (s *seat) stepAside() {
 	if s.inHand {
-		s.in.inHand.Add(-1)
+		s.in.inHand.give(s.owner)
 		s.inHand = false
 	}
 	if s.other {
-		s.in.others.Add(-1)
+		s.in.others.give(s.owner)
 		s.other = false
 	}
 }
@@ -78,14 +80,9 @@ func (s *seat) stepAside() {
 func (s *seat) leave() {
 	s.stepAside()
 	if s.mayWait {
-		s.in.waiting.Add(-1)
+		s.in.waiting.give(s.owner)
 		s.mayWait = false
 	}
-}
-
-// isSubmission reports whether the request is to be queued, as charges and top-ups are.
-func isSubmission(r *http.Request) bool {
-	return r.Method == http.MethodPost && (strings.HasSuffix(r.URL.Path, "/charges") || strings.HasSuffix(r.URL.Path, "/top-ups"))
 }
 
 type seatKey struct{}
@@ -98,31 +95,33 @@ func stepAside(ctx context.Context) {
 	}
 }
 
-// admit refuses a request of the API for which there is no seat, before anything
-// is read of it but its header. A request that wants to wait for its outcome and
-// finds no seat for that is served without: a preference may be passed over.
-func (s *Server) admit(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/v1/") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		p, ok := s.admission.enter(isSubmission(r))
-		if !ok {
-			s.metrics.shed("request")
-			refuse(CodeOverloaded, "too many requests are in hand; this one was not taken: send it again, under the same idempotency key").
-				problem(requestID(r.Context())).write(w)
-			return
-		}
-		defer p.leave()
-		if preferences := r.Header["Prefer"]; len(preferences) > 0 && parsePrefer(strings.Join(preferences, ",")) > 0 {
-			if p.reserve() {
-				r = r.WithContext(context.WithValue(r.Context(), seatKey{}, p))
-			} else {
-				s.metrics.shed("wait")
-				r.Header.Del("Prefer")
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
+// seated does what needs a seat, with the whole request at hand and before anything of
+// the answer is written: neither who sends slowly nor who reads slowly holds one.
+func (s *Server) seated(ctx context.Context, submission bool, do func(context.Context) error) error {
+	p, got := s.admission.enter(caller(ctx).owner(), submission)
+	switch got {
+	case granted:
+	case allTaken:
+		s.metrics.shed("request")
+		return refuse(CodeOverloaded, "too many requests are in hand; this one was not taken: send it again, under the same idempotency key")
+	case shareTaken:
+		s.metrics.shed("share")
+		return refuse(CodeOverloaded, "it is crowded, and the key's owner has its share of the requests in hand; this one was not taken: send it again, under the same idempotency key")
+	}
+	defer p.leave()
+	return do(context.WithValue(ctx, seatKey{}, p))
+}
+
+// patience is for how long the request may wait for its outcome. One that prefers to wait
+// and finds no place for that is served without: a preference may be passed over.
+func (s *Server) patience(ctx context.Context, prefer string) time.Duration {
+	wait := parsePrefer(prefer)
+	if wait == 0 {
+		return 0
+	}
+	if p, ok := ctx.Value(seatKey{}).(*seat); ok && !p.reserve() {
+		s.metrics.shed("wait")
+		return 0
+	}
+	return wait
 }

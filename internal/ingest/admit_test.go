@@ -1,104 +1,125 @@
 package ingest
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"strings"
+	"context"
+	"errors"
 	"testing"
+	"time"
 )
 
-// TestWaitsBeyondTheBoundAreNotApplied: who finds no seat to wait at is served all
-// the same.
+func testAdmission(inHand, others, waiting int) *admission {
+	return &admission{
+		inHand: newShares(inHand, time.Now), others: newShares(others, time.Now), waiting: newShares(waiting, time.Now),
+	}
+}
+
+func (a *admission) held() [3]int {
+	return [3]int{a.inHand.held(), a.others.held(), a.waiting.held()}
+}
+
+func as(ctx context.Context, k Key) context.Context { return context.WithValue(ctx, callerKey{}, k) }
+
+func merchantKey(n byte) Key { return Key{Role: RoleMerchant, Merchant: [16]byte{n}} }
+
+// TestWaitsBeyondTheBoundAreNotApplied: who finds no place to wait at is served all
+// the same, and who waits holds no seat.
 func TestWaitsBeyondTheBoundAreNotApplied(t *testing.T) {
 	t.Parallel()
 	s := newUnconnected(t)
-	s.admission.mostInHand, s.admission.mostOthers, s.admission.mostWaiting = 2, 2, 1
-	var inner func(r *http.Request)
-	handler := s.admit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { inner(r) }))
-	send := func(path string, preferences ...string) int {
-		r := httptest.NewRequest(http.MethodGet, path, nil)
-		for _, p := range preferences {
-			r.Header.Add("Prefer", p)
-		}
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		return w.Code
+	s.admission = testAdmission(3, 3, 1)
+	seated := func(k Key, do func(context.Context)) error {
+		return s.seated(as(t.Context(), k), false, func(ctx context.Context) error {
+			do(ctx)
+			return nil
+		})
 	}
-	preferred := func(want string) func(*http.Request) {
-		return func(r *http.Request) {
-			t.Helper()
-			if got := r.Header.Get("Prefer"); got != want {
-				t.Errorf("it prefers %q, want %q", got, want)
+	if err := seated(merchantKey(1), func(ctx context.Context) {
+		if got := s.patience(ctx, "respond-async"); got != 0 { // it does not want to wait
+			t.Errorf("a wait of %v", got)
+		}
+		if got := s.patience(ctx, "respond-async, wait=1"); got != time.Second {
+			t.Errorf("the first wait is %v", got)
+		}
+		if got := s.admission.held(); got != [3]int{1, 1, 1} {
+			t.Errorf("held: %v", got)
+		}
+		if err := seated(merchantKey(2), func(ctx context.Context) {
+			if got := s.patience(ctx, "wait=30"); got != 0 {
+				t.Errorf("the second wait is %v", got)
 			}
+		}); err != nil {
+			t.Error(err)
 		}
+		stepAside(ctx)
+		stepAside(ctx) // once is enough
+		if got := s.admission.held(); got != [3]int{0, 0, 1} {
+			t.Errorf("held: %v", got)
+		}
+	}); err != nil {
+		t.Error(err)
 	}
-	inner = func(first *http.Request) {
-		if s.admission.inHand.Load() != 1 || s.admission.waiting.Load() != 1 {
-			t.Errorf("%d in hand and %d waiting", s.admission.inHand.Load(), s.admission.waiting.Load())
-		}
-		for _, wait := range []string{"wait=1", "respond-async, wait=30"} {
-			inner = preferred("")
-			send("/v1/operations/x", wait)
-		}
-		inner = preferred("respond-async")
-		send("/v1/operations/x", "respond-async") // it does not want to wait
-		stepAside(first.Context())
-		stepAside(first.Context()) // once is enough
-		inner = func(*http.Request) {
-			inner = func(*http.Request) {
-				if got := send("/v1/operations/x"); got != http.StatusServiceUnavailable {
-					t.Errorf("the third in hand is answered %d", got)
-				}
-				inner = preferred("")
-				if got := send("/livez"); got != http.StatusOK {
-					t.Errorf("the check of health is answered %d", got)
-				}
-			}
-			send("/v1/operations/x")
-		}
-		send("/v1/operations/x")
+	if got := s.admission.held(); got != [3]int{} {
+		t.Errorf("held, with nobody there: %v", got)
 	}
-	send("/v1/operations/x", "respond-async", "wait=1")
-	if s.admission.inHand.Load() != 0 || s.admission.others.Load() != 0 || s.admission.waiting.Load() != 0 {
-		t.Errorf("%d in hand and %d waiting, with nobody there", s.admission.inHand.Load(), s.admission.waiting.Load())
-	}
-	inner = preferred("wait=1")
-	send("/v1/operations/x", "wait=1") // there is room again
 }
 
 // TestOthersLeaveSeats: charges and top-ups are taken where nothing else is.
 func TestOthersLeaveSeats(t *testing.T) {
 	t.Parallel()
-	a := &admission{mostInHand: 3, mostOthers: 2, mostWaiting: 1}
-	take := func(submission, want bool) *seat {
+	a := testAdmission(8, 4, 1)
+	take := func(n byte, submission bool, want grant) *seat {
 		t.Helper()
-		s, ok := a.enter(submission)
-		if ok != want {
-			t.Fatalf("submission %v: %v", submission, ok)
+		s, got := a.enter(merchantKey(n).owner(), submission)
+		if got != want {
+			t.Fatalf("owner %d, submission %v: %v, want %v", n, submission, got, want)
 		}
 		return s
 	}
-	first := take(false, true)
-	second := take(false, true)
-	take(false, false)
-	third := take(true, true)
-	take(true, false)
-	first.leave()
-	take(true, true).leave()
-	second.stepAside()
-	take(false, true).leave()
-	third.leave()
-	second.leave()
-	if a.inHand.Load() != 0 || a.others.Load() != 0 {
-		t.Errorf("%d in hand, %d others, with nobody there", a.inHand.Load(), a.others.Load())
+	var seats []*seat
+	for n := range byte(4) {
+		seats = append(seats, take(n, false, granted))
 	}
-	for target, want := range map[string]bool{
-		"POST /v1/wallets/x/charges": true, "POST /v1/wallets/x/top-ups": true,
-		"GET /v1/wallets/x/charges": false, "POST /v1/wallets/x/freeze": false, "POST /v1/wallets": false,
-	} {
-		method, path, _ := strings.Cut(target, " ")
-		if got := isSubmission(httptest.NewRequest(method, path, nil)); got != want {
-			t.Errorf("%s: %v", target, got)
+	take(5, false, allTaken)
+	for n := range byte(4) {
+		seats = append(seats, take(10+n, true, granted))
+	}
+	take(20, true, allTaken)
+	seats[0].stepAside()
+	seats[0].leave()
+	take(21, true, granted).leave()
+	take(22, false, granted).leave()
+	for _, s := range seats[1:] {
+		s.leave()
+	}
+	if got := a.held(); got != [3]int{} {
+		t.Errorf("held, with nobody there: %v", got)
+	}
+}
+
+// TestRefusalsForSeats: both say that nothing was taken.
+func TestRefusalsForSeats(t *testing.T) {
+	t.Parallel()
+	s := newUnconnected(t)
+	s.admission = testAdmission(2, 2, 1)
+	refused := func(k Key) {
+		t.Helper()
+		var why *refusal
+		err := s.seated(as(t.Context(), k), true, func(context.Context) error { return nil })
+		if !errors.As(err, &why) || why.code != CodeOverloaded {
+			t.Errorf("%v", err)
 		}
 	}
+	in := func(k Key, do func()) {
+		t.Helper()
+		if err := s.seated(as(t.Context(), k), true, func(context.Context) error {
+			do()
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	in(merchantKey(1), func() {
+		refused(merchantKey(1))
+		in(merchantKey(2), func() { refused(merchantKey(3)) })
+	})
 }

@@ -2,12 +2,13 @@ package ingest
 
 import (
 	"bytes"
+	"container/list"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,12 @@ const (
 	// some 20 KB, busy or not, and beyond what the process may take the collector
 	// would take the CPU that is short already.
 	MaxConnections = maxWaiting + Seats + 128
+	// keptForStrangers is which part of them no owner gets: one in so many, for those whose
+	// first valid key is yet to come.
+	keptForStrangers = 10
+	// strangerFor is how long a connection may take to send its first request before
+	// another one may have its place.
+	strangerFor = time.Second
 	// maxTurnedAway connections beyond those are told so at once; what comes beyond
 	// these as well is closed without a word.
 	maxTurnedAway = 512
@@ -30,33 +37,114 @@ const (
 )
 
 // connections is a listener that lets so many connections be served at once. It
-// does not leave the next one waiting where nobody sees it: it answers its request
-// with 503 and closes it.
+// does not leave the next one waiting where nobody sees it. First it closes one over
+// which no valid key ever came, for they must cost nobody else a connection; where there is none to
+// close, it answers the request of the next one with 503 and closes that.
 //
-// It counts by [connections.changed], which is to be the server's ConnState: what it
-// hands out is what it got, since net/http looks for more than [net.Conn] in it.
+// Connections with a valid key are of the key's owner, who gets its fair share of them. It
+// counts by [connections.context] and [connections.changed], which are to be the server's ConnContext
+// and ConnState: what it hands out is what it got, since net/http looks for more than
+// [net.Conn] in it.
 type connections struct {
 	net.Listener
-	most    int64
+	most    int
 	metrics *Metrics
-	served  atomic.Int64
-	away    sync.WaitGroup
-	turned  chan struct{} // one for each that is being turned away
+	owned   *shares // those that a valid key came over
+
+	mu        sync.Mutex
+	peers     map[net.Conn]*peer
+	strangers list.List // of *peer that no valid key came over; the next one to go first
+
+	away   sync.WaitGroup
+	turned chan struct{} // one for each that is being turned away
 }
+
+// peer is a connection that is served.
+type peer struct {
+	in       *connections
+	conn     net.Conn
+	since    time.Time
+	stranger *list.Element // nil: a valid key came over it
+	answered bool          // a stranger that had an answer
+	owner    owner         // of the last valid key
+}
+
+type peerKey struct{}
 
 func newConnections(l net.Listener, most int, m *Metrics) *connections {
-	return &connections{Listener: l, most: int64(most), metrics: m, turned: make(chan struct{}, maxTurnedAway)}
+	return &connections{
+		Listener: l, most: most, metrics: m, owned: newShares(most-most/keptForStrangers, time.Now),
+		peers: map[net.Conn]*peer{}, turned: make(chan struct{}, maxTurnedAway),
+	}
 }
 
-// changed counts the connections of a server.
-func (c *connections) changed(_ net.Conn, state http.ConnState) {
+// context counts a connection of the server, and lets its requests find it.
+func (c *connections) context(ctx context.Context, conn net.Conn) context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &peer{in: c, conn: conn, since: time.Now()}
+	p.stranger = c.strangers.PushBack(p)
+	c.peers[conn] = p
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// changed counts the connections that end, and notes which strangers had their answer.
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	switch state {
-	case http.StateNew:
-		c.served.Add(1)
 	case http.StateClosed, http.StateHijacked:
-		c.served.Add(-1)
-	case http.StateActive, http.StateIdle:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.forget(c.peers[conn])
+	case http.StateIdle:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if p := c.peers[conn]; p != nil && p.stranger != nil {
+			p.answered = true
+			c.strangers.MoveToFront(p.stranger)
+		}
+	case http.StateNew, http.StateActive:
 	}
+}
+
+// forget ends the count of a connection; nil: it was counted no more.
+func (c *connections) forget(p *peer) {
+	if p == nil {
+		return
+	}
+	delete(c.peers, p.conn)
+	if p.stranger != nil {
+		c.strangers.Remove(p.stranger)
+		return
+	}
+	c.owned.give(p.owner)
+}
+
+// keepConnection notes that a valid key of the owner came over the request's connection. It
+// reports whether that may stay: not where the owner has its share of connections.
+func keepConnection(ctx context.Context, o owner) bool {
+	p, ok := ctx.Value(peerKey{}).(*peer)
+	if !ok {
+		return true // there is no connection, as in a test
+	}
+	c := p.in
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.peers[p.conn] != p: // it was closed meanwhile
+		return true
+	case p.stranger == nil && p.owner == o:
+		return true
+	case c.owned.take(o) != granted:
+		return false
+	}
+	if p.stranger != nil {
+		c.strangers.Remove(p.stranger)
+		p.stranger = nil
+	} else {
+		c.owned.give(p.owner)
+	}
+	p.owner = o
+	return true
 }
 
 // Accept returns the next connection that there is room for. The server counts it
@@ -64,7 +152,7 @@ func (c *connections) changed(_ net.Conn, state http.ConnState) {
 func (c *connections) Accept() (net.Conn, error) {
 	for {
 		conn, err := c.Listener.Accept()
-		if err != nil || c.served.Load() < c.most {
+		if err != nil || c.room() {
 			return conn, err
 		}
 		c.metrics.shed("connection")
@@ -78,6 +166,28 @@ func (c *connections) Accept() (net.Conn, error) {
 			_ = conn.Close() // nobody is left to tell
 		}
 	}
+}
+
+// room reports whether there is room for one more connection, and makes some if it can:
+// it closes a stranger that had an answer, or was silent for too long.
+func (c *connections) room() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.peers) < c.most {
+		return true
+	}
+	front := c.strangers.Front()
+	if front == nil {
+		return false
+	}
+	p := front.Value.(*peer)
+	if !p.answered && time.Since(p.since) < strangerFor {
+		return false
+	}
+	c.forget(p)
+	c.metrics.shed("stranger")
+	_ = p.conn.Close()
+	return true
 }
 
 // wait returns once the last one that was turned away is gone, which takes

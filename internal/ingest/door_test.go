@@ -18,6 +18,7 @@ type database struct {
 	*postgres.Store
 	state   atomic.Int32
 	decided atomic.Int64 // queries for outcomes
+	keys    atomic.Int64 // how long a look-up of a key takes besides (time.Duration)
 }
 
 const (
@@ -79,6 +80,13 @@ func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID, limit 
 	return d.Store.ClientWallets(ctx, id, limit, after)
 }
 
+func (d *database) KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error) {
+	if err := d.door(ctx); err != nil {
+		return nil, err
+	}
+	return d.Store.KnownWallets(ctx, ids)
+}
+
 func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
 	if err := d.door(ctx); err != nil {
 		return ingest.Merchant{}, err
@@ -97,6 +105,7 @@ func (d *database) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error)
 	if err := d.door(ctx); err != nil {
 		return ingest.Key{}, err
 	}
+	time.Sleep(time.Duration(d.keys.Load()))
 	return d.Store.Key(ctx, id)
 }
 

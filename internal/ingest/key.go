@@ -3,10 +3,14 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
+
+// MaxKeyRate bounds the rate of a key, in requests a second.
+const MaxKeyRate = 100_000
 
 type keyBody struct {
 	ID         string `json:"id" doc:"The key's ID." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
@@ -15,6 +19,7 @@ type keyBody struct {
 	MerchantID string `json:"merchant_id,omitempty" doc:"Of a merchant's key: the merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	ClientID   string `json:"client_id,omitempty" doc:"Of a client's key: the client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Name       string `json:"name" doc:"The key's name." example:"Shop, production"`
+	Rate       int    `json:"rate,omitempty" doc:"How many requests a second each ingest takes under the key, and as many at once; absent: any number." example:"50"`
 	CreatedAt  string `json:"created_at" format:"date-time" doc:"When the key was created." example:"2026-01-02T15:04:05.000000Z"`
 	ExpiresAt  string `json:"expires_at,omitempty" format:"date-time" doc:"When the key stops being valid; absent: never." example:"2027-01-02T15:04:05.000000Z"`
 	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee6vRetH"`
@@ -22,7 +27,7 @@ type keyBody struct {
 
 func newKey(k Key, secret string) keyBody {
 	b := keyBody{
-		ID: k.ID.String(), Object: "api_key", Role: string(k.Role), Name: k.Name,
+		ID: k.ID.String(), Object: "api_key", Role: string(k.Role), Name: k.Name, Rate: k.Rate,
 		CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt), Secret: secret,
 	}
 	if !k.Merchant.IsZero() {
@@ -39,12 +44,13 @@ type newKeyBody struct {
 	MerchantID string    `json:"merchant_id,omitempty" doc:"Of a merchant's key, and only there: the merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	ClientID   string    `json:"client_id,omitempty" doc:"Of a client's key, and only there: the client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Name       string    `json:"name" doc:"The key's name, 1 to 200 characters." example:"Shop, production"`
+	Rate       int64     `json:"rate,omitempty" doc:"How many requests a second each ingest takes under the key, and as many at once: up to 100000; absent or 0: any number." example:"50"`
 	ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"When the key stops being valid; absent: never." example:"2030-01-02T15:04:05Z"`
 }
 
 // key is the key that the body asks for, and what is wrong with it.
 func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
-	k := Key{Role: Role(b.Role), Name: b.Name, CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
+	k := Key{Role: Role(b.Role), Name: b.Name, Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
 	add := func(place, message string) {
 		faults = addFault(faults, place, message)
 	}
@@ -64,6 +70,9 @@ func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
 		add("body.client_id", "belongs to a client's key, and to nothing else")
 	} else if b.ClientID != "" {
 		k.Client, faults = bodyClient("client_id", b.ClientID, faults)
+	}
+	if b.Rate < 0 || b.Rate > MaxKeyRate {
+		add("body.rate", fmt.Sprintf("must be from 0 to %d requests a second", MaxKeyRate))
 	}
 	if y := k.ExpiresAt.Year(); !k.ExpiresAt.IsZero() && (y < 1 || y > 9999) {
 		add("body.expires_at", "must lie in the years 1 to 9999")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/throttle"
@@ -29,6 +30,7 @@ const (
 	troublePause     = time.Second      // after a failed load: how long cached keys do without
 	refreshPause     = troublePause / 4 // after a refresh that failed
 	maxRefreshes     = 1000             // waiting in the background
+	maxKeyWaits      = 256              // requests that wait for such a load
 	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
 	evictionSample   = 8
 	unknownFor       = time.Second // a key that is not found is not looked up again
@@ -61,7 +63,8 @@ type keyCache struct {
 type cachedKey struct {
 	key        Key
 	loadedAt   time.Time
-	usedAt     atomic.Int64 // Unix nanoseconds
+	budget     *rate.Limiter // nil: the key has no rate
+	usedAt     atomic.Int64  // Unix nanoseconds
 	refreshing atomic.Bool
 }
 
@@ -148,6 +151,15 @@ func (c *keyCache) get(id ledger.KeyID) *cachedKey {
 	return k
 }
 
+// spend counts a request under the key. It reports whether the key's rate allows it.
+func (c *keyCache) spend(k Key) bool {
+	if k.Rate == 0 {
+		return true
+	}
+	e := c.get(k.ID)
+	return e == nil || e.budget == nil || e.budget.AllowN(c.clock(), 1)
+}
+
 // errKeyUnknown says that a key is not cached, and that it is of no use to wait
 // for the database.
 var errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
@@ -156,8 +168,12 @@ var errKeyUnknown = errors.New("the API key is not cached, and the database does
 // waits for a turn: made-up keys would take every seat.
 func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
 	defer c.missing.Add(-1)
-	if c.missing.Add(1) > maxMisses && c.trouble.Load() != 0 {
+	switch waiting := c.missing.Add(1); {
+	case waiting > maxMisses && c.trouble.Load() != 0:
 		return Key{}, errKeyUnknown
+	case waiting > maxKeyWaits:
+		c.metrics.shed("key")
+		return Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
 	defer cancel()
@@ -245,6 +261,11 @@ func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
 	}
 	delete(c.unknown, id)
 	fresh := &cachedKey{key: key, loadedAt: at}
+	if old := c.get(id); old != nil && old.key.Rate == key.Rate {
+		fresh.budget = old.budget
+	} else if key.Rate > 0 {
+		fresh.budget = rate.NewLimiter(rate.Limit(key.Rate), key.Rate)
+	}
 	fresh.usedAt.Store(at.UnixNano())
 	if _, known := c.cached.Swap(id, fresh); !known {
 		c.ids = append(c.ids, id)

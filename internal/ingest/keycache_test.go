@@ -129,8 +129,12 @@ func TestMissesWhileLoadsFail(t *testing.T) {
 		}
 		return err
 	}
-	if err := miss(gone, 1000); !errors.Is(err, context.Canceled) {
+	if err := miss(gone, maxKeyWaits-1); !errors.Is(err, context.Canceled) {
 		t.Errorf("one that waits: %v", err)
+	}
+	var crowded *refusal
+	if err := miss(t.Context(), maxKeyWaits); !errors.As(err, &crowded) || crowded.code != CodeOverloaded {
+		t.Errorf("one beyond those that may wait: %v", err)
 	}
 	c.loaded(Key{}, ledger.KeyID{2}, now, errors.New("down"))
 	if err := miss(gone, maxMisses-1); !errors.Is(err, context.Canceled) {
@@ -140,7 +144,7 @@ func TestMissesWhileLoadsFail(t *testing.T) {
 		t.Errorf("one more while it is down: %v", err)
 	}
 	c.loaded(Key{}, ledger.KeyID{2}, now, ErrNotFound)
-	if err := miss(gone, 1000); !errors.Is(err, context.Canceled) {
+	if err := miss(gone, maxKeyWaits-1); !errors.Is(err, context.Canceled) {
 		t.Errorf("one that waits for a database that is back: %v", err)
 	}
 }

@@ -84,7 +84,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "monedero_lookup_seconds", Help: "Time of one query for outcomes.", Buckets: seconds,
 		}),
 		overload: counter("monedero_shed_total",
-			"What was shed for want of room: a request, answered 503; a read, answered 503; a connection, closed after a 503 or at once; or a wait, answered at once with what was known.", "what"),
+			"What was shed: a request (no seat) or its owner's share, a connection or a key look-up, answered 503; a read that others came before, answered 503; a rate or an unknown_wallet, answered 429; a body, cut off; a stranger, closed for another connection; a wait, not applied.", "what"),
 	}
 	m.begin()
 	return m
@@ -96,7 +96,7 @@ func (m *Metrics) begin() {
 		if !k.Queued() {
 			continue
 		}
-		for _, result := range []string{"queued", "unknown"} {
+		for _, result := range []string{"queued", "unknown", "refused"} {
 			m.submissions.with(string(k), result)
 		}
 		m.replays.with(string(k))
@@ -108,7 +108,7 @@ func (m *Metrics) begin() {
 	for _, result := range []string{"ok", "error"} {
 		m.lookups.with(result)
 	}
-	for _, what := range []string{"request", "connection", "wait"} {
+	for _, what := range []string{"request", "share", "connection", "stranger", "key", "rate", "body", "unknown_wallet", "wait"} {
 		m.overload.with(what)
 	}
 }

@@ -124,6 +124,17 @@ func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context
 			s.problem(c.Context(), err).write(w)
 			return
 		}
+		if !keepConnection(c.Context(), key.owner()) {
+			s.metrics.shed("connection")
+			w.Header().Set("Connection", "close")
+			s.problem(c.Context(), refuse(CodeOverloaded, "the key's owner has its share of the connections; the request was not taken: send it again, under the same idempotency key")).write(w)
+			return
+		}
+		if !s.keys.spend(key) {
+			s.metrics.shed("rate")
+			s.problem(c.Context(), refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))).write(w)
+			return
+		}
 		s.lastUse.note(key.ID, s.clock())
 		if !slices.Contains(roles, key.Role) {
 			s.problem(c.Context(), refuse(CodeForbidden, "a key of the role "+string(key.Role)+" may not do this")).write(w)
@@ -172,7 +183,18 @@ func checkQuery(text string) error {
 // the server limits its time.
 func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(c)
+	controller := http.NewResponseController(w)
+	arriving := s.arrivals.begin(caller(c.Context()).owner(), func() {
+		_ = controller.SetReadDeadline(time.Unix(1, 0)) // not supported only where there is no connection
+	})
 	body, err := readAll(w, r)
+	s.arrivals.end(arriving)
+	if err == nil {
+		// A deadline left behind would end a request that waits for its outcome.
+		if err = controller.SetReadDeadline(time.Time{}); errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
+	}
 	if err != nil {
 		s.problem(c.Context(), err).write(w)
 		return
@@ -197,10 +219,6 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, refuse(CodeRequestTimeout, "the body did not arrive in time")
 	case err != nil:
 		return nil, refuse(CodeMalformedRequest, "the body did not arrive whole")
-	}
-	// A deadline left behind would end a request that waits for its outcome.
-	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("lift the deadline of the request: %w", err)
 	}
 	return body, nil
 }

@@ -57,7 +57,7 @@ func (rt route) operation(schemas huma.Registry) huma.Operation {
 
 // problems describes the answers that are not a success.
 func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
-	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeInternal, CodeDatabaseUnavailable, CodeOverloaded}
+	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeRateLimited, CodeInternal, CodeDatabaseUnavailable, CodeOverloaded}
 	if rt.method == http.MethodGet || rt.status == http.StatusCreated {
 		codes = append(codes, CodeReadsBusy)
 	}

@@ -127,7 +127,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	if err != nil || !s.minter.Issued(id) {
 		return nil, ErrNotFound
 	}
-	wait := parsePrefer(in.Prefer)
+	wait := s.patience(ctx, in.Prefer)
 	a, err := s.find(ctx, id)
 	if err == nil && !a.found && wait > 0 {
 		if a.Decided, a.found = s.await(ctx, id, wait); !a.found {

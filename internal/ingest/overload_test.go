@@ -17,15 +17,21 @@ import (
 	"github.com/monedero/monedero/internal/ingest"
 )
 
-const inHand = 512 // requests that a replica works on at once
+const (
+	inHand = 512            // requests that a replica works on at once
+	share  = inHand * 3 / 4 // of one owner at most
+)
 
-// TestTooManyInHand holds the queue until no more requests are taken in hand: all
-// others are refused at once, whoever sends them.
+// TestTooManyInHand holds the queue until no more requests are taken in hand: one merchant
+// gets three quarters of the seats, another one its share of the rest, and everything
+// beyond is refused at once.
 func TestTooManyInHand(t *testing.T) {
 	t.Parallel()
 	s := newStackAt(t, fixedTime())
-	p := s.people("Ada")
-	p.shop.get("/v1/merchants/"+p.merchant).want(t, http.StatusOK) // from now on its key is known
+	ada, bob := s.people("Ada"), s.people("Bob")
+	for _, p := range []people{ada, bob} {
+		p.shop.get("/v1/merchants/"+p.merchant).want(t, http.StatusOK) // from now on its key is known
+	}
 	release := make(chan struct{})
 	var held atomic.Int64
 	s.queue.before.Store(ptr(func(context.Context) error {
@@ -37,32 +43,40 @@ func TestTooManyInHand(t *testing.T) {
 	var wg sync.WaitGroup
 	var taken, unknown, refused atomic.Int64
 	var letGo atomic.Bool
-	for i := range inHand + more {
-		wg.Go(func() {
-			got, err := p.shop.try(t.Context(), http.MethodPost, p.charges(), headers{"Idempotency-Key": fmt.Sprint("k", i)}, charge)
-			switch {
-			case err == nil && got.status == http.StatusAccepted:
-				taken.Add(1)
-			case err == nil && got.text("code") == "overloaded" && !letGo.Load():
-				refused.Add(1)
-			case err == nil && got.text("code") == "queue_unavailable": // it was held for too long
-				unknown.Add(1)
-			default:
-				t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
-			}
-		})
+	send := func(p people, n int) {
+		for i := range n {
+			wg.Go(func() {
+				got, err := p.shop.try(t.Context(), http.MethodPost, p.charges(), headers{"Idempotency-Key": fmt.Sprint("k", i)}, charge)
+				switch {
+				case err == nil && got.status == http.StatusAccepted:
+					taken.Add(1)
+				case err == nil && got.text("code") == "overloaded" && !letGo.Load():
+					refused.Add(1)
+				case err == nil && got.text("code") == "queue_unavailable": // it was held for too long
+					unknown.Add(1)
+				default:
+					t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
+				}
+			})
+		}
 	}
-	eventually(t, func() bool { return held.Load() == inHand && refused.Load() == more })
-	got := within(t, time.Second, func() answer { return s.operator.with("mon_nonsense").get("/v1/wallets/" + p.wallet) })
+	send(ada, share+more)
+	eventually(t, func() bool { return held.Load() == share && refused.Load() == more })
+	send(bob, inHand-share) // the operator, Ada's shop and Bob's are active
+	eventually(t, func() bool { return held.Load() == inHand })
+	got := within(t, time.Second, func() answer { return s.operator.get("/v1/wallets/" + ada.wallet) })
 	if got.status != http.StatusServiceUnavailable || got.text("code") != string(ingest.CodeOverloaded) || got.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
 	golden(t, filepath.Join("problems", string(ingest.CodeOverloaded)), got)
+	s.operator.with("mon_nonsense").get("/v1/wallets/"+ada.wallet).want(t, http.StatusUnauthorized)
 	s.operator.get("/livez").want(t, http.StatusOK)
 	s.operator.get("/readyz").want(t, http.StatusOK)
 	s.operator.get("/openapi.json").want(t, http.StatusOK)
-	if n := s.metric(`monedero_shed_total{what="request"}`); n != more+1 {
-		t.Errorf("%v requests were shed by the metric", n)
+	for what, want := range map[string]float64{"share": more, "request": 1} {
+		if n := s.metric(`monedero_shed_total{what="` + what + `"}`); n != want {
+			t.Errorf("%s: %v were shed by the metric, want %v", what, n, want)
+		}
 	}
 	letGo.Store(true)
 	close(release)
@@ -71,7 +85,7 @@ func TestTooManyInHand(t *testing.T) {
 	if taken.Load()+unknown.Load() != inHand {
 		t.Errorf("%d taken, %d unknown, %d refused", taken.Load(), unknown.Load(), refused.Load())
 	}
-	p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted)
+	ada.shop.post(ada.charges(), nil, charge).want(t, http.StatusAccepted)
 }
 
 // TestReadsLeaveSeats hangs the database until no more reads are taken in hand:
@@ -134,25 +148,26 @@ func TestWaitersTakeNoSeats(t *testing.T) {
 	wg.Wait()
 }
 
-// TestTooManyConnections opens all connections that a replica serves: the next ones
-// are told at once that they are too many, and there is room again as soon as
-// one closes.
+// TestTooManyConnections opens all connections that a replica serves, over each of which
+// a valid key came: the next ones are told at once that they are too many, and there is
+// room again as soon as one closes.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	p := s.people("Ada")
-	const most = 3
+	const most = 4
 	s.connections, s.metrics = most, nil // of the replica that comes now
 	base := s.serve()
 	var held []net.Conn
-	for range most {
+	for i := range most {
 		conn := dial(t, base)
-		fmt.Fprint(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatal(resp, err)
+		key := p.payer.key
+		if i == most-1 {
+			key = s.operator.key // nobody gets the last quarter too
 		}
-		_ = resp.Body.Close()
+		if got := ask(t, conn, "/v1/wallets/"+p.wallet, key); got != http.StatusOK {
+			t.Fatal(got)
+		}
 		held = append(held, conn)
 	}
 	shop := p.shop.at(base)
@@ -184,6 +199,55 @@ func TestTooManyConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return shop.post(p.charges(), nil, charge).status == http.StatusAccepted })
+}
+
+// TestConnectionsOfOneOwner: who has its share of the connections gets no more of them, and
+// what it has is served.
+func TestConnectionsOfOneOwner(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	const most = 4
+	s.connections, s.metrics = most, nil // of the replica that comes now
+	base := s.serve()
+	path := "/v1/wallets/" + p.wallet
+	var held []net.Conn
+	for range 3 {
+		held = append(held, dial(t, base))
+		if got := ask(t, held[len(held)-1], path, p.payer.key); got != http.StatusOK {
+			t.Fatal(got)
+		}
+	}
+	for range 3 {
+		beyond := dial(t, base)
+		if got := ask(t, beyond, path, p.payer.key); got != http.StatusServiceUnavailable {
+			t.Errorf("beyond its share it is answered %d", got)
+		}
+		if n, err := io.Copy(io.Discard, beyond); n != 0 || err != nil {
+			t.Errorf("the connection is not closed: %d bytes, %v", n, err)
+		}
+	}
+	// As soon as the last one that was refused is gone.
+	eventually(t, func() bool { return ask(t, dial(t, base), path, s.operator.key) == http.StatusOK })
+	if got := ask(t, held[0], path, s.operator.key); got != http.StatusServiceUnavailable {
+		t.Errorf("the operator is answered %d over a connection that would be its second", got)
+	}
+	if got := ask(t, held[1], path, p.payer.key); got != http.StatusOK {
+		t.Errorf("what it has is answered %d", got)
+	}
+}
+
+// ask sends a request over the connection, and returns the status of the answer.
+func ask(t *testing.T, conn net.Conn, path, key string) int {
+	t.Helper()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, key)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 // dial connects to the replica, for as long as patience at most.

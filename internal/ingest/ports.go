@@ -99,6 +99,8 @@ type Cursor struct {
 
 // Accounts reads balances. It fails with ErrBusy.
 type Accounts interface {
+	// KnownWallets finds those of the wallets that exist, in no order, in one query.
+	KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error)
 	// Wallet fails with ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
 	// ClientWallets is a page of at most limit wallets of the client, oldest first,
@@ -151,6 +153,7 @@ type Key struct {
 	Merchant   ledger.MerchantID // of a merchant's key
 	Client     ledger.ClientID   // of a client's key
 	Name       string
+	Rate       int      // requests a second, and as many at once; 0: any number
 	SecretHash [32]byte // SHA-256
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never

@@ -28,6 +28,7 @@ const (
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeInvalidRequest       Code = "invalid_request"
 	CodeKeyReused            Code = "idempotency_key_reused"
+	CodeRateLimited          Code = "rate_limited"
 	CodeInternal             Code = "internal_error"
 	CodeQueueUnavailable     Code = "queue_unavailable"
 	CodeDatabaseUnavailable  Code = "database_unavailable"
@@ -41,7 +42,7 @@ func Codes() []Code {
 	return []Code{
 		CodeMalformedRequest, CodeMalformedJSON, CodeFilterRequired, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 		CodeMethodNotAllowed, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType, CodeInvalidRequest,
-		CodeKeyReused, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
+		CodeKeyReused, CodeRateLimited, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
 	}
 }
 
@@ -60,7 +61,7 @@ func (c Code) Title() string {
 
 // retryable reports whether the same request may succeed later.
 func (c Code) retryable() bool {
-	return c.Status() == http.StatusServiceUnavailable || c == CodeRequestTimeout
+	return c.Status() == http.StatusServiceUnavailable || c == CodeRequestTimeout || c == CodeRateLimited
 }
 
 func (c Code) explain() (int, string) {
@@ -89,6 +90,8 @@ func (c Code) explain() (int, string) {
 		return http.StatusUnprocessableEntity, "The request is not valid"
 	case CodeKeyReused:
 		return http.StatusUnprocessableEntity, "The idempotency key belongs to another request"
+	case CodeRateLimited:
+		return http.StatusTooManyRequests, "The caller sends too much"
 	case CodeQueueUnavailable:
 		return http.StatusServiceUnavailable, "The queue cannot be reached"
 	case CodeDatabaseUnavailable:

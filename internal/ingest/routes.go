@@ -23,13 +23,14 @@ type route struct {
 	status       int          // of a success
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
+	submission   bool   // it is to be queued
 	codes        []Code // of its problems, besides those that any route has
 }
 
 // routes builds the router, and with it the OpenAPI document.
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, s.admit, patient)
+	r.Use(identify, s.observe, patient)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		refuse(CodeNotFound, "there is nothing under this path").problem(requestID(r.Context())).write(w)
 	})
@@ -66,12 +67,12 @@ func (s *Server) queued() {
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/charges", id: "charge", summary: "Charge a wallet",
 		description: "Queues the charge and answers at once. Its outcome is read under Location. The merchant is the key's. " +
 			"A retry under the same key, or without one with the same invoice, is the same charge.",
-		roles: []Role{RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), codes: submit,
+		roles: []Role{RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), submission: true, codes: submit,
 	}, s.charge)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
-		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), codes: submit,
+		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, codes: submit,
 	}, s.topUp)
 	for _, d := range []struct {
 		kind             ledger.Kind
@@ -134,8 +135,9 @@ func (s *Server) resources() {
 	handle(s, creation("/v1/api-keys", "create-api-key", "Create an API key", "The answer that makes the key shows its secret, and no other does."+again, reflect.TypeFor[newKeyBody]()), s.createKey)
 }
 
-// handle registers the route. Huma binds parameters and writes answers; the
-// body is read by [decode], which is stricter than huma.
+// handle registers the route. A request passes the key, then the body, then the seat.
+// Huma binds parameters and writes answers; the body is read by [decode], which is
+// stricter than huma.
 func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, error)) {
 	op := rt.operation(s.api.OpenAPI().Components.Schemas)
 	op.Middlewares = huma.Middlewares{s.authenticate(rt.roles)}
@@ -144,8 +146,11 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 		op.Middlewares = append(op.Middlewares, s.readBody)
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := h(ctx, in)
-		if err != nil {
+		var out *O
+		if err := s.seated(ctx, rt.submission, func(ctx context.Context) (err error) {
+			out, err = h(ctx, in)
+			return err
+		}); err != nil {
 			return nil, s.problem(ctx, err)
 		}
 		return out, nil

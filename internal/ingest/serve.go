@@ -35,6 +35,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
+		ConnContext:    bounded.context,
 		ConnState:      bounded.changed,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

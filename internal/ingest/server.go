@@ -23,7 +23,7 @@ const (
 	applyTimeout = 8 * time.Second // of one direct operation or creation
 )
 
-// retryAfter is the Retry-After header of a 202 and of a 503, in seconds.
+// retryAfter is the Retry-After header of a 202, a 429 and a 503, in seconds.
 const retryAfter = "1"
 
 // Options are what a server is made of. All of it is required but the last
@@ -67,7 +67,9 @@ type Server struct {
 	health  *health
 	running atomic.Bool
 
-	admission      admission
+	admission      *admission
+	arrivals       arrivals
+	unknown        *unknownWallets
 	maxConnections int
 	lameDuck       time.Duration
 
@@ -108,7 +110,11 @@ func New(o Options) (*Server, error) {
 		health:  newHealth(o.Queue, o.Log),
 		drain:   make(chan struct{}),
 
-		admission: admission{mostInHand: Seats, mostOthers: maxOthers, mostWaiting: maxWaiting}, maxConnections: o.MaxConnections, lameDuck: o.LameDuck,
+		admission:      newAdmission(o.Clock),
+		arrivals:       arrivals{most: maxArriving, metrics: o.Metrics},
+		unknown:        newUnknownWallets(o.Accounts.KnownWallets, o.Clock, o.Metrics, o.Log),
+		maxConnections: o.MaxConnections,
+		lameDuck:       o.LameDuck,
 	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {
@@ -133,5 +139,6 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.watch.run(ctx) })
 	g.Go(func() error { return s.keys.run(ctx) })
 	g.Go(func() error { return s.lastUse.run(ctx) })
+	g.Go(func() error { return s.unknown.run(ctx) })
 	return g.Wait()
 }

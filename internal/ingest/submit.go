@@ -53,7 +53,7 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: b.Invoice,
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
-	}, faults, parsePrefer(in.Prefer))
+	}, faults, s.patience(ctx, in.Prefer))
 }
 
 func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, error) {
@@ -66,7 +66,7 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 		Kind: ledger.KindTopUp, Wallet: wallet, Amount: b.Amount, Currency: ledger.Currency(b.Currency),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
-	}, faults, parsePrefer(in.Prefer))
+	}, faults, s.patience(ctx, in.Prefer))
 }
 
 // submit is the way of everything that is queued. The request is durable when
@@ -74,6 +74,9 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
 	r.ReceivedAt = s.clock().UTC().Truncate(time.Microsecond)
 	if err := invalid(withRules(faults, r)); err != nil {
+		return nil, err
+	}
+	if err := s.unknown.admit(caller(ctx).owner(), r.Wallet); err != nil {
 		return nil, err
 	}
 	r.ID = s.minter.OperationID(r.Identity())

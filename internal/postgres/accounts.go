@@ -17,6 +17,8 @@ import (
 var (
 	//go:embed queries/wallet.sql
 	walletSQL string
+	//go:embed queries/known_wallets.sql
+	knownWalletsSQL string
 	//go:embed queries/client_wallets.sql
 	clientWalletsSQL string
 	//go:embed queries/account_balances.sql
@@ -35,6 +37,25 @@ func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, 
 		return ledger.Wallet{}, notFound("read wallet", err)
 	}
 	return w.read(), nil
+}
+
+// KnownWallets finds those of the wallets that exist, in no order.
+func (s *Store) KnownWallets(ctx context.Context, list []ledger.WalletID) ([]ledger.WalletID, error) {
+	partitions := make([]int32, len(list))
+	for i, id := range list {
+		partitions[i] = int32(s.partition(id)) //nolint:gosec // there are 65,536 at most
+	}
+	rows, err := s.pool.Query(ctx, knownWalletsSQL, partitions, ids(list))
+	if err != nil {
+		return nil, fmt.Errorf("look for wallets: %w", err)
+	}
+	known, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (id ledger.WalletID, err error) {
+		return id, row.Scan((*[16]byte)(&id))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for wallets: %w", err)
+	}
+	return known, nil
 }
 
 // ClientWallets reads a page of the client's wallets, oldest first. It fails with

@@ -69,13 +69,13 @@ func (s *Store) CreateMerchant(ctx context.Context, m ingest.Merchant) (ingest.M
 func (s *Store) CreateKey(ctx context.Context, k ingest.Key) (ingest.Key, bool, error) {
 	k.CreatedAt, k.ExpiresAt, k.RevokedAt = micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt)
 	made, err := s.create(ctx, createKeySQL, [16]byte(k.ID), string(k.Role), idOrNull(k.Merchant), idOrNull(k.Client), k.Name,
-		k.SecretHash[:], k.CreatedAt, orNull(k.ExpiresAt), orNull(k.RevokedAt))
+		k.SecretHash[:], k.CreatedAt, orNull(k.ExpiresAt), orNull(k.RevokedAt), pgtype.Int4{Int32: int32(k.Rate), Valid: k.Rate != 0}) //nolint:gosec // bounded by the table
 	if made || err != nil {
 		return k, made, err
 	}
 	stored, err := s.Key(ctx, k.ID)
 	if err == nil && (stored.Role != k.Role || stored.Merchant != k.Merchant || stored.Client != k.Client ||
-		stored.Name != k.Name || !stored.ExpiresAt.Equal(k.ExpiresAt)) {
+		stored.Name != k.Name || stored.Rate != k.Rate || !stored.ExpiresAt.Equal(k.ExpiresAt)) {
 		err = ingest.ErrReused
 	}
 	return stored, false, err
@@ -105,12 +105,14 @@ func (s *Store) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
 	var merchant, client pgtype.UUID
 	var expires, revoked pgtype.Timestamptz
 	var hash []byte
+	var rate pgtype.Int4
 	err := s.pool.QueryRow(ctx, keySQL, [16]byte(id)).
-		Scan((*[16]byte)(&k.ID), (*string)(&k.Role), &merchant, &client, &k.Name, &hash, &k.CreatedAt, &expires, &revoked)
+		Scan((*[16]byte)(&k.ID), (*string)(&k.Role), &merchant, &client, &k.Name, &hash, &k.CreatedAt, &expires, &revoked, &rate)
 	if err != nil {
 		return ingest.Key{}, notFound("read API key", err)
 	}
 	copy(k.SecretHash[:], hash)
+	k.Rate = int(rate.Int32)
 	k.Merchant, k.Client = merchant.Bytes, client.Bytes
 	k.CreatedAt, k.ExpiresAt, k.RevokedAt = k.CreatedAt.UTC(), utc(expires), utc(revoked)
 	return k, nil

@@ -52,13 +52,6 @@ func TestOverload(t *testing.T) {
 	if counted < float64(shed) {
 		t.Errorf("%v were shed by the metric, %d by the callers", counted, shed)
 	}
-	// By the clock of ingest: on a busy machine callers wait for the CPU besides.
-	const refused = `{method="POST",route="unknown"}`
-	mean := time.Duration(gate.metric("monedero_http_seconds_sum"+refused) / gate.metric("monedero_http_seconds_count"+refused) * float64(time.Second))
-	t.Logf("a refusal took ingest %v", mean)
-	if mean > slow/4 {
-		t.Errorf("a refusal took ingest %v: it waited for something", mean)
-	}
 	proxy.Heal()
 	after := run(loadgen.Options{Rate: 50, For: 2 * time.Second, Wallets: 20, Poor: 0.1, Follow: 0.5, InFlight: 500, Seed: 2})
 	if n := after.Answers["202"] + after.Answers["200"]; n < 90 || gate.metric("monedero_shed_total") != counted {
@@ -67,9 +60,8 @@ func TestOverload(t *testing.T) {
 	t.Log(s.monedero("verify"))
 }
 
-// TestEveryConnectionTaken opens more connections than an ingest serves at once, and
-// keeps them: the last ones are told that they are too many, and operators still get
-// all answers on the admin port.
+// TestEveryConnectionTaken opens more connections than an ingest serves at once, without a
+// key, and keeps them: they are closed in favour of those that come, and operators get all answers.
 func TestEveryConnectionTaken(t *testing.T) {
 	t.Parallel()
 	const most, more = 1640, 20 // most as in docs/operations.md
@@ -91,7 +83,7 @@ func TestEveryConnectionTaken(t *testing.T) {
 			t.Fatalf("connection %d: %v", i+1, err)
 		}
 		_ = resp.Body.Close()
-		if want := i >= most; (resp.StatusCode == http.StatusServiceUnavailable) != want {
+		if resp.StatusCode != http.StatusOK {
 			t.Fatalf("connection %d is answered %d", i+1, resp.StatusCode)
 		}
 	}
@@ -99,6 +91,6 @@ func TestEveryConnectionTaken(t *testing.T) {
 		t.Error("the admin port does not say that it is ready")
 	}
 	if n := gate.metric("monedero_shed_total"); n != more {
-		t.Errorf("%v connections were shed by the metric, want %d", n, more)
+		t.Errorf("%v connections were closed by the metric, want %d", n, more)
 	}
 }

@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestShares compares with the rule, said in the plainest way: nobody holds more than
+// three quarters, and of the last quarter a place is given to whoever holds less than an
+// even share.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(1_700_000_000, 0)
+		most := rapid.IntRange(1, 40).Draw(t, "most")
+		s := newShares(most, func() time.Time { return now })
+		held, asked := map[owner]int{}, map[owner]time.Time{}
+		taken := 0
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			// Longer than it takes to be counted again, so that the model need not know when.
+			now = now.Add(countEvery + time.Duration(rapid.IntRange(0, 600).Draw(t, "ms"))*time.Millisecond)
+			o := merchantKey(byte(rapid.IntRange(0, 5).Draw(t, "owner"))).owner()
+			if held[o] > 0 && rapid.Bool().Draw(t, "give") {
+				s.give(o)
+				held[o]--
+				taken--
+				continue
+			}
+			asked[o] = now
+			active := 0
+			for other, at := range asked {
+				if held[other] > 0 || now.Sub(at) <= activeFor {
+					active++
+				}
+			}
+			want := granted
+			quarters := most * 3 / 4
+			switch {
+			case taken == most:
+				want = allTaken
+			case held[o] > 0 && held[o] >= quarters:
+				want = shareTaken
+			case taken >= quarters && held[o] > 0 && held[o] >= most/(active+1):
+				want = shareTaken
+			}
+			got := s.take(o)
+			if got != want {
+				t.Fatalf("%d of %d taken, %d of them by the owner, %d active: %v, want %v", taken, most, held[o], active, got, want)
+			}
+			if got == granted {
+				held[o]++
+				taken++
+			}
+		}
+		if s.held() != taken {
+			t.Fatalf("%d are held, want %d", s.held(), taken)
+		}
+	})
+}
+
+// TestSharesLeaveRoom: one owner takes all that it gets, and a hundred others get theirs.
+func TestSharesLeaveRoom(t *testing.T) {
+	t.Parallel()
+	s := newShares(Seats, time.Now)
+	greedy := Key{Role: RoleOperator}.owner()
+	for s.take(greedy) == granted {
+	}
+	if n := s.held(); n != Seats*3/4 {
+		t.Errorf("one owner holds %d", n)
+	}
+	for n := range byte(100) {
+		if got := s.take(merchantKey(n).owner()); got != granted {
+			t.Fatalf("owner %d finds none: %v", n, got)
+		}
+	}
+}
+
+// TestOwners: keys of one merchant are one owner, and no other is.
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	keys := []Key{
+		{Role: RoleMerchant, Merchant: [16]byte{1}},
+		{Role: RoleMerchant, Merchant: [16]byte{2}},
+		{Role: RoleClient, Client: [16]byte{1}},
+		{Role: RoleOperator},
+	}
+	owners := map[owner]bool{}
+	for n, k := range keys {
+		owners[k.owner()] = true
+		k.ID, k.Name = [16]byte{byte(n)}, "another key"
+		owners[k.owner()] = true
+	}
+	if len(owners) != len(keys) {
+		t.Errorf("%d owners of %d", len(owners), len(keys))
+	}
+}
+
+// TestArrivalsCutTheOldestOfWhoHasMost: bodies that dawdle cost their own sender.
+func TestArrivalsCutTheOldestOfWhoHasMost(t *testing.T) {
+	t.Parallel()
+	a := &arrivals{most: 4, metrics: NewMetrics(nil)}
+	var cut []int
+	begin := func(n int, o byte) *arrival {
+		return a.begin(merchantKey(o).owner(), func() { cut = append(cut, n) })
+	}
+	brief := begin(0, 1)
+	begin(1, 2)
+	begin(2, 2)
+	begin(3, 1)
+	a.end(brief)
+	begin(4, 2)
+	if cut != nil {
+		t.Errorf("%v were cut off with room for all", cut)
+	}
+	last := begin(5, 3) // of owner 2 there are three
+	if len(cut) != 1 || cut[0] != 1 {
+		t.Errorf("%v were cut off, want the oldest of the owner with most", cut)
+	}
+	a.end(last)
+	a.end(last) // once is enough
+	if n := a.bodies.Len(); n != 3 {
+		t.Errorf("%d are on their way", n)
+	}
+}
