@@ -42,6 +42,8 @@ FOR ?= 10m
 SEED ?=
 KAFKA_TEST ?= real
 BROKERS ?= 1
+# Part of the names of the faults to cause; empty: all of them.
+ONLY ?=
 # Not empty: each fault comes alone, after the system has recovered from the last.
 APART ?=
 
@@ -49,7 +51,7 @@ APART ?=
 chaos: ## Break everything at random under load: make chaos FOR=10m SEED=1 APART=
 	@mkdir -p $(BIN) && rm -f $(BIN)/chaos.txt
 	@SEED=$(SEED) KAFKA_TEST=$(KAFKA_TEST) $(GO) test ./internal/system -run '^TestChaos$$' -count=1 -timeout 0 -v \
-		-chaos.for=$(FOR) -chaos.brokers=$(BROKERS) $(if $(APART),-chaos.apart) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
+		-chaos.for=$(FOR) -chaos.brokers=$(BROKERS) -chaos.only='$(ONLY)' $(if $(APART),-chaos.apart) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
 	cat $(BIN)/chaos.txt || exit 1; exit $$code
 
 .PHONY: fmt

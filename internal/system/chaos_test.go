@@ -18,6 +18,7 @@ import (
 var (
 	chaosFor     = flag.Duration("chaos.for", 0, "how long TestChaos causes faults; 0: for a few seconds, and only short ones")
 	chaosApart   = flag.Bool("chaos.apart", false, "let TestChaos wait after each fault until every partition has moved on")
+	chaosOnly    = flag.String("chaos.only", "", "part of the names of the faults that TestChaos causes; empty: all of them")
 	chaosBrokers = flag.Int("chaos.brokers", 1, "on how many brokers TestChaos runs, 1 or 3; 3 need java")
 	chaosReport  = flag.String("chaos.report", "", "file that TestChaos writes its table to")
 )
@@ -142,7 +143,7 @@ func TestChaos(t *testing.T) {
 func newRound(long, real bool) func(*rand.Rand) chaosFault {
 	var all, left []chaosFault
 	for _, f := range chaosFaults() {
-		if (long || !f.long) && (real || !f.real) {
+		if (long || !f.long) && (real || !f.real) && strings.Contains(f.name, *chaosOnly) {
 			all = append(all, slices.Repeat([]chaosFault{f}, max(f.times, 1))...)
 		}
 	}
