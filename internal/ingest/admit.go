@@ -2,7 +2,11 @@ package ingest
 
 import (
 	"context"
+	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 )
 
 // The limits of what a replica has in hand. What comes beyond them would only wait,
@@ -20,17 +24,25 @@ const (
 	// maxWaiting requests wait for an outcome at once. They cost a query at each
 	// tick, and some 30 KB each.
 	maxWaiting = maxLookup
+	// MaxPages pages of lists are held in memory at once. One is held from before it is
+	// read until its last byte is handed to the connection, which takes pageTimeout at
+	// most; with its rows and its text it may take some 4 MiB.
+	MaxPages    = 24
+	pageTimeout = 10 * time.Second
 )
 
 // admission gives out seats to the requests in hand, those of them that are no
-// submissions among a smaller number, and places to wait for an outcome. Of each an owner
-// gets its fair share.
+// submissions among a smaller number, places to wait for an outcome, and places for pages
+// in memory. Of each an owner gets its fair share.
 type admission struct {
-	inHand, others, waiting *shares
+	inHand, others, waiting, pages *shares
 }
 
 func newAdmission(clock func() time.Time) *admission {
-	return &admission{inHand: newShares(Seats, clock), others: newShares(maxOthers, clock), waiting: newShares(maxWaiting, clock)}
+	return &admission{
+		inHand: newShares(Seats, clock), others: newShares(maxOthers, clock), waiting: newShares(maxWaiting, clock),
+		pages: newShares(MaxPages, clock),
+	}
 }
 
 // seat is what a request occupies. It belongs to the request's goroutine.
@@ -124,4 +136,19 @@ func (s *Server) patience(ctx context.Context, prefer string) time.Duration {
 		return 0
 	}
 	return wait
+}
+
+// holdPage lets a list be answered while there is a place for its page. Who reads slowly
+// keeps the place, and nothing else of others: the seat was given back before.
+func (s *Server) holdPage(c huma.Context, next func(huma.Context)) {
+	_, w := humachi.Unwrap(c)
+	o := caller(c.Context()).owner()
+	if s.admission.pages.take(o) != granted {
+		s.metrics.shed("page")
+		s.problem(c.Context(), refuse(CodeReadsBusy, "too many pages are being read; this one was not: ask again, and take what is answered")).write(w)
+		return
+	}
+	defer s.admission.pages.give(o)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pageTimeout)) // not supported only where there is no connection
+	next(c)
 }

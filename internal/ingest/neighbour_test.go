@@ -194,21 +194,12 @@ func TestSlowReadersCostNobodyElse(t *testing.T) {
 	s.settle()
 	const callers, each = 1000, 16
 	ada, bob := s.people("Ada"), s.people("Bob")
-	var metadata []string
-	for n := range 20 {
-		metadata = append(metadata, fmt.Sprintf(`"k%d":"%s"`, n, strings.Repeat("€", 500)))
-	}
-	large := `{"amount":1,"currency":"EUR","metadata":{` + strings.Join(metadata, ",") + `}}`
+	large := largeCharge()
 	ada.shop.post(ada.charges(), headers{"Idempotency-Key": "large", "Prefer": "wait=30"}, large).want(t, http.StatusOK)
 	bob.shop.post(bob.charges(), headers{"Idempotency-Key": "first"}, charge).want(t, http.StatusAccepted)
 	location := bob.shop.post(bob.charges(), headers{"Idempotency-Key": "first", "Prefer": "wait=30"}, charge).want(t, http.StatusOK).text("id")
 	request := fmt.Appendf(nil, "GET /v1/operations?merchant_id=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ada.merchant, ada.shop.key)
-	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1<<10)
-			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 536) // or the loopback holds megabytes
-		})
-	}}
+	small := slowReader()
 	for range callers {
 		conn, err := small.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.operator.base, "http://"))
 		if err != nil {
@@ -224,6 +215,61 @@ func TestSlowReadersCostNobodyElse(t *testing.T) {
 		bob.shop.post(bob.charges(), headers{"Idempotency-Key": fmt.Sprint("k", n)}, charge).want(t, http.StatusAccepted)
 		bob.shop.get("/v1/operations/"+location).want(t, http.StatusOK)
 	}
+}
+
+// largeCharge is the body of a charge with much metadata.
+func largeCharge() string {
+	var metadata []string
+	for n := range 20 {
+		metadata = append(metadata, fmt.Sprintf(`"k%d":"%s"`, n, strings.Repeat("€", 500)))
+	}
+	return `{"amount":1,"currency":"EUR","metadata":{` + strings.Join(metadata, ",") + `}}`
+}
+
+// slowReader dials connections that take next to nothing before somebody reads.
+func slowReader() *net.Dialer {
+	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1<<10)
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 536) // or the loopback holds megabytes
+		})
+	}}
+}
+
+// TestUnreadPagesAreBounded: 270 connections ask for pages of a megabyte and read none.
+// So many pages are held as there are places, three quarters of them by their owner;
+// another owner's lists are served, and the places come back.
+func TestUnreadPagesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.settle()
+	const unread, rows = 270, 40
+	ada, bob := s.people("Ada"), s.people("Bob")
+	large := largeCharge()
+	for n := range rows {
+		ada.shop.post(ada.charges(), headers{"Idempotency-Key": fmt.Sprint("k", n)}, large).want(t, http.StatusAccepted)
+	}
+	list := "/v1/operations?limit=200&merchant_id="
+	eventually(t, func() bool { return len(ada.shop.get(list+ada.merchant).want(t, http.StatusOK).body) > 1<<20 })
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", list+ada.merchant, ada.shop.key)
+	small := slowReader()
+	var unreadConns []net.Conn
+	for range unread {
+		conn, err := small.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.operator.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unreadConns = append(unreadConns, conn)
+		if _, err := conn.Write(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() bool { return s.metric(`monedero_shed_total{what="page"}`) >= unread-2*ingest.MaxPages })
+	bob.shop.get(list+bob.merchant).want(t, http.StatusOK)
+	for _, conn := range unreadConns {
+		_ = conn.Close()
+	}
+	eventually(t, func() bool { return ada.shop.get(list+ada.merchant).status == http.StatusOK })
 }
 
 // TestUnknownWalletsCostTheirSender: who charges wallets that do not exist is refused

@@ -24,6 +24,7 @@ type route struct {
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
 	submission   bool   // it is to be queued
+	page         bool   // it answers with a page of a list
 	codes        []Code // of its problems, besides those that any route has
 }
 
@@ -103,7 +104,7 @@ func (s *Server) decided() {
 		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
 		description: "Lists decided operations, newest first: of a wallet, of a merchant, of both, or of an invoice within these. " +
 			"A merchant's invoice is listed wallet by wallet, newest first within each.",
-		roles: everybody, status: http.StatusOK, codes: []Code{CodeNotFound, CodeFilterRequired},
+		roles: everybody, status: http.StatusOK, page: true, codes: []Code{CodeNotFound, CodeFilterRequired},
 	}, s.operations)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
@@ -112,7 +113,7 @@ func (s *Server) decided() {
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
 		description: "Shows the client's wallets with their balances, oldest first, page by page.",
-		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, page: true, codes: []Code{CodeNotFound},
 	}, s.clientWallets)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/merchants/{merchant}", id: "get-merchant", summary: "Read a merchant",
@@ -141,6 +142,9 @@ func (s *Server) resources() {
 func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, error)) {
 	op := rt.operation(s.api.OpenAPI().Components.Schemas)
 	op.Middlewares = huma.Middlewares{s.authenticate(rt.roles)}
+	if rt.page {
+		op.Middlewares = append(op.Middlewares, s.holdPage)
+	}
 	if rt.body != nil {
 		op.RequestBody = &huma.RequestBody{}
 		op.Middlewares = append(op.Middlewares, s.readBody)
