@@ -195,6 +195,19 @@ COMMENT ON COLUMN public.deployment.consumer_group IS 'The consumer group of the
 
 COMMENT ON COLUMN public.deployment.history IS '1, and one more each time that the database was recovered after it had been restored.';
 
+CREATE TABLE public.deployment_changes (
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    what text NOT NULL,
+    from_value text NOT NULL,
+    to_value text NOT NULL,
+    changed_by text NOT NULL,
+    login text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT deployment_changes_text_check CHECK (((what <> ''::text) AND (changed_by <> ''::text) AND (reason <> ''::text)))
+);
+
+COMMENT ON TABLE public.deployment_changes IS 'When a person changed what this database belongs to, from what to what, and why: append-only.';
+
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,
     suspended boolean DEFAULT false NOT NULL,
@@ -382,6 +395,9 @@ ALTER TABLE ONLY public.dead_letter_resolutions
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (partition, log, log_offset);
 
+ALTER TABLE ONLY public.deployment_changes
+    ADD CONSTRAINT deployment_changes_pkey PRIMARY KEY (changed_at, what);
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_pkey PRIMARY KEY (one_row);
 
@@ -437,6 +453,10 @@ CREATE TRIGGER dead_letters_refuse_truncate BEFORE TRUNCATE ON public.dead_lette
 
 CREATE TRIGGER dead_letters_seal BEFORE INSERT ON public.dead_letters FOR EACH ROW EXECUTE FUNCTION public.seal_dead_letter();
 
+CREATE TRIGGER deployment_changes_refuse_change BEFORE DELETE OR UPDATE ON public.deployment_changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER deployment_changes_refuse_truncate BEFORE TRUNCATE ON public.deployment_changes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER operations_refuse_change BEFORE DELETE OR UPDATE ON public.operations FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER operations_refuse_truncate BEFORE TRUNCATE ON public.operations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -469,6 +489,8 @@ GRANT SELECT,INSERT ON TABLE public.dead_letter_resolutions TO monedero_service;
 GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
 
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
+
+GRANT SELECT ON TABLE public.deployment_changes TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 

@@ -21,8 +21,9 @@ const maxLetters = 1000
 
 // letterFlags choose dead letters and say what becomes of one.
 type letterFlags struct {
-	partition, limit       int
-	all, json              bool
+	match                  matchFlags
+	limit                  int
+	all, json, yes, dryRun bool
 	after, at, reason, key string
 }
 
@@ -36,7 +37,7 @@ yet, nor about another one with the same value.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return listLetters(cmd, environ, f) },
 	}
-	list.Flags().IntVar(&f.partition, "partition", everyPartition, "only of this one; -1: all")
+	f.match.add(list.Flags())
 	list.Flags().BoolVar(&f.all, "all", false, "also those that were discarded or submitted again")
 	list.Flags().IntVar(&f.limit, "limit", 50, "how many at most, 1 to 1000")
 	list.Flags().StringVar(&f.after, "after", "", "only those behind this place: the last one of the page before")
@@ -52,7 +53,7 @@ the operation beside it, and what was done about it.`),
 	discard := &cobra.Command{
 		Use:   "discard",
 		Short: "Say why nothing more is to be done about a dead letter",
-		Long:  withEnvironment[config.Store]("Records that nothing more is to be done about a dead letter, and why. It stays where it is."),
+		Long:  withEnvironment[config.Store]("Records that nothing more is to be done about a dead letter, or about all that match, and why. It stays where it is."),
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return discardLetter(cmd, environ, f) },
 	}
@@ -65,7 +66,8 @@ and is not decided, it goes unchanged, into the partition of its wallet. Where n
 it goes as a new operation under the idempotency key that you give; nowhere, if its
 operation was accepted. It is never submitted twice, unless the first time had no
 effect: the operation failed, or another request had come first under the key.
-Letters with the same value, as the copy of a log has them, count as one.`),
+Letters with the same value, as the copy of a log has them, count as one.
+Of all that match, those that need a key of their own are told and left.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return resubmitLetter(cmd, environ, f) },
 	}
@@ -73,19 +75,22 @@ Letters with the same value, as the copy of a log has them, count as one.`),
 	for _, c := range []*cobra.Command{show, discard, resubmit} {
 		c.Flags().StringVar(&f.at, "at", "", "where it lies: partition/log/offset")
 	}
+	for _, c := range []*cobra.Command{discard, resubmit} {
+		f.match.add(c.Flags())
+		c.Flags().BoolVar(&f.yes, "yes", false, "of all that match: do not ask")
+		c.Flags().BoolVar(&f.dryRun, "dry-run", false, "of all that match: only show how many")
+	}
 	return group("dead-letters", "Look after records that could not be decided", list, show, discard, resubmit)
 }
 
 func listLetters(cmd *cobra.Command, environ []string, f letterFlags) error {
-	filter := postgres.LetterFilter{Done: f.all, Limit: f.limit}
-	if f.partition < everyPartition {
-		return misuse(errors.New("--partition must not be negative"))
+	filter, err := f.match.filter(time.Now())
+	if err != nil {
+		return misuse(err)
 	}
+	filter.Done, filter.Limit = f.all, f.limit
 	if f.limit < 1 || f.limit > maxLetters {
 		return misuse(fmt.Errorf("--limit must be from 1 to %d", maxLetters))
-	}
-	if f.partition != everyPartition {
-		filter.Partitions = []int{f.partition}
 	}
 	if f.after != "" {
 		at, err := parsePlace("--after", f.after)
@@ -140,9 +145,15 @@ func showLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 }
 
 func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
-	at, wrong := parsePlace("--at", f.at)
 	reason, missing := parseReason(f.reason)
-	if err := errors.Join(wrong, missing); err != nil {
+	if err := errors.Join(f.oneOrMatching(), missing); err != nil {
+		return misuse(err)
+	}
+	if f.match.given() {
+		return discardMatching(cmd, environ, f, reason)
+	}
+	at, err := parsePlace("--at", f.at)
+	if err != nil {
 		return misuse(err)
 	}
 	store, err := openStore(cmd, environ)
@@ -158,13 +169,22 @@ func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 }
 
 func resubmitLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
-	at, err := parsePlace("--at", f.at)
-	if err != nil {
+	if err := f.oneOrMatching(); err != nil {
 		return misuse(err)
+	}
+	if f.match.given() && f.key != "" {
+		return misuse(errors.New("--key names one operation: it goes with --at"))
 	}
 	c, err := load[config.Admin](environ)
 	if err != nil {
 		return err
+	}
+	if f.match.given() {
+		return resubmitMatching(cmd, environ, f, c)
+	}
+	at, err := parsePlace("--at", f.at)
+	if err != nil {
+		return misuse(err)
 	}
 	step, err := service.Resubmit(cmd.Context(), c, at, whoRuns(), f.key)
 	if err != nil {

@@ -126,6 +126,36 @@ func TestDeadLetters(t *testing.T) {
 	must(t, environ, "verify")
 }
 
+// Many dead letters are led out at once: those that match, after they were counted, and
+// with somebody's yes.
+func TestDeadLettersThatMatch(t *testing.T) {
+	t.Parallel()
+	environ := ready(t)
+	store, lost, _ := letters(t, environ)
+	if r := monedero(t, environ, "dead-letters", "discard", "--because", "ID does not", "--reason", "x"); r.code != exitFailed ||
+		!strings.Contains(r.out, "1 open dead letters match") || !strings.Contains(r.errors, "--yes goes on") {
+		t.Errorf("without a terminal and a yes: %+v", r)
+	}
+	if out := must(t, environ, "dead-letters", "resubmit", "--from", "1h", "--dry-run"); !strings.Contains(out, "3 open dead letters match") {
+		t.Errorf("a dry run says %q", out)
+	}
+	if out := must(t, environ, "dead-letters", "discard", "--until", "1h", "--reason", "x", "--yes"); !strings.Contains(out, "no open dead letter") {
+		t.Errorf("of none it says %q", out)
+	}
+	if out := must(t, environ, "dead-letters", "list"); strings.Count(out, "\n") != 4 {
+		t.Errorf("something was done about them:\n%s", out)
+	}
+	must(t, environ, "dead-letters", "discard", "--because", "ID does not", "--reason", "forged", "--yes")
+	if out := must(t, environ, "dead-letters", "list", "--because", "ID does not"); strings.Count(out, "\n") != 1 {
+		t.Errorf("after it was discarded:\n%s", out)
+	}
+	r := monedero(t, environ, "dead-letters", "resubmit", "--from", "1h", "--yes")
+	if r.code != exitFailed || !strings.Contains(r.out, "1 are done with, 1 are left") || !strings.Contains(r.out, "cannot be read") {
+		t.Errorf("of two, one of which says nothing: %+v", r)
+	}
+	settled(t, environ, store, lost.Wallet, 5)
+}
+
 // A submission whose end could not be noted is submitted once more under the same
 // ID, and under no other one; it has one effect.
 func TestDeadLetterSubmittedTwice(t *testing.T) {

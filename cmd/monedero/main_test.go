@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/devstack"
+	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -170,6 +171,53 @@ func TestTopicsCreate(t *testing.T) {
 	}
 }
 
+// TestTopicsCreateAsksTheDatabaseFirst: what it says of partitions holds, nothing that is
+// healthy is to be made anew, and where it refuses there is nothing new in Kafka.
+func TestTopicsCreateAsksTheDatabaseFirst(t *testing.T) {
+	t.Parallel()
+	environ := environment(t)
+	partitions := func(environ []string) int {
+		t.Helper()
+		cluster, err := kafka.NewCluster(strings.Split(strings.TrimPrefix(environ[1], "KAFKA_BROKERS="), ","))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cluster.Close()
+		found, err := cluster.Describe(t.Context(), "charges.requested")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.Partitions
+	}
+	refused := func(environ []string, want string, line ...string) {
+		t.Helper()
+		r := monedero(t, environ, append([]string{"topics", "create"}, line...)...)
+		if r.code != exitFailed || !strings.Contains(r.errors, want) || strings.Contains(r.errors, "made anew") {
+			t.Errorf("topics create %v: %+v; want %q", line, r, want)
+		}
+	}
+	refused(environ, "not migrated")
+	if n := partitions(environ); n != 0 {
+		t.Errorf("without a schema a topic of %d partitions was made", n)
+	}
+	must(t, environ, "migrate", "up")
+	must(t, environ, "topics", "create", "--partitions", "8")
+	refused(environ, "belongs to a topic of 8 partitions, not of 4", "--partitions", "4")
+	if out := must(t, environ, "topics", "create"); !strings.Contains(out, "has 8 partitions") {
+		t.Errorf("without a number it says %q", out)
+	}
+	other := environment(t)
+	refused(with(other[1:2], environ[0], other[2]), "belongs to the cluster")
+	if n := partitions(other); n != 0 {
+		t.Errorf("on other brokers a topic of %d partitions was made", n)
+	}
+	fresh := []string{other[0], environ[1], environ[2]}
+	must(t, fresh, "migrate", "up")
+	refused(fresh, "with 8 partitions already")
+	refused(fresh, "bind it with --partitions 8", "--partitions", "4")
+	must(t, fresh, "topics", "create", "--partitions", "8")
+}
+
 func TestKeysCreate(t *testing.T) {
 	t.Parallel()
 	environ := ready(t)
@@ -273,6 +321,17 @@ func TestMisuse(t *testing.T) {
 		{"verify --since yesterday", complete, "--since must be"},
 		{"verify --since -1h", complete, "--since must not lie in the future"},
 		{"verify --since 2999-01-01T00:00:00Z", complete, "--since must not lie in the future"},
+		{"partitions -o xml", complete, `table or json, not "xml"`},
+		{"partitions --watch --every 1ms", complete, "--every must be 100ms"},
+		{"partitions set-progress --offset 1 --reason x", complete, "--partition must be given"},
+		{"partitions set-progress --partition 1 --all-halted --offset 1 --reason x", complete, "--partition must be given"},
+		{"partitions set-progress --partition 1 --offset -1 --reason x", complete, "--offset must be given"},
+		{"partitions set-progress --partition 1 --offset ++1 --reason x", complete, "--offset must be given"},
+		{"topics bind --reason x", complete, "--cluster must be given"},
+		{"topics bind --cluster x", complete, "--reason must be given"},
+		{"dead-letters discard --at 1/1/2 --partition 1 --reason x", complete, "--at must be given, or"},
+		{"dead-letters resubmit --because x --key k", complete, "--key names one operation"},
+		{"dead-letters discard --from yesterday --reason x", complete, "--from must be a time"},
 		{"dead-letters", nil, "needs one of its commands"},
 		{"dead-letters list", nil, "DATABASE_URL: is required"},
 		{"dead-letters list --partition -2", complete, "--partition must not be negative"},

@@ -55,16 +55,11 @@ func (f verifyFlags) scope(now time.Time) (s postgres.Scope, err error) {
 			faults = append(faults, errors.New("--wallet and --partition do not go together: a wallet lies in one"))
 		}
 	}
-	if f.since != "" {
-		ago, err := time.ParseDuration(f.since)
-		if s.Since = now.Add(-ago); err != nil {
-			if s.Since, err = time.Parse(time.RFC3339, f.since); err != nil {
-				faults = append(faults, errors.New("--since must be a time (RFC 3339) or a duration like 24h"))
-			}
-		}
-		if s.Since.After(now) {
-			faults = append(faults, errors.New("--since must not lie in the future"))
-		}
+	if s.Since, err = parseMoment("--since", f.since, now); err != nil {
+		faults = append(faults, err)
+	}
+	if s.Since.After(now) {
+		faults = append(faults, errors.New("--since must not lie in the future"))
 	}
 	return s, errors.Join(faults...)
 }

@@ -85,7 +85,7 @@ func (r *run) found(ctx context.Context, w *world) error {
 	if _, err := postgres.Migrate(ctx, w.database.url); err != nil {
 		return err
 	}
-	if err := service.CreateTopic(ctx, service.Topic{
+	if _, err := service.CreateTopic(ctx, service.Topic{
 		Name: w.topic, Group: r.name(), Partitions: w.partitions, Replication: 1, DatabaseURL: w.database.url, Brokers: r.brokers, Minter: r.minter,
 	}); err != nil {
 		return err

@@ -104,7 +104,7 @@ func (s *stage) openTopic(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := service.CreateTopic(ctx, service.Topic{
+	if _, err := service.CreateTopic(ctx, service.Topic{
 		Name: topicName, Group: groupName, Partitions: partitions, Replication: replication,
 		DatabaseURL: s.database, Brokers: s.stack.Brokers(), Minter: s.minter,
 	}); err != nil {

@@ -46,9 +46,10 @@ func start(t *testing.T) (api, operator string) {
 	minter, err := ledger.NewMinter([]byte(testSecret))
 	must(err)
 	const topic = "charges.requested"
-	must(service.CreateTopic(t.Context(), service.Topic{
+	_, err = service.CreateTopic(t.Context(), service.Topic{
 		Name: topic, Group: "monedero-processor", Partitions: 4, Replication: 1, DatabaseURL: database, Brokers: broker.Brokers, Minter: minter,
-	}))
+	})
+	must(err)
 	store, err := postgres.Connect(t.Context(), database, postgres.Options{Application: "test"})
 	must(err)
 	defer store.Close()

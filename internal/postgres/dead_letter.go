@@ -85,6 +85,9 @@ type Resolution struct {
 type LetterFilter struct {
 	Partitions []int        // only these; empty: all
 	Done       bool         // also those that were discarded or submitted
+	Reason     string       // only those whose reason holds this text
+	From       time.Time    // only those that were set aside then or later; zero: all
+	Until      time.Time    // only those that were set aside before; zero: all
 	After      *LetterPlace // those behind it
 	Limit      int
 }
@@ -108,7 +111,8 @@ func (s *Store) DeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, 
 	if f.After != nil {
 		after = *f.After
 	}
-	rows, err := s.pool.Query(ctx, deadLettersSQL, partitions, after.Partition, after.Log, after.Offset, f.Done, f.Limit)
+	rows, err := s.pool.Query(ctx, deadLettersSQL, partitions, after.Partition, after.Log, after.Offset, f.Done, f.Limit,
+		f.Reason, orNull(f.From), orNull(f.Until))
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}

@@ -98,7 +98,7 @@ func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 		if err != nil {
 			return err
 		}
-		if err := stored.matches(d); err != nil {
+		if err := stored.Matches(d); err != nil {
 			return err
 		}
 		if bound.RowsAffected() == 0 {
@@ -129,15 +129,15 @@ func complete(ctx context.Context, tx pgx.Tx, partitions int) error {
 	return nil
 }
 
-// matches says what of the deployment on record is not as wanted.
-func (d Deployment) matches(want Deployment) error {
+// Matches says what of the deployment on record is not as wanted.
+func (d Deployment) Matches(want Deployment) error {
 	switch {
 	case d.Topic != want.Topic:
 		return fmt.Errorf("the database belongs to the topic %q, not to %q", d.Topic, want.Topic)
 	case d.Partitions != want.Partitions:
-		return fmt.Errorf("the topic has %d partitions on record, not %d: their number never changes", d.Partitions, want.Partitions)
+		return fmt.Errorf("the database belongs to a topic of %d partitions, not of %d: their number never changes", d.Partitions, want.Partitions)
 	case d.ClusterID != want.ClusterID:
-		return fmt.Errorf("the topic is of the cluster %q on record, not of %q", d.ClusterID, want.ClusterID)
+		return fmt.Errorf("the database belongs to the cluster %q, and the brokers are of %q: docs/playbooks/another-cluster.md", d.ClusterID, want.ClusterID)
 	case !bytes.Equal(d.SecretCheck, want.SecretCheck):
 		return ErrSecret
 	}

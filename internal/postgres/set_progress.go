@@ -52,11 +52,24 @@ var ErrMaybeMoved = errors.New("it is unknown whether the progress was moved: lo
 // Move says where a person wants a progress to stand, and why.
 type Move struct {
 	Partition int
-	Offset    int64 // of the next record to settle
-	NewLog    bool  // the log is another one than the one on record
+	Anchor    Anchor // what Offset counts from
+	Offset    int64  // of the next record to settle
+	DryRun    bool   // only say what it would do; the partition waits meanwhile
+	NewLog    bool   // the log is another one than the one on record
 	By        string
 	Reason    string
 }
+
+// Anchor is what the offset of a move counts from.
+type Anchor int
+
+// The anchors.
+const (
+	FromZero  Anchor = iota // the offset itself
+	FromStart               // the first offset of the log
+	FromHere                // where the progress stands
+	FromEnd                 // the offset behind the last record
+)
 
 // Log is the partition's log in Kafka, as moving a progress reads it.
 type Log interface {
@@ -108,6 +121,9 @@ func SetProgress(ctx context.Context, url string, d Deployment, m Move, log Log)
 	if err := mover.run(ctx); err != nil {
 		return Moved{}, err
 	}
+	if m.DryRun {
+		return mover.moved, nil
+	}
 	tag, err := conn.Exec(ctx, "commit")
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Severity == "ERROR" {
@@ -142,6 +158,15 @@ func (m *mover) run(ctx context.Context) (err error) {
 	// The bounds are read under the lock: they hold all that was settled.
 	if m.start, m.end, err = m.log.Bounds(ctx); err != nil {
 		return err
+	}
+	switch m.move.Anchor {
+	case FromZero:
+	case FromStart:
+		m.move.Offset += m.start
+	case FromHere:
+		m.move.Offset += m.before.NextOffset
+	case FromEnd:
+		m.move.Offset += m.end
 	}
 	if err := m.check(ctx); err != nil {
 		return err

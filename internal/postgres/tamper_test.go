@@ -12,13 +12,14 @@ import (
 // unchecked are the tables, and the columns of the others, of which verify cannot
 // or need not say anything, and why.
 var unchecked = map[string]string{
-	"clients":          "master data, changed by people",
-	"merchants":        "master data, changed by people",
-	"api_keys":         "master data, changed by people",
-	"deployment":       "what every service compares with its own settings before it starts",
-	"verifications":    "when this was verified, and by whom",
-	"goose_db_version": "the steps of the schema",
-	"progress_changes": "what people did and why; the progress beside it is checked",
+	"clients":            "master data, changed by people",
+	"merchants":          "master data, changed by people",
+	"api_keys":           "master data, changed by people",
+	"deployment":         "what every service compares with its own settings before it starts",
+	"deployment_changes": "what people did and why",
+	"verifications":      "when this was verified, and by whom",
+	"goose_db_version":   "the steps of the schema",
+	"progress_changes":   "what people did and why; the progress beside it is checked",
 
 	"partition_progress.epoch":       "raised by every claim; no offset and no outcome depends on it",
 	"partition_progress.moved_epoch": "a claim compares it with what is remembered outside of the database; no outcome depends on it",

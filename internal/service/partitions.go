@@ -21,6 +21,7 @@ type Partition struct {
 	postgres.Progress
 	End   int64   // of the log; negative: Kafka did not say
 	Owned bool    // a processor that lives has it, and has claimed it
+	Halts bool    // it settles nothing, or would not if somebody claimed it, until a person acts
 	Gone  bool    // its owner is in the group no more
 	Wrong []error // empty: it is settled, as far as anybody can tell
 }
@@ -74,7 +75,7 @@ func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
 	}
 	found := Partitions{Partitions: make([]Partition, b.topic.Partitions)}
 	for i := range found.Partitions {
-		found.Partitions[i] = Partition{End: -1, Wrong: []error{processor.ErrNoProgress}}
+		found.Partitions[i] = Partition{End: -1, Halts: true, Wrong: []error{processor.ErrNoProgress}}
 		found.Partitions[i].Claim.Partition = i
 	}
 	members, unread := b.cluster.Members(ctx, b.group(), b.topic.Name)
@@ -103,6 +104,7 @@ func (l *PartitionsLook) Look(ctx context.Context) (Partitions, error) {
 			at := &found.Partitions[p.Claim.Partition]
 			*at = Partition{Progress: p}
 			end, wrong, err := b.cluster.CheckClaim(ctx, p.Claim)
+			at.Halts = wrong != nil || p.Claim.Halt != ""
 			if at.End = end; err != nil {
 				wrong = fmt.Errorf("the log was not read: %w", err)
 			}

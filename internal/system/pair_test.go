@@ -18,6 +18,7 @@ type pair struct {
 	*stack
 	shop     *shop
 	wallets  [2]ledger.WalletID // by partition
+	served   *process           // the ingest
 	minter   *ledger.Minter
 	merchant ledger.MerchantID
 }
@@ -29,9 +30,9 @@ func newPair(t *testing.T) *pair {
 
 func newPairOn(s *stack) *pair {
 	s.t.Helper()
-	_, operator := s.ingest()
+	served, operator := s.ingest()
 	settled := s.processor()
-	p := &pair{stack: s, shop: operator.open()}
+	p := &pair{stack: s, served: served, shop: operator.open()}
 	for p.wallets[0].IsZero() || p.wallets[1].IsZero() {
 		w, err := ledger.ParseWalletID(p.shop.wallet())
 		p.must(err)

@@ -293,7 +293,7 @@ func (p *pair) setProgress(args ...string) string {
 }
 
 func setProgressArgs(args []string) []string {
-	all := []string{"partitions", "set-progress", "--partition", "0", "--reason", "a test of the way out"}
+	all := []string{"partitions", "set-progress", "--partition", "0", "--reason", "a test of the way out", "--yes"}
 	return append(all, args...)
 }
 
