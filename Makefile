@@ -12,8 +12,15 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 
+# What --version and monedero_build_info say; empty: what the Go command knows.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE ?= $(shell git show --no-patch --format=%cI HEAD 2>/dev/null)
+TELEMETRY := github.com/monedero/monedero/internal/telemetry
+
 # Static binaries: they run in an image that holds nothing else.
-BUILD := CGO_ENABLED=0 $(GO) build -trimpath
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath \
+	-ldflags '-X $(TELEMETRY).version=$(VERSION) -X $(TELEMETRY).commit=$(COMMIT) -X $(TELEMETRY).date=$(DATE)'
 
 # Passed on to go test, as in: make test TEST="-run Settle ./internal/postgres"
 TEST ?= ./...
@@ -27,6 +34,11 @@ help: ## List the targets
 .PHONY: build
 build: ## Build the three binaries into bin/
 	$(BUILD) -o $(BIN)/ ./cmd/...
+
+.PHONY: image
+image: ## Build the image monedero:dev, which knows what it was built from
+	docker build --file deployments/Dockerfile --tag monedero:dev \
+		--build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' .
 
 .PHONY: test
 test: ## Run the tests

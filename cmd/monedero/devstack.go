@@ -41,14 +41,26 @@ create" next.`,
 				return misuse(fmt.Errorf("--kafka must be embedded or apache, not %q", kafka))
 			}
 			o.Apache = kafka == "apache"
-			o.PostgresPort, o.KafkaPort = ifFree(cmd.Context(), portOfPostgres), ifFree(cmd.Context(), portOfKafka)
+			for _, p := range []struct {
+				flag  string
+				asked uint16
+				port  *int
+			}{{"postgres-port", portOfPostgres, &o.PostgresPort}, {"kafka-port", portOfKafka, &o.KafkaPort}} {
+				*p.port = int(p.asked)
+				if err := free(cmd.Context(), p.asked); err != nil && cmd.Flags().Changed(p.flag) {
+					return fmt.Errorf("--%s: %w", p.flag, err)
+				} else if err != nil {
+					*p.port = 0
+					cmd.PrintErrf("another port is taken than %d: %v\n", p.asked, err)
+				}
+			}
 			return runDevstack(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "data", "", "folder that keeps data and secret (default: all is temporary)")
 	f.StringVar(&kafka, "kafka", "embedded", "embedded, or apache: Apache Kafka, run by java")
-	f.Uint16Var(&portOfPostgres, "postgres-port", postgresPort, "port of Postgres on 127.0.0.1; another one where it is taken, or 0")
+	f.Uint16Var(&portOfPostgres, "postgres-port", postgresPort, "port of Postgres on 127.0.0.1; 0: any. Where the default is taken, any too")
 	f.Uint16Var(&portOfKafka, "kafka-port", kafkaPort, "port of Kafka, likewise")
 	return cmd
 }
@@ -77,14 +89,11 @@ func runDevstack(ctx context.Context, o devstack.Options, out, progress io.Write
 	return stack.Wait(ctx)
 }
 
-// ifFree is the port if nobody listens on it, else 0: any.
-func ifFree(ctx context.Context, port uint16) int {
+// free fails, with the reason, if the port of this machine cannot be listened on.
+func free(ctx context.Context, port uint16) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 	if err != nil {
-		return 0
+		return err
 	}
-	if l.Close() != nil {
-		return 0
-	}
-	return int(port)
+	return l.Close()
 }

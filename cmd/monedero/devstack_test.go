@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -17,6 +18,23 @@ import (
 func TestDevstack(t *testing.T) {
 	t.Parallel()
 	testDevstack(t)
+}
+
+// TestDevstackOnATakenPort: what was asked for is not there, and it says which port.
+func TestDevstackOnATakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	for _, flag := range []string{"--postgres-port", "--kafka-port"} {
+		r := monedero(t, nil, "devstack", flag, port)
+		if r.code != exitFailed || !strings.Contains(r.errors, flag+": ") || !strings.Contains(r.errors, ":"+port) || !strings.Contains(r.errors, "in use") {
+			t.Errorf("%s: %+v", flag, r)
+		}
+	}
 }
 
 func TestDevstackWithApache(t *testing.T) {

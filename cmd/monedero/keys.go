@@ -83,11 +83,16 @@ func (f keyFlags) key() (ingest.Key, error) {
 	default:
 		faults = append(faults, errors.New("--role must be operator, merchant or client"))
 	}
-	if (k.Role == ingest.RoleMerchant) != (f.merchant != "") {
-		faults = append(faults, errors.New("--merchant belongs to a merchant's key, and to nothing else"))
-	}
-	if (k.Role == ingest.RoleClient) != (f.client != "") {
-		faults = append(faults, errors.New("--client belongs to a client's key, and to nothing else"))
+	for _, owner := range []struct {
+		role        ingest.Role
+		flag, given string
+	}{{ingest.RoleMerchant, "--merchant", f.merchant}, {ingest.RoleClient, "--client", f.client}} {
+		switch {
+		case k.Role == owner.role && owner.given == "":
+			faults = append(faults, fmt.Errorf("%s must be given: whose key it is", owner.flag))
+		case k.Role != owner.role && owner.given != "":
+			faults = append(faults, fmt.Errorf("%s belongs to a %s's key, and to nothing else", owner.flag, owner.role))
+		}
 	}
 	if n := utf8.RuneCountInString(f.name); n < 1 || n > maxKeyName {
 		faults = append(faults, fmt.Errorf("--name must have 1 to %d characters", maxKeyName))

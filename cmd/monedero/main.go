@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/monedero/monedero/internal/telemetry"
 )
 
 // The exit codes.
@@ -37,10 +39,18 @@ func main() {
 // scripts asked for goes to stdout, everything else to stderr.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
+	// Cobra shows help without a look at what else is on the line.
+	var unknown error
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, line []string) {
+		if unknown = noArgs(cmd, cmd.Flags().Args()); unknown == nil {
+			help(cmd, line)
+		}
+	})
 	root.SetArgs(append([]string{}, args...)) // nil would be os.Args to cobra
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := errors.Join(root.ExecuteContext(ctx), unknown)
 	if err == nil {
 		return 0
 	}
@@ -57,6 +67,7 @@ func newRoot(environ []string) *cobra.Command {
 		Short:         "Charges against prepaid wallets: demo and operator's tool",
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       telemetry.ThisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

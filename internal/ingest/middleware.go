@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"mime"
 	"net"
@@ -74,10 +75,33 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				}
 				refuse(CodeInternal, "the service failed").problem(requestID(r.Context())).write(ww)
 			}
-			s.metrics.answered(r.Method, chi.RouteContext(r.Context()).RoutePattern(), ww.Status(), time.Since(start))
+			route, took := chi.RouteContext(r.Context()).RoutePattern(), time.Since(start)
+			s.metrics.answered(r.Method, route, ww.Status(), took)
+			s.tell(r, route, ww.Status(), took)
 		}()
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// tell logs an answer that is no success, under the ID that its caller has seen: what
+// the caller did wrong for those who look closely, what we did for everybody. Where they are many,
+// one a second stands for the others. Paths, bodies and keys are not for logs.
+func (s *Server) tell(r *http.Request, route string, status int, took time.Duration) {
+	level, sample := slog.LevelDebug, &s.refusedRequests
+	switch {
+	case status < http.StatusBadRequest:
+		return
+	case status >= http.StatusInternalServerError:
+		level, sample = slog.LevelInfo, &s.failedRequests
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	if skipped, ok := sample.Next(); ok {
+		s.log.LogAttrs(r.Context(), level, "request not served", slog.String("request_id", requestID(r.Context())),
+			slog.String("method", r.Method), slog.String("route", route), slog.Int("status", status),
+			slog.Float64("seconds", took.Seconds()), slog.Int("skipped", skipped))
+	}
 }
 
 // patient lifts the deadline for reading from a request that has no body: at the

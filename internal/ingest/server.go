@@ -73,7 +73,8 @@ type Server struct {
 	maxConnections int
 	lameDuck       time.Duration
 
-	queueTrouble, databaseTrouble throttle.Log
+	queueTrouble, databaseTrouble   throttle.Log
+	refusedRequests, failedRequests throttle.Log
 
 	drain   chan struct{} // closed: who waits for an outcome waits no longer
 	api     huma.API

@@ -27,9 +27,6 @@ var ErrServed = errors.New("services are connected to the database: stop every i
 func Bound(ctx context.Context, url string) (d Deployment, err error) {
 	err = asOwner(ctx, url, "topics", func(conn *pgx.Conn) error {
 		d, err = scanDeployment(conn.QueryRow(ctx, deploymentSQL))
-		if sqlState(err) == codeUndefinedTable {
-			return fmt.Errorf("%w: %w", ErrNotMigrated, err)
-		}
 		return err
 	})
 	return d, err

@@ -25,8 +25,12 @@ func Main[T interface{ Log() config.Logging }](
 	name string, args, environ []string, stdout, stderr io.Writer, run func(context.Context, T, *slog.Logger) error,
 ) int {
 	if len(args) > 0 {
+		if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
+			_, _ = fmt.Fprintf(stdout, "%s %s\n", name, telemetry.ThisBuild())
+			return 0
+		}
 		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
-			_, _ = fmt.Fprintf(stdout, "Usage: %s\n\nEnvironment:\n%s", name, config.Usage[T]())
+			_, _ = fmt.Fprintf(stdout, "Usage: %s [--version]\n\nEnvironment:\n%s", name, config.Usage[T]())
 			return 0
 		}
 		_, _ = fmt.Fprintf(stderr, "%s: it takes no arguments, see %s --help\n", name, name)

@@ -30,6 +30,14 @@ func TestEveryHaltHasAPlaybook(t *testing.T) {
 			messages = append(messages, regexp.MustCompile(pattern))
 		}
 	}
+	for _, state := range []string{
+		"no processor has it", "which was given it, has not claimed it", "has a member that is no processor of ours",
+		"who owns the partitions is not known",
+	} {
+		if !strings.Contains(string(table), state) {
+			t.Errorf("no way out where monedero partitions says %q", state)
+		}
+	}
 	said := []string{processor.ErrRestored.Error()}
 	for _, c := range waysOut() {
 		said = append(said, c.why)

@@ -2,8 +2,6 @@ package telemetry
 
 import (
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -13,12 +11,12 @@ import (
 // runtime, the process, and which build of which service it is
 // (monedero_build_info, always 1), and how many lines of its log were dropped.
 func NewRegistry(service string, log *slog.Logger) *prometheus.Registry {
-	version, revision := build()
+	build := ThisBuild()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "monedero_build_info",
 		Help: "Which build of which service this is; always 1.",
 		ConstLabels: prometheus.Labels{
-			"service": service, "version": version, "revision": revision, "goversion": runtime.Version(),
+			"service": service, "version": build.Version, "revision": build.Commit, "date": build.Date, "goversion": build.Go,
 		},
 	})
 	info.Set(1)
@@ -29,20 +27,4 @@ func NewRegistry(service string, log *slog.Logger) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info, dropped)
 	return registry
-}
-
-// build is what the Go command wrote into the program.
-func build() (version, revision string) {
-	version, revision = "unknown", "unknown"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version, revision
-	}
-	version = info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = s.Value
-		}
-	}
-	return version, revision
 }
