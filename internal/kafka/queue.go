@@ -102,7 +102,10 @@ func (q *Queue) Check(ctx context.Context) error {
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
 		}
 		if err == nil {
-			err = q.cluster.Takes(ctx, q.topic.Name)
+			// What is not known for sure the submissions themselves will tell.
+			if none := q.cluster.Takes(ctx, q.topic.Name); errors.Is(none, errTakesNone) {
+				err = none
+			}
 		}
 		return struct{}{}, err
 	})

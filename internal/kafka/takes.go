@@ -55,8 +55,12 @@ func (c *Cluster) takes(ctx context.Context, p kafkago.Partition, least int, lea
 	if !called {
 		address := net.JoinHostPort(p.Leader.Host, strconv.Itoa(p.Leader.Port))
 		conn, dialed := (&net.Dialer{Timeout: answerTimeout / 2}).DialContext(ctx, "tcp", address)
-		if err = dialed; err == nil {
+		var slow net.Error
+		switch {
+		case dialed == nil:
 			err = conn.Close()
+		case !errors.As(dialed, &slow) || !slow.Timeout(): // who is slow may be there
+			err = dialed
 		}
 		leaders[p.Leader.ID] = err
 	}

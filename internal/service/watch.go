@@ -188,7 +188,9 @@ func (w *watch) ends(ctx context.Context, progress []postgres.Progress) error {
 		case !had || before.log != p.Claim.Log || before.offset != next:
 			reads.Go(func() error {
 				at, err := w.b.cluster.ReceivedAt(ctx, w.b.topic.Name, i, next)
-				found[i] = undecided{log: p.Claim.Log, offset: next, since: at}
+				if err == nil { // else the one before it still stands for it
+					found[i] = undecided{log: p.Claim.Log, offset: next, since: at}
+				}
 				return err
 			})
 		}
