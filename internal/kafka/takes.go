@@ -59,7 +59,7 @@ func (c *Cluster) takes(ctx context.Context, p kafkago.Partition, least int, lea
 		switch {
 		case dialed == nil:
 			err = conn.Close()
-		case !errors.As(dialed, &slow) || !slow.Timeout(): // who is slow may be there
+		case errors.As(dialed, new(*net.DNSError)) || !errors.As(dialed, &slow) || !slow.Timeout(): // who is slow may be there
 			err = dialed
 		}
 		leaders[p.Leader.ID] = err
