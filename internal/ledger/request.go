@@ -3,8 +3,6 @@ package ledger
 import (
 	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // MaxAmount is the largest amount and the largest balance: what a JSON number
@@ -89,12 +87,16 @@ func (r Request) Faults() []Fault {
 	if r.Invoice != "" && r.Kind != KindCharge {
 		f.add("invoice", "belongs to a charge, and to nothing else")
 	}
-	f.text("invoice", r.Invoice, MaxInvoiceLength)
+	f.label("invoice", r.Invoice, MaxInvoiceLength)
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
-	f.text("idempotency_key", r.IdempotencyKey, MaxKeyLength)
-	if r.IdempotencyKey == "" && r.Kind.Queued() && (r.Invoice == "" || r.Kind != KindCharge) {
-		f.add("idempotency_key", "is required, or for a charge an invoice")
+	f.label("idempotency_key", r.IdempotencyKey, MaxKeyLength)
+	switch {
+	case r.IdempotencyKey != "" || !r.Kind.Queued():
+	case r.Kind != KindCharge:
+		f.add("idempotency_key", "is required")
+	case r.Invoice == "":
+		f.add("idempotency_key", "is required where there is no invoice")
 	}
 	f.time("apply_before", r.ApplyBefore)
 	f.time("received_at", r.ReceivedAt)
@@ -105,18 +107,6 @@ type faults []Fault
 
 func (f *faults) add(field, message string) {
 	*f = append(*f, Fault{Field: field, Message: message})
-}
-
-func (f *faults) text(field, value string, limit int) {
-	if !utf8.ValidString(value) {
-		f.add(field, "must be UTF-8")
-	}
-	if utf8.RuneCountInString(value) > limit {
-		f.add(field, fmt.Sprintf("must not be longer than %d characters", limit))
-	}
-	if hasControl(value) {
-		f.add(field, "must not contain control characters")
-	}
 }
 
 func (f *faults) metadata(m Metadata) {
@@ -148,13 +138,4 @@ func (f *faults) time(field string, t time.Time) {
 	if !t.IsZero() && (t.UTC().Year() < 1970 || t.UTC().Year() > 9999) {
 		f.add(field, "must lie in the years 1970 to 9999")
 	}
-}
-
-func hasControl(text string) bool {
-	for _, r := range text {
-		if unicode.IsControl(r) {
-			return true
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,7 +77,8 @@ func TestFaults(t *testing.T) {
 		noAmount = "must be from 1 to 9007199254740991 minor units"
 		years    = "must lie in the years 1970 to 9999"
 		flat     = "must be a flat object of strings in canonical form"
-		noKey    = "is required, or for a charge an invoice"
+		blank    = "must not begin or end with a blank"
+		unseen   = "must not contain invisible characters, nor blanks other than U+0020"
 	)
 	for _, row := range []struct {
 		kind    ledger.Kind
@@ -117,8 +119,14 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.Metadata = entry("color", secretText+"\u009f") }, "metadata.color", control},
 		{charge, func(r *ledger.Request) { r.IdempotencyKey = strings.Repeat("k", 256) }, "idempotency_key", fmt.Sprintf(tooLong, 255)},
 		{freeze, func(r *ledger.Request) { r.IdempotencyKey = secretText + "\x1b" }, "idempotency_key", control},
-		{topUp, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", noKey},
-		{charge, func(r *ledger.Request) { r.IdempotencyKey, r.Invoice = "", "" }, "idempotency_key", noKey},
+		{charge, func(r *ledger.Request) { r.Invoice = secretText + " " }, "invoice", blank},
+		{charge, func(r *ledger.Request) { r.Invoice = " " + secretText }, "invoice", blank},
+		{charge, func(r *ledger.Request) { r.Invoice = " " }, "invoice", blank},
+		{charge, func(r *ledger.Request) { r.Invoice = "a\u200bb" }, "invoice", unseen},
+		{freeze, func(r *ledger.Request) { r.IdempotencyKey = "a\u00a0b" }, "idempotency_key", unseen},
+		{freeze, func(r *ledger.Request) { r.IdempotencyKey = "a " }, "idempotency_key", blank},
+		{topUp, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
+		{charge, func(r *ledger.Request) { r.IdempotencyKey, r.Invoice = "", "" }, "idempotency_key", "is required where there is no invoice"},
 		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Time{}.Add(1) }, "apply_before", years},
 		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Unix(0, -1) }, "apply_before", years},
 		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "apply_before", years},
@@ -200,12 +208,15 @@ func TestFaultsAllAtOnce(t *testing.T) {
 	}
 }
 
-// Every control character is refused in every text, and nothing else is.
-func TestFaultsControlCharacters(t *testing.T) {
+// Every control character is refused in every text. In what tells one thing from
+// another, everything that cannot be seen is refused too; and nothing else is.
+func TestFaultsCharacters(t *testing.T) {
 	t.Parallel()
 	fields := []string{"invoice", "description", "metadata", "metadata.color", "idempotency_key"}
-	for c := rune(0); c <= 0x2fff; c++ {
-		isControl := c < 0x20 || c >= 0x7f && c <= 0x9f
+	for _, c := range characters() {
+		isControl := unicode.Is(unicode.Cc, c)
+		isUnseen := strings.ContainsRune(unseen, c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) ||
+			unicode.Is(unicode.Zs, c) && c != ' ' || c&0xfffe == 0xfffe || c >= 0xfdd0 && c <= 0xfdef || c >= 0xfe00 && c <= 0xfe0f
 		text := "a" + string(c) + "b"
 		for i, field := range fields {
 			r := validCharge()
@@ -222,9 +233,46 @@ func TestFaultsControlCharacters(t *testing.T) {
 				r.IdempotencyKey = text
 			}
 			refused := slices.ContainsFunc(r.Faults(), func(f ledger.Fault) bool { return f.Field == field })
-			if refused != isControl {
-				t.Fatalf("U+%04X in %s: refused %t, want %t", c, field, refused, isControl)
+			isLabel := field == "invoice" || field == "idempotency_key"
+			if want := isControl || isLabel && isUnseen; refused != want {
+				t.Errorf("U+%04X in %s: refused %t, want %t", c, field, refused, want)
 			}
+		}
+	}
+}
+
+// unseen are characters that show nothing, of no category that says so: fillers of
+// Hangul and Khmer, the grapheme joiner, Mongolian selectors, what is reserved for more.
+const unseen = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0" +
+	"\ufff0\ufff1\ufff2\ufff3\ufff4\ufff5\ufff6\ufff7\ufff8"
+
+// characters are those of the first plane, without surrogates, and the ends of the
+// others.
+func characters() (all []rune) {
+	for c := rune(0); c <= 0xffff; c++ {
+		if !unicode.Is(unicode.Cs, c) {
+			all = append(all, c)
+		}
+	}
+	for plane := rune(0x10000); plane <= 0x100000; plane += 0x10000 {
+		all = append(all, plane|0xfffe, plane|0xffff)
+	}
+	return all
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"A", "Lucía", "Café Orto, 2nd till", "長崎屋", strings.Repeat("ñ", ledger.MaxNameLength)} {
+		if got := ledger.NameFaults(good); got != nil {
+			t.Errorf("%q: %v", good, got)
+		}
+	}
+	for _, bad := range []string{
+		"", " ", "   ", " a", "a ", "a\n", "a\u00a0", "\u200b", "\u3164", "a\u202eb", "\xff", "a\ufeff",
+		strings.Repeat("x", ledger.MaxNameLength+1),
+	} {
+		if got := ledger.NameFaults(bad); len(got) == 0 {
+			t.Errorf("%q passes", bad)
 		}
 	}
 }
