@@ -246,6 +246,7 @@ CREATE TABLE public.operations (
     invoice_key uuid,
     description text,
     metadata text,
+    note text,
     CONSTRAINT operations_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
     CONSTRAINT operations_bare_check CHECK ((((kind IS NOT NULL) AND (received_at IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text)))),
     CONSTRAINT operations_currency_check CHECK ((octet_length(currency) = 3)),
@@ -253,6 +254,7 @@ CREATE TABLE public.operations (
     CONSTRAINT operations_hash_check CHECK (((octet_length(fingerprint) = 32) AND (octet_length(digest) = 32))),
     CONSTRAINT operations_invoice_key_check CHECK (((invoice IS NULL) = (invoice_key IS NULL))),
     CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['open'::text, 'top_up'::text, 'charge'::text, 'freeze'::text, 'unfreeze'::text, 'close'::text]))),
+    CONSTRAINT operations_note_check CHECK ((note <> ''::text)),
     CONSTRAINT operations_place_check CHECK ((((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0))),
     CONSTRAINT operations_reason_check CHECK ((reason = ANY (ARRAY['expired'::text, 'wallet_not_found'::text, 'merchant_not_found'::text, 'merchant_suspended'::text, 'self_charge_not_allowed'::text, 'wallet_closed'::text, 'wallet_frozen'::text, 'currency_mismatch'::text, 'duplicate_invoice'::text, 'wallet_not_empty'::text, 'insufficient_funds'::text, 'amount_overflow'::text, 'processing_error'::text]))),
     CONSTRAINT operations_sequence_check CHECK ((((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1))),
@@ -275,6 +277,8 @@ COMMENT ON COLUMN public.operations.reason IS 'Why it failed; null: accepted.';
 COMMENT ON COLUMN public.operations.invoice_key IS 'First 16 bytes of a hash of merchant and invoice, kept as a uuid for its fixed size.';
 
 COMMENT ON COLUMN public.operations.metadata IS 'Canonical JSON, as text: what was sealed is what is read.';
+
+COMMENT ON COLUMN public.operations.note IS 'Of an operator to operators: no client and no merchant is shown it.';
 
 CREATE TABLE public.partition_progress (
     first_offset bigint DEFAULT 0 NOT NULL,

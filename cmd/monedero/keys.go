@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
-
-// maxKeyName is how long the name of a key may be, in characters: as in the API.
-const maxKeyName = 200
 
 // keyFlags say whose key it is to be.
 type keyFlags struct {
@@ -76,7 +72,7 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 
 // key is the key that the flags ask for; its error names every fault.
 func (f keyFlags) key() (ingest.Key, error) {
-	k := ingest.Key{Role: ingest.Role(f.role), Name: f.name, Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+	k := ingest.Key{Role: ingest.Role(f.role), Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 	var faults []error
 	switch k.Role {
 	case ingest.RoleOperator, ingest.RoleMerchant, ingest.RoleClient:
@@ -94,8 +90,10 @@ func (f keyFlags) key() (ingest.Key, error) {
 			faults = append(faults, fmt.Errorf("%s belongs to a %s's key, and to nothing else", owner.flag, owner.role))
 		}
 	}
-	if n := utf8.RuneCountInString(f.name); n < 1 || n > maxKeyName {
-		faults = append(faults, fmt.Errorf("--name must have 1 to %d characters", maxKeyName))
+	var wrong []string
+	k.Name, wrong = ingest.ReadName(f.name)
+	for _, message := range wrong {
+		faults = append(faults, errors.New("--name "+message))
 	}
 	if f.rate < 0 || f.rate > ingest.MaxKeyRate {
 		faults = append(faults, fmt.Errorf("--rate must be from 0 to %d", ingest.MaxKeyRate))

@@ -4,13 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
-
-// maxName bounds the name of a client, a merchant or a key, in characters.
-const maxName = 200
 
 type clientBody struct {
 	ID        string `json:"id" doc:"The client's ID." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
@@ -34,16 +30,17 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 	if err != nil {
 		return nil, err
 	}
-	if err := invalid(creationFaults(faults, b.Name, in.Key)); err != nil {
+	label, err := readLabel(b.Name, in.Key, faults)
+	if err != nil {
 		return nil, err
 	}
-	id, err := s.resourceID("client", in.Key)
+	id, err := s.resourceID("client", label.key)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	c, made, err := s.registry.CreateClient(ctx, Client{ID: id, Name: b.Name, CreatedAt: s.now()})
+	c, made, err := s.registry.CreateClient(ctx, Client{ID: id, Name: label.name, CreatedAt: s.now()})
 	if err != nil {
 		return nil, fmt.Errorf("create client: %w", err)
 	}
@@ -55,19 +52,24 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 // now is the time as it is stored.
 func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
-// creationFaults adds what is wrong with the name and the idempotency key of
-// something to be created.
-func creationFaults(faults []Fault, name, key string) []Fault {
-	if n := utf8.RuneCountInString(name); n < 1 || n > maxName {
-		faults = addFault(faults, "body.name", fmt.Sprintf("must have from 1 to %d characters", maxName))
+// label is what something to be created is told from others by.
+type label struct{ name, key string }
+
+// readLabel fails with the faults so far and those of the name and of the idempotency
+// key.
+func readLabel(name, key string, faults []Fault) (label, error) {
+	name, wrong := ReadName(name)
+	for _, message := range wrong {
+		faults = addFault(faults, "body.name", message)
 	}
+	key = written(key)
 	// The rules for the key are those of every other request.
 	for _, f := range (ledger.Request{Kind: ledger.KindOpen, IdempotencyKey: key}).Faults() {
 		if f.Field == "idempotency_key" {
 			faults = addFault(faults, place(f.Field), f.Message)
 		}
 	}
-	return faults
+	return label{name: name, key: key}, invalid(faults)
 }
 
 // bodyClient reads the ID of a client out of a body.

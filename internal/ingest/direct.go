@@ -11,8 +11,9 @@ import (
 )
 
 type directBody struct {
-	Description string            `json:"description,omitempty" doc:"For people: why." example:"Reported as stolen"`
-	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"ticket\":\"4711\"}"`
+	Description string            `json:"description,omitempty" doc:"For people: why. The client that owns the wallet sees it." example:"Reported as stolen"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"ticket\":\"4711\"}"`
+	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Case 93, do not tip off"`
 }
 
 type directInput struct {
@@ -35,7 +36,8 @@ func (s *Server) directly(kind ledger.Kind) func(context.Context, *directInput) 
 		}
 		wallet, faults := pathWallet(in.Wallet, faults)
 		op, made, err := s.apply(ctx, ledger.Request{
-			Kind: kind, Wallet: wallet, Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), IdempotencyKey: in.Key,
+			Kind: kind, Wallet: wallet, Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
+			IdempotencyKey: written(in.Key),
 		}, faults)
 		if err != nil {
 			return nil, err

@@ -50,7 +50,7 @@ type newKeyBody struct {
 
 // key is the key that the body asks for, and what is wrong with it.
 func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
-	k := Key{Role: Role(b.Role), Name: b.Name, Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
+	k := Key{Role: Role(b.Role), Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
 	add := func(place, message string) {
 		faults = addFault(faults, place, message)
 	}
@@ -92,10 +92,12 @@ func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, 
 		return nil, err
 	}
 	k, faults := b.key(s.now(), faults)
-	if err := invalid(creationFaults(faults, b.Name, in.Key)); err != nil {
+	label, err := readLabel(b.Name, in.Key, faults)
+	if err != nil {
 		return nil, err
 	}
-	if k.ID, err = s.resourceID("api_key", in.Key); err != nil {
+	k.Name = label.name
+	if k.ID, err = s.resourceID("api_key", label.key); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -69,9 +68,11 @@ func (in *listInput) filter() (f Filter, err error) {
 			add("merchant_id", "is not a merchant ID")
 		}
 	}
-	f.Invoice = in.Invoice
-	if !utf8.ValidString(in.Invoice) || hasControl(in.Invoice) || utf8.RuneCountInString(in.Invoice) > ledger.MaxInvoiceLength {
-		add("invoice", "is not an invoice")
+	f.Invoice = written(in.Invoice)
+	for _, fault := range (ledger.Request{Kind: ledger.KindCharge, Invoice: f.Invoice}).Faults() {
+		if fault.Field == "invoice" {
+			add("invoice", fault.Message)
+		}
 	}
 	if in.Cursor != "" {
 		if f.After, err = parseCursor(in.Cursor); err != nil {

@@ -56,16 +56,17 @@ func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*mercha
 	if b.ClientID != "" {
 		owner, faults = bodyClient("client_id", b.ClientID, faults)
 	}
-	if err := invalid(creationFaults(faults, b.Name, in.Key)); err != nil {
+	label, err := readLabel(b.Name, in.Key, faults)
+	if err != nil {
 		return nil, err
 	}
-	id, err := s.resourceID("merchant", in.Key)
+	id, err := s.resourceID("merchant", label.key)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	m, made, err := s.registry.CreateMerchant(ctx, Merchant{ID: id, Owner: owner, Name: b.Name, CreatedAt: s.now()})
+	m, made, err := s.registry.CreateMerchant(ctx, Merchant{ID: id, Owner: owner, Name: label.name, CreatedAt: s.now()})
 	if errors.Is(err, ErrNotFound) {
 		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
 	}

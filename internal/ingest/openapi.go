@@ -97,11 +97,13 @@ func (s *Server) bodySchema(body reflect.Type) *huma.Schema {
 			p.MaxLength = ptr(ledger.MaxInvoiceLength)
 		case "description":
 			p.MaxLength = ptr(ledger.MaxDescriptionLength)
+		case "note":
+			p.MaxLength = ptr(ledger.MaxNoteLength)
 		case "metadata":
 			p.MaxProperties = ptr(ledger.MaxMetadataEntries)
 			p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength)}
 		case "name":
-			p.MinLength, p.MaxLength = ptr(1), ptr(maxName)
+			p.MinLength, p.MaxLength = ptr(1), ptr(ledger.MaxNameLength)
 		}
 	}
 	return ref

@@ -30,6 +30,7 @@ type operationBody struct {
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
 	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
+	Note         string            `json:"note,omitempty" doc:"What an operator wrote for operators. Shown to operators alone." example:"Case 93, do not tip off"`
 	Sequence     int64             `json:"sequence,omitempty" doc:"The operation's position in the history of its wallet: 1, 2, 3 ... Shown to the wallet's owner and the operator." example:"42"`
 	BalanceAfter *int64            `json:"balance_after,omitempty" doc:"The wallet's balance after the operation, in minor units. Shown to the wallet's owner and the operator." example:"8750"`
 	Failure      *failureBody      `json:"failure,omitempty" doc:"Why the operation failed."`
@@ -58,6 +59,9 @@ func newOperation(d Decided, k Key) operationBody {
 	}
 	if !d.Merchant.IsZero() {
 		b.MerchantID = d.Merchant.String()
+	}
+	if k.Role == RoleOperator {
+		b.Note = d.Note
 	}
 	// Only canonical text is ever stored; were it not, an answer without
 	// metadata would still be better than none.

@@ -23,8 +23,9 @@ type chargeBody struct {
 type topUpBody struct {
 	Amount      int64             `json:"amount" doc:"What came in, in minor units of the currency: an integer." example:"10000"`
 	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
-	Description string            `json:"description,omitempty" doc:"For people." example:"Bank transfer"`
-	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"statement\":\"2026-01\"}"`
+	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Bank transfer"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"statement\":\"2026-01\"}"`
+	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Paid in at the counter"`
 	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the top-up is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
 }
 
@@ -50,9 +51,9 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 	wallet, faults := pathWallet(in.Wallet, faults)
 	return s.submit(ctx, ledger.Request{
 		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant,
-		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: b.Invoice,
+		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: written(b.Invoice),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
-		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
+		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
 	}, faults, s.patience(ctx, in.Prefer))
 }
 
@@ -64,8 +65,8 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 	wallet, faults := pathWallet(in.Wallet, faults)
 	return s.submit(ctx, ledger.Request{
 		Kind: ledger.KindTopUp, Wallet: wallet, Amount: b.Amount, Currency: ledger.Currency(b.Currency),
-		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
-		IdempotencyKey: in.Key, ApplyBefore: b.ApplyBefore,
+		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
+		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
 	}, faults, s.patience(ctx, in.Prefer))
 }
 

@@ -50,12 +50,13 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 		return nil, err
 	}
 	client, faults := bodyClient("client_id", b.ClientID, faults)
-	id, err := s.resourceID("wallet", in.Key)
+	key := written(in.Key)
+	id, err := s.resourceID("wallet", key)
 	if err != nil {
 		return nil, err
 	}
 	op, made, err := s.apply(ctx, ledger.Request{
-		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), IdempotencyKey: in.Key,
+		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), IdempotencyKey: key,
 	}, faults)
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
@@ -19,6 +20,7 @@ import (
 var (
 	errNotOurs = errors.New("the record is not one of ours")
 	errText    = errors.New("must be a string")
+	errNotNFC  = errors.New("the key or the invoice is not in Unicode's form NFC")
 	errInteger = errors.New("must be an integer")
 	errTime    = errors.New("must be an RFC 3339 time in UTC")
 )
@@ -58,7 +60,7 @@ type raw string
 type members struct {
 	version, id, kind, merchant, wallet, source, value raw
 	amount, currency, invoice, description, metadata   raw
-	applyBefore, receivedAt                            raw
+	note, applyBefore, receivedAt                      raw
 	fault                                              error // of a name that is no part of the identity
 	unknown                                            error // the first name that is none of these
 }
@@ -89,6 +91,8 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.description, false
 	case fieldMetadata:
 		return &m.metadata, false
+	case fieldNote:
+		return &m.note, false
 	case fieldApplyBefore:
 		return &m.applyBefore, false
 	case fieldReceivedAt:
@@ -235,6 +239,8 @@ func (m *members) request(d processor.Decoded) (ledger.Request, error) {
 	note(fieldInvoice, err)
 	r.Description, err = m.description.text()
 	note(fieldDescription, err)
+	r.Note, err = m.note.text()
+	note(fieldNote, err)
 	r.ApplyBefore, err = m.applyBefore.time()
 	note(fieldApplyBefore, err)
 	r.ReceivedAt, err = m.receivedAt.time()
@@ -252,6 +258,10 @@ func judge(r ledger.Request, said ledger.Identity) error {
 	}
 	if faults := r.Faults(); len(faults) > 0 {
 		return fmt.Errorf("%s %s", faults[0].Field, faults[0].Message)
+	}
+	// HTTP brings both into this form: in another one a record would be another charge.
+	if !norm.NFC.IsNormalString(r.IdempotencyKey) || !norm.NFC.IsNormalString(r.Invoice) {
+		return errNotNFC
 	}
 	if r.Identity() != said {
 		return errors.New("source and value are not those of the request")

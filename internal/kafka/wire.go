@@ -47,6 +47,7 @@ const (
 	fieldInvoice     = "invoice"
 	fieldDescription = "description"
 	fieldMetadata    = "metadata"
+	fieldNote        = "note"
 	fieldApplyBefore = "apply_before"
 	fieldReceivedAt  = "received_at"
 )
@@ -78,6 +79,7 @@ func Encode(r ledger.Request) (value []byte, headers []processor.Header, err err
 	if r.Metadata != "" {
 		w.raw(fieldMetadata, string(r.Metadata))
 	}
+	w.optional(fieldNote, r.Note)
 	if !r.ApplyBefore.IsZero() {
 		w.text(fieldApplyBefore, formatTime(r.ApplyBefore))
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -62,7 +63,7 @@ func TestWireFormatIsPinned(t *testing.T) {
 	byInvoice.IdempotencyKey, byInvoice.Description, byInvoice.Metadata, byInvoice.ApplyBefore = "", "", "", time.Time{}
 	byInvoice.ID = minter(t).OperationID(byInvoice.Identity())
 	topUp := ledger.Request{
-		Kind: ledger.KindTopUp, Wallet: wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", ReceivedAt: received,
+		Kind: ledger.KindTopUp, Wallet: wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: received,
 	}
 	topUp.ID = minter(t).OperationID(topUp.Identity())
 	for name, request := range map[string]ledger.Request{
@@ -116,7 +117,7 @@ func assertDecodes(t interface{ Errorf(string, ...any) }, value []byte, want led
 		t.Errorf("decode: %v, fault: %v", err, d.Fault)
 		return
 	}
-	if diff := cmp.Diff(processor.Decoded{Version: 1, ID: want.ID, Identity: want.Identity(), Request: want}, d); diff != "" {
+	if diff := cmp.Diff(processor.Decoded{Version: processor.Version, ID: want.ID, Identity: want.Identity(), Request: want}, d); diff != "" {
 		t.Errorf("%s", diff)
 	}
 }
@@ -127,6 +128,9 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 	text := func(max int) *rapid.Generator[string] {
 		return rapid.StringOfN(rapid.Rune(), 0, max, -1)
 	}
+	label := func(max int) *rapid.Generator[string] {
+		return rapid.OneOf(rapid.Just(""), text(max), rapid.StringMatching(`[\p{L}0-9]([\p{L}0-9 .:-]{0,50}[\p{L}0-9])?`))
+	}
 	times := rapid.Map(rapid.Int64Range(-1<<54, 1<<57), func(us int64) time.Time { return time.UnixMicro(us).UTC() })
 	rapid.Check(t, func(t *rapid.T) {
 		r := ledger.Request{
@@ -135,22 +139,25 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 			Amount:         rapid.Int64Range(1, ledger.MaxAmount).Draw(t, "amount"),
 			Currency:       rapid.SampledFrom([]ledger.Currency{"EUR", "USD", "JPY"}).Draw(t, "currency"),
 			Description:    text(ledger.MaxDescriptionLength).Draw(t, "description"),
-			IdempotencyKey: text(ledger.MaxKeyLength).Draw(t, "key"),
+			IdempotencyKey: label(ledger.MaxKeyLength).Draw(t, "key"),
 			Metadata: ledger.NewMetadata(rapid.MapOfN(text(ledger.MaxMetadataKeyLength), text(50), 0, 5).
 				Draw(t, "metadata")),
 			ApplyBefore: times.Draw(t, "apply_before"),
 			ReceivedAt:  times.Draw(t, "received_at"),
 		}
+		if r.Kind == ledger.KindTopUp {
+			r.Note = text(ledger.MaxNoteLength).Draw(t, "note")
+		}
 		if r.Kind == ledger.KindCharge {
 			r.Merchant = ledger.MerchantID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "merchant"))
-			r.Invoice = text(ledger.MaxInvoiceLength).Draw(t, "invoice")
+			r.Invoice = label(ledger.MaxInvoiceLength).Draw(t, "invoice")
 		}
 		r.ID = m.OperationID(r.Identity())
 		value, _, err := kafka.Encode(r)
 		if err != nil {
 			t.Fatalf("encode: %v", err)
 		}
-		if len(r.Faults()) == 0 {
+		if len(r.Faults()) == 0 && norm.NFC.IsNormalString(r.Invoice) && norm.NFC.IsNormalString(r.IdempotencyKey) {
 			assertDecodes(t, value, r)
 			return
 		}
@@ -206,6 +213,10 @@ func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
 		"currency a number":       {`"EUR"`, `978`},
 		"invoice null":            {`"INV-1001"`, `null`},
 		"invoice with control":    {`"INV-1001"`, `"INV\u0000"`},
+		"invoice with a blank":    {`INV-1001`, `INV-1001 `},
+		"invoice not seen":        {`INV-1001`, `INV-\u200b1001`},
+		"invoice not in NFC":      {`INV-1001`, `INV-e\u0301`},
+		"note of a charge":        {`"amount":1250`, `"amount":1250,"note":"n"`},
 		"invoice too long":        {`INV-1001`, strings.Repeat("x", ledger.MaxInvoiceLength+1)},
 		"description not UTF-8":   {`Caf`, "Caf\xff"},
 		"description surrogate":   {`Caf`, `Caf\ud800`},
@@ -237,7 +248,7 @@ func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
 			if d.Fault == nil {
 				t.Error("no fault was found")
 			}
-			if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != 1 {
+			if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != processor.Version {
 				t.Errorf("decoded = %+v", d)
 			}
 			if diff := cmp.Diff(ledger.Request{}, d.Request); diff != "" {
@@ -323,10 +334,10 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 		"cut":                edit(t, `"}`, `"`),
 		"followed":           edit(t, `"}`, `"}{}`),
 		"no comma":           edit(t, `,"id"`, `"id"`),
-		"no version":         edit(t, `"version":1,`, ``),
-		"version as text":    edit(t, `"version":1`, `"version":"1"`),
-		"version zero":       edit(t, `"version":1`, `"version":0`),
-		"version twice":      edit(t, `"version":1`, `"version":1,"version":1`),
+		"no version":         edit(t, `"version":2,`, ``),
+		"version as text":    edit(t, `"version":2`, `"version":"1"`),
+		"version zero":       edit(t, `"version":2`, `"version":0`),
+		"version twice":      edit(t, `"version":2`, `"version":2,"version":2`),
 		"version in capital": edit(t, `"version"`, `"Version"`),
 		"id not canonical":   edit(t, `"op_`, `"OP_`),
 		"id null":            edit(t, `"id":"`, `"id":null,"x":"`),
@@ -352,14 +363,14 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 
 func TestDecodeDoesNotJudgeANewerVersion(t *testing.T) {
 	t.Parallel()
-	value := edit(t, `"version":1`, `"version":2,"tip":true,"kind_of":[1,{"a":1}]`)
+	value := edit(t, `"version":2`, `"version":3,"tip":true,"kind_of":[1,{"a":1}]`)
 	value = bytes.Replace(value, []byte(`"charge"`), []byte(`"gift"`), 1)
 	value = bytes.Replace(value, []byte(`1250`), []byte(`"a lot"`), 1)
 	d, err := kafka.Decode(processor.Record{Value: value})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := processor.Decoded{Version: 2, ID: charge(t).ID, Identity: charge(t).Identity()}
+	want := processor.Decoded{Version: 3, ID: charge(t).ID, Identity: charge(t).Identity()}
 	want.Identity.Kind = "gift"
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)

@@ -137,7 +137,7 @@ func TestTheFirstUnderAnIDStays(t *testing.T) {
 	other := charge
 	other.Amount++
 	later := charge
-	later.ReceivedAt, later.ApplyBefore = charge.ReceivedAt.Add(time.Hour), time.Time{}
+	later.ReceivedAt = charge.ReceivedAt.Add(time.Hour)
 	refusal := ledger.Refusal{ID: charge.ID, Wallet: charge.Wallet, Fingerprint: ledger.RefusedFingerprint([]byte("x"))}
 
 	decided := ledger.NewBook(ledger.Known{}, worldTime)

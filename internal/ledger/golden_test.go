@@ -60,7 +60,7 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 		}
 		number(at.Unix()*1_000_000 + int64(at.Nanosecond()/1000))
 	}
-	text("monedero operation 1")
+	text("monedero operation 2")
 	text(string(previous[:]))
 	text(string(o.ID[:]))
 	text(string(o.Kind))
@@ -72,6 +72,7 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 	text(o.Invoice)
 	text(o.Description)
 	text(string(o.Metadata))
+	text(o.Note)
 	text(o.IdempotencyKey)
 	moment(o.ApplyBefore)
 	moment(o.ReceivedAt)

@@ -173,13 +173,13 @@ func (s step) wallet() ledger.WalletID {
 	return s.request.Wallet
 }
 
-// saying is what the step says apart from its identity and its times.
+// saying is what the step says apart from its identity and the time of its receipt.
 func (s step) saying() string {
 	if s.refusal != nil {
 		return "refused " + s.payload
 	}
 	r := *s.request
-	r.ID, r.IdempotencyKey, r.ApplyBefore, r.ReceivedAt = ledger.OperationID{}, "", time.Time{}, time.Time{}
+	r.ID, r.IdempotencyKey, r.ReceivedAt = ledger.OperationID{}, "", time.Time{}
 	return fmt.Sprintf("%#v", r)
 }
 

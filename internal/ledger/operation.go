@@ -66,14 +66,16 @@ func (o Operation) Movement() Movement {
 	return Movement{}
 }
 
-// Fingerprint is a hash of what a request says apart from its identity and its
-// times. One ID with two fingerprints is a conflict.
+// Fingerprint is a hash of what a request says apart from its identity and the time
+// of its receipt. One ID with two fingerprints is a conflict.
 type Fingerprint [32]byte
 
-// Fingerprint hashes the request. Times are left out: a retry may carry others.
+// Fingerprint hashes the request. The time of receipt is left out: a retry has
+// another one. The time by which to decide is not: a retry that names a later one
+// asks for something else.
 func (r Request) Fingerprint() Fingerprint {
 	return sha256.Sum256(make(encoder, 0, sealBytes).
-		text("monedero fingerprint 1").
+		text("monedero fingerprint 2").
 		text(string(r.Kind)).
 		bytes(r.Wallet[:]).
 		bytes(r.Merchant[:]).
@@ -82,7 +84,9 @@ func (r Request) Fingerprint() Fingerprint {
 		text(string(r.Currency)).
 		text(r.Invoice).
 		text(r.Description).
-		text(string(r.Metadata)))
+		text(string(r.Metadata)).
+		text(r.Note).
+		time(r.ApplyBefore))
 }
 
 // RefusedFingerprint is the fingerprint of a record that could not be read as a
@@ -101,7 +105,7 @@ type Digest [32]byte
 // a change of it needs a new version.
 func (o Operation) Seal(previous Digest) Digest {
 	return sha256.Sum256(make(encoder, 0, sealBytes).
-		text("monedero operation 1").
+		text("monedero operation 2").
 		bytes(previous[:]).
 		bytes(o.ID[:]).
 		text(string(o.Kind)).
@@ -113,6 +117,7 @@ func (o Operation) Seal(previous Digest) Digest {
 		text(o.Invoice).
 		text(o.Description).
 		text(string(o.Metadata)).
+		text(o.Note).
 		text(o.IdempotencyKey).
 		time(o.ApplyBefore).
 		time(o.ReceivedAt).

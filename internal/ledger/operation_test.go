@@ -16,7 +16,7 @@ func fullOperation() ledger.Operation {
 		Request: ledger.Request{
 			ID: ledger.OperationID{0x01, 15: 0xf1}, Kind: ledger.KindCharge, Wallet: ledger.WalletID{0x02, 15: 0xf2},
 			Merchant: ledger.MerchantID{0x03, 15: 0xf3}, Client: ledger.ClientID{0x04, 15: 0xf4}, Amount: 1250, Currency: "EUR",
-			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, IdempotencyKey: "key-1",
+			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
 			ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC),
 			ReceivedAt:  time.Date(2026, 3, 1, 11, 59, 59, 1_000, time.UTC),
 		},
@@ -127,7 +127,7 @@ func TestSealCoversEveryField(t *testing.T) {
 // says something else would pass for a retry.
 func TestFingerprintCoversWhatIsAsked(t *testing.T) {
 	t.Parallel()
-	leftOut := map[string]bool{"ID": true, "IdempotencyKey": true, "ApplyBefore": true, "ReceivedAt": true}
+	leftOut := map[string]bool{"ID": true, "IdempotencyKey": true, "ReceivedAt": true}
 	r := fullOperation().Request
 	seen := map[ledger.Fingerprint]string{r.Fingerprint(): "as it is"}
 	found := 0

@@ -14,6 +14,7 @@ const (
 	MaxKeyLength           = 255
 	MaxInvoiceLength       = 128
 	MaxDescriptionLength   = 500
+	MaxNoteLength          = 500
 	MaxMetadataEntries     = 20
 	MaxMetadataKeyLength   = 40
 	MaxMetadataValueLength = 500
@@ -31,6 +32,7 @@ type Request struct {
 	Invoice        string
 	Description    string
 	Metadata       Metadata
+	Note           string // of an operator to operators: nobody else is shown it
 	IdempotencyKey string
 	ApplyBefore    time.Time // zero: no limit
 	ReceivedAt     time.Time
@@ -90,6 +92,10 @@ func (r Request) Faults() []Fault {
 	f.label("invoice", r.Invoice, MaxInvoiceLength)
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
+	if r.Note != "" && r.Kind == KindCharge {
+		f.add("note", "belongs to what an operator asks, and to nothing else")
+	}
+	f.text("note", r.Note, MaxNoteLength)
 	f.label("idempotency_key", r.IdempotencyKey, MaxKeyLength)
 	switch {
 	case r.IdempotencyKey != "" || !r.Kind.Queued():

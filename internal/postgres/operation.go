@@ -18,13 +18,14 @@ type operationRow struct {
 	kind, reason, currency, statusAfter            pgtype.Text
 	fingerprint, digest                            []byte
 	idempotencyKey, invoice, description, metadata pgtype.Text
+	note                                           pgtype.Text
 }
 
 func (r *operationRow) targets(more ...any) []any {
 	return append([]any{
 		&r.logOffset, &r.sequence, &r.amount, &r.balanceAfter, &r.receivedAt, &r.decidedAt, &r.applyBefore, &r.log, &r.id,
 		&r.wallet, &r.merchant, &r.client, &r.duplicateOf, &r.kind, &r.reason, &r.currency, &r.statusAfter, &r.fingerprint,
-		&r.digest, &r.idempotencyKey, &r.invoice, &r.description, &r.metadata,
+		&r.digest, &r.idempotencyKey, &r.invoice, &r.description, &r.metadata, &r.note,
 	}, more...)
 }
 
@@ -41,6 +42,7 @@ func (r *operationRow) operation() ledger.Operation {
 			Invoice:        r.invoice.String,
 			Description:    r.description.String,
 			Metadata:       ledger.Metadata(r.metadata.String),
+			Note:           r.note.String,
 			IdempotencyKey: r.idempotencyKey.String,
 			ApplyBefore:    utc(r.applyBefore),
 			ReceivedAt:     utc(r.receivedAt),

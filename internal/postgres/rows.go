@@ -11,7 +11,7 @@ import (
 )
 
 // operationColumns is how many columns write_operations.sql names.
-const operationColumns = 25
+const operationColumns = 26
 
 // rowBytes is about what an operation takes; only a guess to start with.
 const rowBytes = 512
@@ -78,6 +78,7 @@ func (r *rows) operation(partition int, o *ledger.Operation) error {
 	}
 	r.text(o.Description)
 	r.text(string(o.Metadata))
+	r.text(o.Note)
 	return r.err
 }
 

@@ -151,7 +151,7 @@ func tamperWorld(t *testing.T) *world {
 	w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 		request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
 		request(w.charge(walletID(1), shop, 20, "")))
-	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet})
+	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet, Note: "seen before"})
 	if _, err := w.owner().Exec(t.Context(), `
 		insert into dead_letter_resolutions (partition, log, log_offset, number, action, operation_id, to_partition, to_offset, resolved_by, reason)
 		values (1, 1, 7, 1, 'submitting', gen_random_uuid(), null, null, 'somebody', null),

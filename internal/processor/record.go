@@ -62,7 +62,7 @@ type Decoded struct {
 // meaning. So a processor that is older than an ingest halts, and nothing that a newer
 // one decides becomes a final failure. Fields, kinds and sources that are not known
 // halt even where somebody forgot to. TestVersionCoversTheFormat keeps the rule.
-const Version = 1
+const Version = 2
 
 // Decode reads a record as one of ours. It fails when the record is not ours:
 // when it does not even say its version, its ID and its identity. It trusts

@@ -14,6 +14,11 @@ import (
 // oversized is nearly as much as a broker takes, and more than one fetch asks for.
 const oversized = 900 << 10
 
+// inVersion is the record's value as another version of the wire format.
+func inVersion(value []byte, version int) []byte {
+	return bytes.Replace(value, fmt.Appendf(nil, `"version":%d`, processor.Version), fmt.Appendf(nil, `"version":%d`, version), 1)
+}
+
 // TestPoison puts into the topic what nobody should, all into partition 0, and
 // one good charge behind it.
 func TestPoison(t *testing.T) {
@@ -22,11 +27,11 @@ func TestPoison(t *testing.T) {
 	forged := p.charge(p.wallets[0], "forged")
 	forged.ID[3]++
 	stray := p.record(forged)
-	stray.Value = bytes.Replace(stray.Value, []byte(`"version":1`), []byte(`"version":9`), 1)
+	stray.Value = inVersion(stray.Value, 9)
 	p.produce(0,
 		processor.Record{},
 		processor.Record{Key: []byte("k"), Value: []byte("not ours")},
-		processor.Record{Value: []byte(`{"version":1,"id":"op_0","amount":1}`)},
+		processor.Record{Value: []byte(`{"version":2,"id":"op_0","amount":1}`)},
 		p.record(p.charge(p.wallets[1], "in the wrong partition")),
 		p.record(forged),
 		stray,

@@ -151,10 +151,10 @@ func waysOut() map[string]wayOut {
 		"a newer version of the format": {
 			breakIt: func(p *pair) {
 				newer := p.record(p.charge(p.wallets[0], "newer"))
-				newer.Value = bytes.Replace(newer.Value, []byte(`"version":1`), []byte(`"version":2`), 1)
+				newer.Value = inVersion(newer.Value, processor.Version+1)
 				p.produce(0, newer, notOurs, p.record(p.charge(p.wallets[0], "first")))
 			},
-			why:      "the record at offset 1 is in version 2 of the wire format",
+			why:      "the record at offset 1 is in version 3 of the wire format",
 			out:      [][]string{{"--offset", "3"}},
 			says:     "passed over 2 offsets: 1 failed operations, 1 dead letters, 0 had their outcome before",
 			outcomes: map[string]string{"newer": "processing_error", "first": "accepted"},

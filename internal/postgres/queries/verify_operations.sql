@@ -8,7 +8,7 @@
 select
   o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
-  o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
+  o.digest, o.idempotency_key, o.invoice, o.description, o.metadata, o.note,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
   w.opened_at, a.id, a.sequence
 from operations o
