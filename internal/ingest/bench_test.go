@@ -277,8 +277,8 @@ type memory struct{ offset atomic.Int64 }
 func (m *memory) Submit(context.Context, ledger.Request) (ingest.Receipt, error) {
 	return ingest.Receipt{Offset: m.offset.Add(1)}, nil
 }
-func (m *memory) End(context.Context, int) (int64, error) { return m.offset.Load(), nil }
-func (m *memory) Check(context.Context) error             { return nil }
+func (m *memory) End(context.Context, int, int64) (int64, error) { return m.offset.Load(), nil }
+func (m *memory) Check(context.Context) error                    { return nil }
 
 func (m *memory) LookUp(context.Context, []ledger.OperationID) (ingest.Found, error) {
 	return ingest.Found{}, nil

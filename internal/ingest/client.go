@@ -98,7 +98,10 @@ type accountBody struct {
 // clientWallets is the account status: the client's wallets, page by page.
 func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*struct{ Body accountBody }, error) {
 	id, err := ledger.ParseClientID(in.Client)
-	if err != nil || !caller(ctx).seesWallet(id) {
+	if err != nil {
+		return nil, invalid([]Fault{{Location: "path.client", Message: "is not a client ID"}})
+	}
+	if !caller(ctx).seesWallet(id) {
 		return nil, ErrNotFound
 	}
 	var after *Cursor

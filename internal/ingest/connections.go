@@ -1,11 +1,8 @@
 package ingest
 
 import (
-	"bytes"
 	"container/list"
 	"context"
-	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -204,26 +201,9 @@ func turnAway(conn net.Conn) {
 	if _, err := conn.Read(received); err != nil {
 		return
 	}
-	id := newRequestID()
 	p := refuse(CodeOverloaded, "too many connections are open; the request was not taken: send it again, under the same idempotency key").
-		problem(id)
-	body, err := json.Marshal(p)
-	if err != nil {
-		return
-	}
-	p.headers.Set("Content-Type", problemType)
-	p.headers.Set(requestIDHeader, id)
-	answer := http.Response{
-		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Header: p.headers, Close: true,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-	}
-	var text bytes.Buffer
-	if answer.Write(&text) != nil {
-		return
-	}
-	if _, err := conn.Write(text.Bytes()); err != nil {
-		return
-	}
+		problem(newRequestID())
+	_, err := conn.Write(p.text())
 	// To close with something unread would break the connection before the answer is
 	// read: so the rest of the request comes first, until the caller closes.
 	if c, ok := conn.(interface{ CloseWrite() error }); ok {

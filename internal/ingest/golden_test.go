@@ -167,6 +167,11 @@ func TestProblems(t *testing.T) {
 	// many requests; see TestTooManyInHand.
 	seen[string(ingest.CodeInternal)], seen[string(ingest.CodeDraining)] = true, true
 	seen[string(ingest.CodeOverloaded)] = true
+	for _, c := range []ingest.Code{ // what no handler sees; see TestWhatNoHandlerSees
+		ingest.CodeExpectationFailed, ingest.CodeHeaderTooLarge, ingest.CodeUnsupportedCoding, ingest.CodeUnsupportedVersion,
+	} {
+		seen[string(c)] = true
+	}
 	for _, c := range ingest.Codes() {
 		if !seen[string(c)] {
 			t.Errorf("no request produced the code %s", c)

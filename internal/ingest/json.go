@@ -28,14 +28,16 @@ var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 // that T does not have, no null, no control characters in any string. It fails
 // where the text is not JSON, or not UTF-8; everything else that is wrong is a
 // fault with its place, all of them at once. Fields at fault stay zero. An empty
-// body is an empty object.
+// body is an empty object. Empty is not absent: no field holds an empty text.
 //
 // The fields of T are string, int64, time.Time and map[string]string, named by
-// their json tags.
+// their json tags; those that no tag lets be omitted are required.
 func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 	var into T
+	d := decoder{fields: keep.fieldsOf(reflect.TypeFor[T]())}
 	if len(body) == 0 {
-		return into, nil, nil
+		d.require(0)
+		return into, d.faults, nil
 	}
 	if !utf8.Valid(body) {
 		return into, nil, refuse(CodeMalformedJSON, "the body is not UTF-8")
@@ -47,7 +49,7 @@ func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 	defer keep.readers.Put(r)
 	r.text.Reset(body)
 	r.json.Reset(&r.text, jsontext.AllowDuplicateNames(true))
-	d := decoder{json: &r.json, names: keep.namesOf(reflect.TypeFor[T]())}
+	d.json = &r.json
 	err := d.body(reflect.ValueOf(&into).Elem())
 	if err == nil {
 		_, err = d.json.ReadToken()
@@ -65,7 +67,7 @@ func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 // value is ready; it is safe for concurrent use.
 type bodies struct {
 	readers sync.Pool // of *reader
-	names   sync.Map  // reflect.Type to []string: the names of its fields, in their order
+	fields  sync.Map  // reflect.Type to fields
 }
 
 type reader struct {
@@ -88,8 +90,24 @@ func malformed(err error) error {
 
 type decoder struct {
 	json   *jsontext.Decoder
-	names  []string // of the body's fields, in their order
+	fields fields
 	faults []Fault
+}
+
+// fields are those of a body, of which there are at most 64: their names on the wire,
+// in their order, and a bit for each that is required.
+type fields struct {
+	names    []string
+	required uint64
+}
+
+// require notes the required fields that were not seen.
+func (d *decoder) require(seen uint64) {
+	for i, name := range d.fields.names {
+		if d.fields.required&^seen&(1<<i) != 0 {
+			d.fault(spot{"body", name, true}, "is required")
+		}
+	}
 }
 
 // spot is where in the body a value is: at the place, or if member is set, under
@@ -119,11 +137,11 @@ func (d *decoder) body(into reflect.Value) error {
 		return d.json.SkipValue()
 	}
 	var seen uint64 // a bit for each field
-	return d.object(at, func(name string, at spot) error {
-		i := slices.Index(d.names, name)
+	err := d.object(at, func(name string, at spot) error {
+		i := slices.Index(d.fields.names, name)
 		switch {
 		case i < 0:
-			d.fault(at, unknownName(d.names, name))
+			d.fault(at, unknownName(d.fields.names, name))
 		case seen&(1<<i) != 0:
 			d.fault(at, "must not appear twice")
 		default:
@@ -132,6 +150,8 @@ func (d *decoder) body(into reflect.Value) error {
 		}
 		return d.json.SkipValue()
 	})
+	d.require(seen)
+	return err
 }
 
 // object reads an object and hands each member over, with its place.
@@ -162,7 +182,10 @@ func (d *decoder) object(at spot, member func(name string, at spot) error) error
 func (d *decoder) value(at spot, into reflect.Value) error {
 	switch v := into.Addr().Interface().(type) {
 	case *string:
-		text, _, err := d.text(at, "must be a string")
+		text, ok, err := d.text(at, "must be a string")
+		if ok && text == "" {
+			d.fault(at, "must not be empty")
+		}
 		*v = text
 		return err
 	case *int64:
@@ -262,18 +285,20 @@ func unknownName(names []string, name string) string {
 	return "is not a field of this request"
 }
 
-// namesOf are the names of the body's fields on the wire, of which there are at most 64.
-func (k *bodies) namesOf(body reflect.Type) []string {
-	if names, ok := k.names.Load(body); ok {
-		return names.([]string)
+func (k *bodies) fieldsOf(body reflect.Type) fields {
+	if known, ok := k.fields.Load(body); ok {
+		return known.(fields)
 	}
-	var names []string
+	var f fields
 	for i := range body.NumField() {
-		name, _, _ := strings.Cut(body.Field(i).Tag.Get("json"), ",")
-		names = append(names, name)
+		name, options, _ := strings.Cut(body.Field(i).Tag.Get("json"), ",")
+		f.names = append(f.names, name)
+		if options == "" {
+			f.required |= 1 << i
+		}
 	}
-	k.names.Store(body, names)
-	return names
+	k.fields.Store(body, f)
+	return f
 }
 
 func hasControl(text string) bool { return strings.IndexFunc(text, unicode.IsControl) >= 0 }

@@ -29,6 +29,35 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// looseBody is a body in which nothing is required.
+type looseBody struct {
+	Amount      int64             `json:"amount,omitempty"`
+	Currency    string            `json:"currency,omitempty"`
+	Invoice     string            `json:"invoice,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	ApplyBefore time.Time         `json:"apply_before,omitzero"`
+}
+
+func TestDecodeAsksForWhatIsRequired(t *testing.T) {
+	t.Parallel()
+	amount, currency := Fault{"body.amount", "is required"}, Fault{"body.currency", "is required"}
+	for body, want := range map[string][]Fault{
+		``: {amount, currency}, `{}`: {amount, currency}, `{"amount":5}`: {currency}, `{"currency":"EUR"}`: {amount},
+		`{"amount":0,"currency":"EUR"}`:    nil, // the rules know better
+		`{"amount":null,"currency":"EUR"}`: {{"body.amount", "must be an integer"}},
+		`{"amount":5,"currency":""}`:       {{"body.currency", "must not be empty"}},
+		`{"AMOUNT":5,"currency":"EUR"}`:    {{"body.AMOUNT", "is not a field; names are exact in case: amount"}, amount},
+	} {
+		_, faults, err := decode[chargeBody](new(bodies), []byte(body))
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		if diff := cmp.Diff(want, faults); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", body, diff)
+		}
+	}
+}
+
 func TestDecodeFindsEveryFault(t *testing.T) {
 	t.Parallel()
 	const (
@@ -79,7 +108,7 @@ func TestDecodeFindsEveryFault(t *testing.T) {
 		`{"amount":"5","currency":7,"x":1}`:       {{"body.amount", notInteger}, {"body.currency", notString}, {"body.x", unknown}},
 		`{"` + strings.Repeat("n", 100) + `":1}`:  {{"body", unknown}},
 	} {
-		_, faults, err := decode[chargeBody](new(bodies), []byte(body))
+		_, faults, err := decode[looseBody](new(bodies), []byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
@@ -113,7 +142,7 @@ func TestDecodeSaturates(t *testing.T) {
 	for text, want := range map[string]int64{
 		"9007199254740993": 9007199254740993, "99999999999999999999": 1<<63 - 1, "-99999999999999999999": -1 << 63, "-0": 0,
 	} {
-		got, faults, err := decode[chargeBody](new(bodies), []byte(`{"amount":`+text+`}`))
+		got, faults, err := decode[looseBody](new(bodies), []byte(`{"amount":`+text+`}`))
 		if err != nil || faults != nil || got.Amount != want {
 			t.Errorf("%s is %d, %v, %v", text, got.Amount, faults, err)
 		}

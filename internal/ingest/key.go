@@ -58,24 +58,30 @@ func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
 		add("body.role", "must be merchant, client or operator")
 		return k, faults
 	}
-	if (k.Role == RoleMerchant) != (b.MerchantID != "") {
+	switch {
+	case k.Role == RoleMerchant && b.MerchantID == "":
+		add("body.merchant_id", "is required for a merchant's key")
+	case k.Role != RoleMerchant && b.MerchantID != "":
 		add("body.merchant_id", "belongs to a merchant's key, and to nothing else")
-	} else if b.MerchantID != "" {
+	case b.MerchantID != "":
 		var err error
 		if k.Merchant, err = ledger.ParseMerchantID(b.MerchantID); err != nil {
 			add("body.merchant_id", "is not a merchant ID")
 		}
 	}
-	if (k.Role == RoleClient) != (b.ClientID != "") {
+	switch {
+	case k.Role == RoleClient && b.ClientID == "":
+		add("body.client_id", "is required for a client's key")
+	case k.Role != RoleClient && b.ClientID != "":
 		add("body.client_id", "belongs to a client's key, and to nothing else")
-	} else if b.ClientID != "" {
+	case b.ClientID != "":
 		k.Client, faults = bodyClient("client_id", b.ClientID, faults)
 	}
 	if b.Rate < 0 || b.Rate > MaxKeyRate {
 		add("body.rate", fmt.Sprintf("must be from 0 to %d requests a second", MaxKeyRate))
 	}
-	if y := k.ExpiresAt.Year(); !k.ExpiresAt.IsZero() && (y < 1 || y > 9999) {
-		add("body.expires_at", "must lie in the years 1 to 9999")
+	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now) {
+		add("body.expires_at", "must lie in the future")
 	}
 	return k, faults
 }

@@ -85,7 +85,7 @@ type merchantInput struct {
 func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body merchantBody }, error) {
 	id, err := ledger.ParseMerchantID(in.Merchant)
 	if err != nil {
-		return nil, ErrNotFound
+		return nil, invalid([]Fault{{Location: "path.merchant", Message: "is not a merchant ID"}})
 	}
 	k := caller(ctx)
 	if k.Role == RoleMerchant && k.Merchant != id {

@@ -42,16 +42,24 @@ func requestID(ctx context.Context) string {
 }
 
 // identify gives each request an ID: the caller's, if it can go into a log as
-// it is, or a new one.
+// it is, or a new one. And it keeps every answer out of caches, and browsers from
+// guessing what it is.
 func identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
 		if id == "" || !goodRequestID.MatchString(id) {
 			id = newRequestID()
 		}
+		keepToCaller(w.Header())
 		w.Header().Set(requestIDHeader, id)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
+}
+
+// keepToCaller sets the headers that every answer has.
+func keepToCaller(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 func newRequestID() string {
@@ -185,7 +193,8 @@ func checkHeaders(h http.Header) error {
 }
 
 // checkQuery refuses what huma would pass over: it reads the first of two values,
-// and none where the text is broken.
+// none where the text is broken, and takes an empty one for none: who filters by
+// nothing would get everything.
 func checkQuery(text string) error {
 	if text == "" {
 		return nil
@@ -196,8 +205,17 @@ func checkQuery(text string) error {
 	}
 	var faults []Fault
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if len(query[name]) > 1 && len(faults) < maxFaults {
-			faults = append(faults, Fault{Location: safePlace("query." + name), Message: "must not appear twice"})
+		message := ""
+		switch values := query[name]; {
+		case len(values) > 1:
+			message = "must not appear twice"
+		case values[0] == "":
+			message = "must not be empty: leave it out"
+		default:
+			continue
+		}
+		if len(faults) < maxFaults {
+			faults = append(faults, Fault{Location: safePlace("query." + name), Message: message})
 		}
 	}
 	return invalid(faults)
@@ -227,22 +245,46 @@ func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	next(c)
 }
 
+// isJSON reports whether the Content-Type is JSON, which is UTF-8 (RFC 8259).
+func isJSON(sent string) bool {
+	if sent == "application/json" {
+		return true
+	}
+	kind, parameters, err := mime.ParseMediaType(sent)
+	charset, given := parameters["charset"]
+	return err == nil && kind == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if sent := r.Header.Get("Content-Type"); sent != "" && sent != "application/json" {
-		if kind, _, err := mime.ParseMediaType(sent); err != nil || kind != "application/json" {
-			return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
-		}
+	kind := r.Header.Get("Content-Type")
+	if kind != "" && !isJSON(kind) {
+		return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
+	}
+	if coding := r.Header.Values("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(strings.Join(coding, ","), "identity") {
+		refused := refuse(CodeUnsupportedMediaType, "send the body as it is, without Content-Encoding")
+		refused.headers = http.Header{"Accept-Encoding": {"identity"}} // RFC 7694
+		return nil, refused
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
 	var network net.Error
+	var refused *refusal
 	switch {
+	case err == nil:
 	case errors.As(err, &tooLarge):
-		return nil, refuse(CodeBodyTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", maxBodyBytes))
+		refused = refuse(CodeBodyTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", maxBodyBytes))
 	case errors.As(err, &network) && network.Timeout():
-		return nil, refuse(CodeRequestTimeout, "the body did not arrive in time")
-	case err != nil:
-		return nil, refuse(CodeMalformedRequest, "the body did not arrive whole")
+		refused = refuse(CodeRequestTimeout, "the body did not arrive in time")
+	default:
+		refused = refuse(CodeMalformedRequest, "the body did not arrive whole")
+	}
+	if refused != nil {
+		// Where the next request would begin, nobody can tell, or nobody wants to wait for.
+		refused.headers = http.Header{"Connection": {"close"}}
+		return nil, refused
+	}
+	if kind == "" && len(body) > 0 {
+		return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
 	}
 	return body, nil
 }

@@ -128,7 +128,10 @@ type operationOutput struct {
 // pending to everybody who has its ID.
 func (s *Server) operation(ctx context.Context, in *operationInput) (*operationOutput, error) {
 	id, err := ledger.ParseOperationID(in.ID)
-	if err != nil || !s.minter.Issued(id) {
+	if err != nil {
+		return nil, invalid([]Fault{{Location: "path.id", Message: "is not an operation ID"}})
+	}
+	if !s.minter.Issued(id) {
 		return nil, ErrNotFound
 	}
 	wait := s.patience(ctx, in.Prefer)
@@ -190,25 +193,18 @@ func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset option
 	if !known {
 		return nil, fmt.Errorf("partition %d has no progress", partition)
 	}
-	until := offset.Value
-	// Once a partition has had another log, an offset may be one of that, and says
-	// no more than the end of this one.
-	if !offset.Set || at.Log > firstLog {
-		end, err := s.queue.End(ctx, partition)
-		if err != nil {
-			s.log.WarnContext(ctx, "end of partition not known", "partition", partition, "err", err)
-			return nil, nil
-		}
-		if !offset.Set || end < until {
-			until = end
-		}
+	// The offset is what the caller says: it may be made up, or one of another log.
+	until, err := s.queue.End(ctx, partition, offset.Value)
+	if err != nil {
+		s.log.WarnContext(ctx, "end of partition not known", "partition", partition, "err", err)
+		return nil, nil
+	}
+	if offset.Set {
+		until = min(until, offset.Value)
 	}
 	ahead := max(0, until-at.Offset)
 	return &ahead, nil
 }
-
-// firstLog is the number of a partition's log until its topic is made anew.
-const firstLog = 1
 
 // optionalOffset is an offset in a query: 0 is one, and absent is none.
 type optionalOffset struct {

@@ -35,8 +35,9 @@ type Queue interface {
 	// An error means unknown: it may or may not be there, and the same request
 	// may be submitted again. Only ErrNotTaken says that it is not there. It answers within 4 s, so that a 503 comes within 5 s.
 	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
-	// End is the offset that the partition's next record will have.
-	End(ctx context.Context, partition int) (int64, error)
+	// End is the offset that the partition's next record will have. It may be a second
+	// old, but not where it would not lie beyond the offset.
+	End(ctx context.Context, partition int, offset int64) (int64, error)
 	// Check fails while Kafka does not answer, or would take no request; with ErrWrongQueue if it is not the
 	// cluster, or the topic not of the size, that the database knows.
 	Check(ctx context.Context) error

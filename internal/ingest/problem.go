@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"unicode"
@@ -35,6 +37,10 @@ const (
 	CodeDraining             Code = "draining"
 	CodeOverloaded           Code = "overloaded"
 	CodeReadsBusy            Code = "reads_busy"
+	CodeExpectationFailed    Code = "expectation_failed"
+	CodeHeaderTooLarge       Code = "header_too_large"
+	CodeUnsupportedCoding    Code = "unsupported_transfer_coding"
+	CodeUnsupportedVersion   Code = "unsupported_http_version"
 )
 
 // Codes lists every code.
@@ -43,6 +49,7 @@ func Codes() []Code {
 		CodeMalformedRequest, CodeMalformedJSON, CodeFilterRequired, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 		CodeMethodNotAllowed, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType, CodeInvalidRequest,
 		CodeKeyReused, CodeRateLimited, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
+		CodeExpectationFailed, CodeHeaderTooLarge, CodeUnsupportedCoding, CodeUnsupportedVersion,
 	}
 }
 
@@ -102,6 +109,14 @@ func (c Code) explain() (int, string) {
 		return http.StatusServiceUnavailable, "The service has more requests than it can carry"
 	case CodeReadsBusy:
 		return http.StatusServiceUnavailable, "The service has more reads than it can carry"
+	case CodeExpectationFailed:
+		return http.StatusExpectationFailed, "What the request expects cannot be met"
+	case CodeHeaderTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge, "The header is too large"
+	case CodeUnsupportedCoding:
+		return http.StatusNotImplemented, "The transfer coding is not known"
+	case CodeUnsupportedVersion:
+		return http.StatusHTTPVersionNotSupported, "The version of HTTP is not known"
 	case CodeInternal:
 	}
 	return http.StatusInternalServerError, "Something went wrong"
@@ -188,6 +203,25 @@ func (r *refusal) problem(requestID string) *Problem {
 		p.headers.Set("WWW-Authenticate", `Bearer realm="monedero"`)
 	}
 	return p
+}
+
+// text is the problem as the answer on a connection on which no handler answers, and
+// which is closed then.
+func (p *Problem) text() []byte {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic("a problem did not encode: " + err.Error()) // cannot happen
+	}
+	keepToCaller(p.headers)
+	p.headers.Set("Content-Type", problemType)
+	p.headers.Set(requestIDHeader, p.RequestID)
+	answer := http.Response{
+		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Header: p.headers, Close: true,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}
+	var text bytes.Buffer
+	_ = answer.Write(&text) // into memory it does not fail
+	return text.Bytes()
 }
 
 // write sends the problem where huma does not.

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -31,12 +32,17 @@ type route struct {
 // routes builds the router, and with it the OpenAPI document.
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, patient)
+	r.Use(identify, s.observe, patient, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		refuse(CodeNotFound, "there is nothing under this path").problem(requestID(r.Context())).write(w)
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, q *http.Request) {
-		w.Header().Set("Allow", strings.Join(allowed(r, q.URL.Path), ", "))
+		known := allowed(r, q.URL.Path)
+		if len(known) == 0 { // nothing is there under any method
+			r.NotFoundHandler()(w, q)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(known, ", "))
 		refuse(CodeMethodNotAllowed, "the header Allow lists the methods of this path").problem(requestID(q.Context())).write(w)
 	})
 	r.Get("/livez", s.live)
@@ -55,7 +61,11 @@ func (s *Server) routes() (http.Handler, error) {
 func allowed(routes chi.Routes, path string) []string {
 	var known []string
 	for _, method := range methods() {
-		if routes.Match(chi.NewRouteContext(), method, path) {
+		asked := method
+		if method == http.MethodHead {
+			asked = http.MethodGet // where there is a GET there is a HEAD
+		}
+		if routes.Match(chi.NewRouteContext(), asked, path) {
 			known = append(known, method)
 		}
 	}

@@ -28,7 +28,7 @@ const (
 // returns nil when all of that went well. Of connections it serves so many at once
 // as the options say, and turns further ones away.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Duration) error {
-	bounded := newConnections(l, s.maxConnections, s.metrics)
+	bounded := newConnections(plainly{Listener: l, metrics: s.metrics}, s.maxConnections, s.metrics)
 	server := &http.Server{
 		Handler:        s.handler,
 		ReadTimeout:    requestTimeout,
@@ -38,6 +38,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 		ConnContext:    bounded.context,
 		ConnState:      bounded.changed,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // what there is nothing under is answered alike under every method
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

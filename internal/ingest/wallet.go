@@ -97,9 +97,9 @@ type walletInput struct {
 }
 
 func (s *Server) wallet(ctx context.Context, in *walletInput) (*struct{ Body walletBody }, error) {
-	id, err := ledger.ParseWalletID(in.Wallet)
-	if err != nil {
-		return nil, ErrNotFound
+	id, faults := pathWallet(in.Wallet, nil)
+	if err := invalid(faults); err != nil {
+		return nil, err
 	}
 	w, err := s.visibleWallet(ctx, id)
 	if err != nil {

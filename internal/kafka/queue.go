@@ -18,6 +18,8 @@ const (
 	// answerFor is how long an answer of Kafka about a partition's end, or about
 	// the topic, is good.
 	answerFor = time.Second
+	// freshFor is how long an answer is good for whoever may know better.
+	freshFor = 20 * time.Millisecond
 	// answerTimeout is how long such an answer is waited for.
 	answerTimeout = 2 * time.Second
 )
@@ -84,20 +86,25 @@ func receipt(msg *message.Message) (ingest.Receipt, error) {
 	return ingest.Receipt{Partition: partition, Offset: offset}, nil
 }
 
-// End is at most a second old.
-func (q *Queue) End(ctx context.Context, partition int) (int64, error) {
+// End is at most a second old, and 20 ms where it does not lie beyond the offset.
+func (q *Queue) End(ctx context.Context, partition int, offset int64) (int64, error) {
 	if partition < 0 || partition >= len(q.ends) {
 		return 0, fmt.Errorf("there is no partition %d", partition)
 	}
-	return q.ends[partition].get(ctx, func(ctx context.Context) (int64, error) {
+	ask := func(ctx context.Context) (int64, error) {
 		_, end, err := q.cluster.Offsets(ctx, q.topic.Name, partition)
 		return end, err
-	})
+	}
+	end, err := q.ends[partition].get(ctx, answerFor, ask)
+	if err == nil && end <= offset {
+		return q.ends[partition].get(ctx, freshFor, ask)
+	}
+	return end, err
 }
 
 // Check is at most a second old.
 func (q *Queue) Check(ctx context.Context) error {
-	_, err := q.check.get(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := q.check.get(ctx, answerFor, func(ctx context.Context) (struct{}, error) {
 		err := q.cluster.Check(ctx, q.topic)
 		if refuses(err) {
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
@@ -121,10 +128,11 @@ type answer[T any] struct {
 	err   error
 }
 
-func (a *answer[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+// get asks again when the answer is older.
+func (a *answer[T]) get(ctx context.Context, age time.Duration, ask func(context.Context) (T, error)) (T, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if time.Since(a.at) > answerFor {
+	if time.Since(a.at) > age {
 		// Others wait for this answer too: one caller who goes away must not spoil it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 		defer cancel()

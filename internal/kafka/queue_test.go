@@ -79,11 +79,11 @@ func TestEndIsTheOffsetOfTheNextRecord(t *testing.T) {
 		topic := broker.Topic(t, 1)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 3)...)
 		queue := newQueue(t, broker, topic)
-		if end, err := queue.End(t.Context(), 0); err != nil || end != 3 {
+		if end, err := queue.End(t.Context(), 0, 0); err != nil || end != 3 {
 			t.Errorf("end = %d, %v", end, err)
 		}
 		for _, partition := range []int{-1, 1} {
-			if _, err := queue.End(t.Context(), partition); err == nil {
+			if _, err := queue.End(t.Context(), partition, 0); err == nil {
 				t.Errorf("partition %d has an end", partition)
 			}
 		}
