@@ -106,7 +106,7 @@ func (s *Store) partitionsOf(list []ledger.OperationID) []int32 {
 
 // The bounds of a page, besides its rows.
 const (
-	// pageBytes is what the metadata and descriptions of a page may reach: the row with
+	// pageBytes is what the metadata, descriptions and notes of a page may reach: the row with
 	// which they do is its last.
 	pageBytes = 1 << 20
 	// pageWalk operations of a wallet are gone through for a page of those that no index

@@ -32,7 +32,7 @@ select
 from (
   select
     page.*, count(*) over () as rows,
-    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0)) over (
+    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0) + coalesce(octet_length(note), 0)) over (
       order by sequence desc nulls first, id desc rows between unbounded preceding and 1 preceding
     ), 0) as bytes_before
   from (select * from page order by sequence desc nulls first, id desc limit $3) page

@@ -38,14 +38,14 @@ page as (
 select
   o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
   o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
-  o.digest, o.idempotency_key, o.invoice, o.description, o.metadata,
+  o.digest, o.idempotency_key, o.invoice, o.description, o.metadata, o.note,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id),
   o.rows, o.found, o.number = $9
 from (
   select
     page.*, count(*) over () as rows,
-    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0)) over (
+    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0) + coalesce(octet_length(note), 0)) over (
       order by number rows between unbounded preceding and 1 preceding
     ), 0) as bytes_before
   from (select * from page order by number limit $3) page
