@@ -273,7 +273,7 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 		if err != nil || d.Unknown == nil || d.Unknown.Error() != want || d.Fault != nil {
 			t.Errorf("%s: %+v, %v", want, d, err)
 		}
-		if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != 1 {
+		if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != processor.Version {
 			t.Errorf("decoded = %+v", d)
 		}
 	}
@@ -283,7 +283,9 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 // [processor.Version], as the rule beside it says, and write the new format down here.
 func TestVersionCoversTheFormat(t *testing.T) {
 	t.Parallel()
-	value, _, err := kafka.Encode(charge(t))
+	everything := charge(t)
+	everything.Note = "only of a top-up"
+	value, _, err := kafka.Encode(everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,17 +309,17 @@ func TestVersionCoversTheFormat(t *testing.T) {
 			}
 		}
 	}
-	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d", processor.Version,
+	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", processor.Version,
 		strings.Join(names, " "), kafka.Fields(), strings.Join(kinds, " "), ledger.SourceKey, ledger.SourceInvoice,
 		sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
-		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength)
-	const want = `version 1
-fields written version id kind merchant_id wallet_id source value amount currency invoice description metadata apply_before received_at
-fields known 14
+		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
+	const want = `version 2
+fields written version id kind merchant_id wallet_id source value amount currency invoice description metadata note apply_before received_at
+fields known 15
 kinds top_up charge
 sources key invoice
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3
-limits 9007199254740991 255 128 500 20 40 500`
+limits 9007199254740991 255 128 500 20 40 500 500`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("raise the version: %s", diff)
 	}
