@@ -100,16 +100,16 @@ func Recover(ctx context.Context, url string, r Recovery) (history int32, err er
 	return history, nil
 }
 
-func (p Restored) release(ctx context.Context, tx pgx.Tx, r Recovery) error {
-	at, epoch := p.Found, nextEpoch(max(p.Found.Epoch, p.Known.Epoch))
-	released, err := tx.Exec(ctx, releaseProgressSQL, p.Partition, epoch, at.Log, at.Epoch, at.MovedEpoch, at.NextOffset)
+func (r Restored) release(ctx context.Context, tx pgx.Tx, by Recovery) error {
+	at, epoch := r.Found, nextEpoch(max(r.Found.Epoch, r.Known.Epoch))
+	released, err := tx.Exec(ctx, releaseProgressSQL, r.Partition, epoch, at.Log, at.Epoch, at.MovedEpoch, at.NextOffset)
 	if err != nil {
 		return fmt.Errorf("release progress: %w", err)
 	}
 	if released.RowsAffected() == 0 {
 		return ErrNotAsShown
 	}
-	if _, err := tx.Exec(ctx, recordProgressChangeSQL, p.Partition, at.Log, at.NextOffset, at.Log, at.NextOffset, epoch, 0, 0, r.By, r.Reason); err != nil {
+	if _, err := tx.Exec(ctx, recordProgressChangeSQL, r.Partition, at.Log, at.NextOffset, at.Log, at.NextOffset, epoch, 0, 0, by.By, by.Reason); err != nil {
 		return fmt.Errorf("record the change: %w", err)
 	}
 	return nil

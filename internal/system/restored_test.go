@@ -171,10 +171,10 @@ func TestRestoredDatabase(t *testing.T) {
 // it had not received is settled again once a person has looked; where it had received
 // everything, nothing halts.
 func TestStandbyPromoted(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the real binaries and two servers of its own")
 	}
-	t.Parallel()
 	t.Run("that lagged", func(t *testing.T) {
 		t.Parallel()
 		r := newRestorable(t)
