@@ -53,8 +53,8 @@ func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found in
 		return err
 	})
 	// Read after the operations: what is pending is never behind its partition.
-	slices.Sort(partitions)
-	b.Queue(positionsSQL, slices.Compact(partitions)).Query(func(rows pgx.Rows) error {
+	asked := slices.Sorted(slices.Values(partitions)) // the batch still refers to the list in the order of the IDs
+	b.Queue(positionsSQL, slices.Compact(asked)).Query(func(rows pgx.Rows) error {
 		var partition int
 		var next ledger.Place
 		_, err := pgx.ForEachRow(rows, []any{&partition, &next.Log, &next.Offset}, func() error {

@@ -170,6 +170,7 @@ func TestDecidedAcrossPartitions(t *testing.T) {
 		w.settle(p, request(r))
 		want = append(want, r.ID)
 	}
+	slices.Reverse(want) // the order of a question is nobody's business
 	unknown := w.topUp(walletID(0), 1)
 	found, err := w.store.Decided(t.Context(), append(want, unknown.ID))
 	if err != nil {
