@@ -309,7 +309,7 @@ func TestMisuse(t *testing.T) {
 		{"keys create --role king", complete, "--role must be"},
 		{"keys create --role operator --merchant mer_x", complete, "--merchant: not a canonical ID"},
 		{"keys create --role client --client cli_x", complete, "--client: not a canonical ID"},
-		{"keys create --role operator --name=", complete, "--name must have"},
+		{"keys create --role operator --name=", complete, "--name must not be empty"},
 		{"keys create --role operator --rate -1", complete, "--rate must be from 0 to"},
 		{"keys create --role operator", nil, "DATABASE_URL: is required"},
 		{"keys create --role operator", nil, "OPERATION_ID_SECRET: is required"},

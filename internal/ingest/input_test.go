@@ -91,7 +91,7 @@ func TestBadInput(t *testing.T) {
 		{`{"amount":5,"currency":"eur","invoice":"i"}`, nil, []string{"body.currency"}},
 		{`{"amount":5,"invoice":"i"}`, nil, []string{"body.currency"}},
 		{`{"amount":5,"currency":"EUR"}`, nil, []string{"header.Idempotency-Key"}},
-		{`{"amount":5,"currency":"EUR","invoice":""}`, nil, []string{"header.Idempotency-Key"}},
+		{`{"amount":5,"currency":"EUR","invoice":""}`, nil, []string{"body.invoice"}},
 		{charge(`"x":1`), headers{"Idempotency-Key": ""}, []string{"header.Idempotency-Key"}},
 		{charge(`"description":"d"`), headers{"Idempotency-Key": strings.Repeat("k", 256)}, []string{"header.Idempotency-Key"}},
 		{charge(`"description":"d"`), headers{"Idempotency-Key": "\xff"}, []string{"header.Idempotency-Key"}},
@@ -154,7 +154,7 @@ func TestBadRequestsElsewhere(t *testing.T) {
 		{"/v1/api-keys", `{"role":"merchant","merchant_id":"x","name":"k"}`, []string{"body.merchant_id"}},
 		{"/v1/api-keys", `{"role":"operator","client_id":"` + p.client + `","name":"k"}`, []string{"body.client_id"}},
 		{"/v1/api-keys", `{"role":"client","client_id":"` + nobody + `","name":"k"}`, []string{"body.client_id"}},
-		{"/v1/api-keys", `{"role":"client","client_id":"` + p.client + `","name":"","expires_at":"x"}`, []string{"body.expires_at", "body.name"}},
+		{"/v1/api-keys", `{"role":"client","client_id":"` + p.client + `","name":"","expires_at":"x"}`, []string{"body.name", "body.expires_at"}},
 		{"/v1/wallets/" + p.wallet + "/freeze", `{"reason":"x"}`, []string{"body.reason"}},
 	} {
 		got := op.post(c.path, nil, c.body)
@@ -174,8 +174,8 @@ func TestBadRequestsElsewhere(t *testing.T) {
 	}
 	op.get("/v1/operations?wallet_id="+p.wallet+"&invoice=%zz").want(t, http.StatusBadRequest)
 	op.get("/v1/operations/x?offset=-1").want(t, http.StatusUnprocessableEntity)
-	op.get("/v1/operations/x").want(t, http.StatusNotFound)
-	op.get("/v1/wallets/x").want(t, http.StatusNotFound)
+	op.get("/v1/operations/x").want(t, http.StatusUnprocessableEntity)
+	op.get("/v1/wallets/x").want(t, http.StatusUnprocessableEntity)
 	op.get("/v1/nothing").want(t, http.StatusNotFound)
 	op.get("/v1/clients/"+nobody+"/wallets").want(t, http.StatusNotFound)
 	op.post("/v1/wallets/wal_01hzy3v7k2m4n6p8q0r2s4t6v8/freeze", nil, "").want(t, http.StatusNotFound)

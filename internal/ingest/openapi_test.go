@@ -160,10 +160,10 @@ func TestExamplesAreReal(t *testing.T) {
 		"cli": func(s string) error { _, err := ledger.ParseClientID(s); return err },
 		"key": func(s string) error { _, err := ledger.ParseKeyID(s); return err },
 		"mon": func(s string) error { _, err := parseToken(testMinter, s); return err },
-		"AQA": func(s string) error { _, err := parseCursor(s); return err },
+		"AgA": func(s string) error { _, err := parseCursor(s); return err },
 	}
 	found := map[string]bool{}
-	for _, example := range regexp.MustCompile(`"examples":\["((op|wal|mer|cli|key|mon|AQA)[_A]\w+)"\]`).FindAllStringSubmatch(text, -1) {
+	for _, example := range regexp.MustCompile(`"examples":\["((op|wal|mer|cli|key|mon|AgA)[_A]\w+)"\]`).FindAllStringSubmatch(text, -1) {
 		found[example[2]] = true
 		if err := parsers[example[2]](example[1]); err != nil {
 			t.Errorf("the example %s: %v", example[1], err)
