@@ -145,6 +145,8 @@ func pause(ctx context.Context) error {
 
 // outcome waits for the operation's outcome, and meanwhile for whoever knows it.
 func (a *api) outcome(ctx context.Context, id string) (object, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
 	for {
 		status, o, err := a.call(ctx, http.MethodGet, "/v1/operations/"+id, map[string]string{"Prefer": "wait=30"}, nil)
 		if err != nil {

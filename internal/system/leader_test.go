@@ -23,7 +23,8 @@ func TestLeaderLostAmongThree(t *testing.T) {
 	s := newStackWith(t, pgtest.New(t), broker, partitions)
 	settings := broker.Settings(t, topicName)
 	want := map[string]string{
-		"cleanup.policy": "delete", "min.insync.replicas": "2", "retention.ms": "-1", "unclean.leader.election.enable": "false",
+		"cleanup.policy": "delete", "max.message.bytes": "1048576", "message.timestamp.type": "LogAppendTime", "min.insync.replicas": "2",
+		"retention.bytes": "-1", "retention.ms": "-1", "unclean.leader.election.enable": "false",
 	}
 	if diff := cmp.Diff(want, settings); diff != "" {
 		t.Errorf("settings of the topic: %s", diff)

@@ -42,7 +42,7 @@ func TestPoison(t *testing.T) {
 	long := `"amount":7,"description":"` + strings.Repeat("x", oversized) + `"`
 	for _, changed := range []string{
 		long,
-		`"amount":0`, `"amount":-7`, `"amount":9007199254740992`, `"amount":"7"`, `"amount":7,"AMOUNT":-7`,
+		`"amount":0`, `"amount":-7`, `"amount":9007199254740992`, `"amount":"7"`, `"amount":7,"amount":-7`,
 		`"amount":7,"description":"\u0000"`,
 	} {
 		charge := p.charge(p.wallets[0], fmt.Sprintf("%.80s", changed))
