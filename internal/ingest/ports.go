@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -18,6 +19,8 @@ var (
 	ErrNotTaken = errors.New("the request was not taken")
 	// ErrBusy: too many reads came before this one.
 	ErrBusy = errors.New("too many reads come before this one")
+	// ErrQueueFull: an ErrNotTaken, since so much waits for the wallet's part of the queue already.
+	ErrQueueFull = fmt.Errorf("%w: too much waits already", ErrNotTaken)
 	// ErrWrongQueue: what answers as the queue is not the one that the database
 	// knows; what is put there would be lost.
 	ErrWrongQueue = errors.New("not the queue that the database knows")

@@ -111,7 +111,7 @@ func TestQueueFull(t *testing.T) {
 			switch {
 			case err == nil && got.status == http.StatusAccepted:
 				taken.Add(1)
-			case err == nil && got.text("code") == "queue_unavailable" && got.header.Get("Retry-After") != "":
+			case err == nil && got.text("code") == "overloaded" && got.header.Get("Retry-After") != "":
 				release()
 			default:
 				t.Errorf("a charge: %d %s, %v", got.status, got.body, err)

@@ -14,7 +14,7 @@ const (
 	// lane holds no more than its share of the callers.
 	laneSlowAfter = 100 * time.Millisecond
 	// laneStuckAfter is how long it may take before the lane takes nothing more.
-	laneStuckAfter = time.Second
+	laneStuckAfter = produceAttempt
 	// minLaneShare is the least share: with many partitions an even one would be none.
 	minLaneShare = 16
 )

@@ -398,7 +398,7 @@ func TestProduceHoldsASlowPartitionToItsShare(t *testing.T) {
 	if offset, err := p.Produce(t.Context(), topic.Name, 1, value("elsewhere")); err != nil || offset != 0 {
 		t.Errorf("another partition: offset %d, %v", offset, err)
 	}
-	for _, w := range waiting { // the batch is stuck after a second
+	for _, w := range waiting { // the batch is stuck after two seconds
 		if _, err := w.Wait(); !errors.Is(err, kafka.ErrQueueStuck) {
 			t.Fatalf("behind a batch that hangs: %v", err)
 		}

@@ -66,7 +66,10 @@ func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, e
 		}
 	}
 	if err := q.publisher.Publish(q.topic.Name, msg); err != nil {
-		if notWritten(err) {
+		switch {
+		case errors.Is(err, ErrQueueFull):
+			err = fmt.Errorf("%w: %w", ingest.ErrQueueFull, err)
+		case notWritten(err):
 			err = fmt.Errorf("%w: %w", ingest.ErrNotTaken, err)
 		}
 		return ingest.Receipt{}, err
