@@ -13,8 +13,9 @@ const (
 	// laneSlowAfter is how long a batch may take before its lane is slow: from then on the
 	// lane holds no more than its share of the callers.
 	laneSlowAfter = 100 * time.Millisecond
-	// laneStuckAfter is how long it may take before the lane takes nothing more.
-	laneStuckAfter = produceAttempt
+	// laneStuckAfter is for how long attempts may fail before the lane takes nothing more:
+	// while another broker comes to lead the partition, they do for some hundred milliseconds.
+	laneStuckAfter = time.Second
 	// minLaneShare is the least share: with many partitions an even one would be none.
 	minLaneShare = 16
 )
@@ -23,8 +24,8 @@ var (
 	// ErrQueueFull says that so much waits to be written to the partition already
 	// that nothing is added. The record was not written.
 	ErrQueueFull = errors.New("the queue to Kafka is full")
-	// ErrQueueStuck says that the partition's last batch failed, or has been under way for
-	// too long; one record is on its way to find out when that ends. The record was not
+	// ErrQueueStuck says that the partition's last batch failed, or that the one under way fails
+	// again and again; one record is on its way to find out when that ends. The record was not
 	// written.
 	ErrQueueStuck = errors.New("the partition takes no records at present")
 	// ErrClosed says that the producer was closed. The record was not written.
@@ -63,10 +64,9 @@ type queue struct {
 	busy    bool
 	closed  bool
 
-	batch    int       // number of the batch in flight
-	inFlight int       // records of it
+	inFlight int       // records of the batch in flight
 	since    time.Time // when it was taken
-	stuck    bool      // the last batch failed, or the one in flight takes too long
+	stuck    bool      // the last batch failed, or the one in flight fails for too long
 }
 
 // add puts the entry at the end, or says why not. It reports whether the queue has to
@@ -109,24 +109,17 @@ func (q *queue) take() []*entry {
 	}
 	batch := q.entries[:n:n]
 	q.entries, q.bytes = q.entries[n:], q.bytes-bytes
-	q.batch++
 	q.inFlight, q.since = n, time.Now()
 	return batch
 }
 
-// watch declares the queue stuck if its batch is still in flight after laneStuckAfter.
-// The timer is to be stopped when the batch has ended.
-func (q *queue) watch() *time.Timer {
+// failed says that an attempt to write the batch in flight failed; it is tried again.
+func (q *queue) failed() {
 	q.mu.Lock()
-	batch := q.batch
-	q.mu.Unlock()
-	return time.AfterFunc(laneStuckAfter, func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.batch == batch && q.inFlight > 0 && q.share > 0 {
-			q.stop()
-		}
-	})
+	defer q.mu.Unlock()
+	if q.share > 0 && time.Since(q.since) > laneStuckAfter {
+		q.stop()
+	}
 }
 
 // written says what came of the batch in flight; where the broker refused it for a

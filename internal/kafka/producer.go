@@ -199,9 +199,7 @@ func (p *Producer) drain(l lane, q *queue) {
 		if batch == nil {
 			return
 		}
-		stuck := q.watch()
 		p.write(l, q, batch)
-		stuck.Stop()
 	}
 }
 
@@ -224,7 +222,7 @@ func (p *Producer) write(l lane, q *queue, batch []*entry) {
 	if len(alive) == 0 {
 		return
 	}
-	base, err := p.send(l, alive, deadline)
+	base, err := p.send(l, q, alive, deadline)
 	if isolatable(err) && len(alive) > 1 {
 		// The broker refused the batch, wrote nothing of it and does not say for
 		// which record: in halves, in order, only the culprit fails.
@@ -251,7 +249,7 @@ func (e *entry) finish(offset int64, err error) {
 // send sends the batch again until it is written, refused for good, or too late:
 // a batch that were given back and sent again by its callers would come after the
 // next one.
-func (p *Producer) send(l lane, batch []*entry, deadline time.Time) (base int64, err error) {
+func (p *Producer) send(l lane, q *queue, batch []*entry, deadline time.Time) (base int64, err error) {
 	ctx, cancel := context.WithDeadline(p.work, deadline)
 	defer cancel()
 	p.metrics.batchRecords.Observe(float64(len(batch)))
@@ -264,7 +262,11 @@ func (p *Producer) send(l lane, batch []*entry, deadline time.Time) (base int64,
 			p.metrics.produced.Add(float64(len(batch)))
 			return base, nil
 		}
-		if !retriable(err) || !sleep(ctx, wait.next()) {
+		if !retriable(err) {
+			return 0, err
+		}
+		q.failed()
+		if !sleep(ctx, wait.next()) {
 			return 0, err
 		}
 		p.metrics.retries.Inc()
