@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// waiters wait at the same time, each for an operation of its own.
-	waiters = 1_000
+	// waiters wait at the same time, each for an operation of its own: so many that every
+	// merchant gets all the places that it asks for (three quarters of the 1,000, and
+	// the same number in each partition).
+	waiters = 720
 	// waitWallets: no other row has a world of that scale, so nothing else is decided.
 	waitWallets = 200
 	// waitApart is how long after one caller the next one comes: an ingest refuses
