@@ -30,6 +30,7 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		s.metrics.shed("read")
 		return refuse(CodeReadsBusy, "too many reads come before this one; submissions and direct operations are taken all the same").problem(id)
 	case errors.Is(err, ErrQueueFull):
+		s.metrics.shed("queue")
 		return refuse(CodeOverloaded, "too many requests wait for the wallet's part of the queue; this one was not taken: send it again, under the same idempotency key").problem(id)
 	case errors.As(err, &queue):
 		if !errors.Is(err, errUnchecked) { // that is how every start begins

@@ -108,7 +108,7 @@ func (m *Metrics) begin() {
 	for _, result := range []string{"ok", "error"} {
 		m.lookups.with(result)
 	}
-	for _, what := range []string{"request", "share", "connection", "stranger", "key", "rate", "body", "unknown_wallet", "wait", "page"} {
+	for _, what := range []string{"request", "share", "connection", "stranger", "key", "rate", "body", "unknown_wallet", "wait", "page", "queue"} {
 		m.overload.with(what)
 	}
 }
