@@ -24,10 +24,11 @@ const (
 	// maxWaiting requests wait for an outcome at once. They cost a query at each
 	// tick, and some 30 KB each.
 	maxWaiting = maxLookup
-	// MaxPages pages of lists are held in memory at once. One is held from before it is
-	// read until its last byte is handed to the connection, which takes pageTimeout at
+	// MaxPages pages of lists that are larger than smallPage are held in memory at once. One
+	// is held until its last byte is handed to the connection, which takes pageTimeout at
 	// most; with its rows and its text it may take some 4 MiB.
 	MaxPages    = 24
+	smallPage   = 64 << 10 // bytes of metadata, descriptions and notes
 	pageTimeout = 10 * time.Second
 )
 
@@ -138,17 +139,40 @@ func (s *Server) patience(ctx context.Context, prefer string) time.Duration {
 	return wait
 }
 
-// holdPage lets a list be answered while there is a place for its page. Who reads slowly
-// keeps the place, and nothing else of others: the seat was given back before.
-func (s *Server) holdPage(c huma.Context, next func(huma.Context)) {
+// pagePlace is the place that a large page takes. It belongs to the request's goroutine.
+type pagePlace struct {
+	in    *shares
+	owner owner
+	taken bool
+}
+
+type pagePlaceKey struct{}
+
+// boundPages sees to it that a list is taken by who asked for it within pageTimeout, and
+// gives its place back then. Who reads slowly keeps the place, and nothing else of others:
+// the seat was given back before.
+func (s *Server) boundPages(c huma.Context, next func(huma.Context)) {
 	_, w := humachi.Unwrap(c)
-	o := caller(c.Context()).owner()
-	if s.admission.pages.take(o) != granted {
-		s.metrics.shed("page")
-		s.problem(c.Context(), refuse(CodeReadsBusy, "too many pages are being read; this one was not: ask again, and take what is answered")).write(w)
-		return
-	}
-	defer s.admission.pages.give(o)
+	p := &pagePlace{in: s.admission.pages, owner: caller(c.Context()).owner()}
+	defer func() {
+		if p.taken {
+			p.in.give(p.owner)
+		}
+	}()
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pageTimeout)) // not supported only where there is no connection
-	next(c)
+	next(huma.WithValue(c, pagePlaceKey{}, p))
+}
+
+// holdPage takes a place for a page of so many bytes, if it is large.
+func (s *Server) holdPage(ctx context.Context, bytes int) error {
+	p, ok := ctx.Value(pagePlaceKey{}).(*pagePlace)
+	if !ok || bytes <= smallPage {
+		return nil
+	}
+	if p.in.take(p.owner) != granted {
+		s.metrics.shed("page")
+		return refuse(CodeReadsBusy, "too many large pages are being read; this one was not: ask again, and take what is answered")
+	}
+	p.taken = true
+	return nil
 }

@@ -43,6 +43,13 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	if err != nil {
 		return nil, fmt.Errorf("list operations: %w", err)
 	}
+	bytes := 0
+	for _, d := range page.Operations {
+		bytes += len(d.Metadata) + len(d.Description) + len(d.Note)
+	}
+	if err := s.holdPage(ctx, bytes); err != nil {
+		return nil, err
+	}
 	b := pageBody{
 		Object: "list", HasMore: page.Next != nil, NextCursor: page.Next.text(), Data: make([]operationBody, 0, len(page.Operations)),
 	}

@@ -25,7 +25,7 @@ type route struct {
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
 	submission   bool   // it is to be queued
-	page         bool   // it answers with a page of a list
+	page         bool   // it answers with a page that may be large
 	codes        []Code // of its problems, besides those that any route has
 }
 
@@ -123,7 +123,7 @@ func (s *Server) decided() {
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
 		description: "Shows the client's wallets with their balances, oldest first, page by page.",
-		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, page: true, codes: []Code{CodeNotFound},
+		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.clientWallets)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/merchants/{merchant}", id: "get-merchant", summary: "Read a merchant",
@@ -153,7 +153,7 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 	op := rt.operation(s.api.OpenAPI().Components.Schemas)
 	op.Middlewares = huma.Middlewares{s.authenticate(rt.roles)}
 	if rt.page {
-		op.Middlewares = append(op.Middlewares, s.holdPage)
+		op.Middlewares = append(op.Middlewares, s.boundPages)
 	}
 	if rt.body != nil {
 		op.RequestBody = &huma.RequestBody{}
