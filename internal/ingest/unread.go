@@ -16,6 +16,7 @@ type plainly struct {
 	metrics *Metrics
 }
 
+// Accept implements net.Listener.
 func (l plainly) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {

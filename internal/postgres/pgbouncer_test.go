@@ -39,7 +39,7 @@ func (w *world) bouncer(mode string) (through string) {
 	_ = listener.Close()
 	_, port, _ := net.SplitHostPort(address)
 	// It refuses to run as root, so somebody else has to reach its files.
-	dir, err := os.MkdirTemp("", "monedero-pgbouncer-") //nolint:usetesting // t.TempDir is closed to others
+	dir, err := os.MkdirTemp("", "monedero-pgbouncer-") // t.TempDir is closed to others
 	if err != nil {
 		w.t.Fatal(err)
 	}
