@@ -42,7 +42,7 @@ image: ## Build the image monedero:dev, which knows what it was built from
 
 .PHONY: test
 test: ## Run the tests
-	$(GO) test $(TEST)
+	$(GO) test -timeout 30m $(TEST)
 
 .PHONY: race
 race: ## Run the tests under the race detector, in shuffled order
