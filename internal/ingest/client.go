@@ -84,7 +84,7 @@ func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
 type clientWalletsInput struct {
 	Client string `path:"client" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many wallets to show at most." example:"50"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
 }
 
 type accountBody struct {
@@ -92,7 +92,7 @@ type accountBody struct {
 	ClientID   string       `json:"client_id" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Data       []walletBody `json:"data" nullable:"false" doc:"Wallets of the client, oldest first."`
 	HasMore    bool         `json:"has_more" doc:"Whether there is another page." example:"true"`
-	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
+	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
 }
 
 // clientWallets is the account status: the client's wallets, page by page.

@@ -16,14 +16,14 @@ type listInput struct {
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too, within a wallet or a merchant." example:"INV-1001"`
 	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show at most. A page may show fewer, or none, though has_more is true." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
+	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
 }
 
 type pageBody struct {
 	Object     string          `json:"object" doc:"What this is." enum:"list" example:"list"`
 	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations."`
 	HasMore    bool            `json:"has_more" doc:"Whether there is another page, however many this one shows." example:"true"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMmycqZiiKmZQpNKfDwGCv"`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
 }
 
 // operations lists decided operations: to a merchant its own, to a client those
