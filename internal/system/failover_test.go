@@ -117,7 +117,8 @@ func TestFailover(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the real binaries and two servers of its own for half a minute")
 	}
-	t.Parallel()
+	// Not in parallel: two servers, each with a copy of everything, and what came while neither
+	// could be written to are as much as a small machine carries.
 	one := &cluster{t: t, options: devstack.PostgresOptions{Dir: devstacktest.Folder(t), Port: freePort(t)}}
 	one.start()
 	if _, err := built.run(t, append(os.Environ(), "DATABASE_URL="+one.server.URL()), "monedero", "migrate", "up"); err != nil {
