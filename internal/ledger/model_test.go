@@ -173,13 +173,15 @@ func (s step) wallet() ledger.WalletID {
 	return s.request.Wallet
 }
 
-// saying is what the step says apart from its identity and the time of its receipt.
+// saying is what the step says apart from its identity and the time of its receipt;
+// times count to the microsecond.
 func (s step) saying() string {
 	if s.refusal != nil {
 		return "refused " + s.payload
 	}
 	r := *s.request
 	r.ID, r.IdempotencyKey, r.ReceivedAt = ledger.OperationID{}, "", time.Time{}
+	r.ApplyBefore = r.ApplyBefore.Truncate(time.Microsecond)
 	return fmt.Sprintf("%#v", r)
 }
 
