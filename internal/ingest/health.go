@@ -13,7 +13,7 @@ import (
 
 // The limits of the checks of Kafka.
 const (
-	checkTimeout = 2 * time.Second
+	checkTimeout = 3 * time.Second
 	checkEvery   = 2 * time.Second
 	recheckEvery = 500 * time.Millisecond // while the last check failed
 	maxFailures  = 2                      // in a row: then nothing is submitted; one may only have been slow

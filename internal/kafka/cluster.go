@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,8 @@ type Cluster struct {
 	transport *kafkago.Transport
 	client    *kafkago.Client
 
-	told *told // nil: nobody
+	told   *told    // nil: nobody
+	sights sync.Map // by topic: *answer[sight]
 
 	connections atomic.Int64 // how many were made, fresh's not counted
 }

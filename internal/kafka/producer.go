@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -53,22 +54,19 @@ type guard struct {
 	cluster *Cluster
 	known   Topic
 
-	mu      sync.Mutex
-	checked int64 // how many connections there were when the topic was last seen to be right
+	checked atomic.Int64 // how many connections there were when the topic was last seen to be right
 }
 
 // check returns nil if the topic was seen to be right since the last connection.
 func (g *guard) check(ctx context.Context) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	connections := g.cluster.connections.Load()
-	if g.checked == connections {
+	if g.checked.Load() == connections {
 		return nil
 	}
 	if err := g.cluster.Check(ctx, g.known); err != nil {
 		return err
 	}
-	g.checked = connections
+	g.checked.Store(connections)
 	return nil
 }
 

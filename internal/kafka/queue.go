@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -20,8 +19,9 @@ const (
 	answerFor = time.Second
 	// freshFor is how long an answer is good for whoever may know better.
 	freshFor = 20 * time.Millisecond
-	// answerTimeout is how long such an answer is waited for.
-	answerTimeout = 2 * time.Second
+	// answerTimeout is how long such an answer is waited for: two connections and four
+	// round trips to a Kafka that is far away.
+	answerTimeout = 3 * time.Second
 )
 
 // Queue is Kafka as ingest sees it: an [ingest.Queue]. It is safe for concurrent
@@ -95,52 +95,33 @@ func (q *Queue) End(ctx context.Context, partition int, offset int64) (int64, er
 		return 0, fmt.Errorf("there is no partition %d", partition)
 	}
 	ask := func(ctx context.Context) (int64, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
 		_, end, err := q.cluster.Offsets(ctx, q.topic.Name, partition)
 		return end, err
 	}
-	end, err := q.ends[partition].get(ctx, answerFor, ask)
+	now := time.Now()
+	end, err := q.ends[partition].get(ctx, now.Add(-answerFor), ask)
 	if err == nil && end <= offset {
-		return q.ends[partition].get(ctx, freshFor, ask)
+		return q.ends[partition].get(ctx, now.Add(-freshFor), ask)
 	}
 	return end, err
 }
 
 // Check is at most a second old.
 func (q *Queue) Check(ctx context.Context) error {
-	_, err := q.check.get(ctx, answerFor, func(ctx context.Context) (struct{}, error) {
-		err := q.cluster.Check(ctx, q.topic)
-		if refuses(err) {
+	since := time.Now().Add(-answerFor)
+	_, err := q.check.get(ctx, since, func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+		seen, err := q.cluster.seen(ctx, q.topic, since)
+		switch {
+		case refuses(err):
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
-		}
-		if err == nil {
-			// What is not known for sure the submissions themselves will tell.
-			if none := q.cluster.Takes(ctx, q.topic.Name); errors.Is(none, errTakesNone) {
-				err = none
-			}
+		case err == nil:
+			err = seen.takes(ctx)
 		}
 		return struct{}{}, err
 	})
 	return err
-}
-
-// answer is what Kafka said last. Those who ask at the same time ask once.
-type answer[T any] struct {
-	mu    sync.Mutex
-	at    time.Time
-	value T
-	err   error
-}
-
-// get asks again when the answer is older.
-func (a *answer[T]) get(ctx context.Context, age time.Duration, ask func(context.Context) (T, error)) (T, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.at) > age {
-		// Others wait for this answer too: one caller who goes away must not spoil it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
-		defer cancel()
-		a.value, a.err = ask(ctx)
-		a.at = time.Now()
-	}
-	return a.value, a.err
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
@@ -90,7 +91,7 @@ func settings() []setting {
 		{"max.message.bytes", strconv.Itoa(maxMessageBytes), func(_ arrangement, v value) (grade, string) {
 			return below(v.text, maxMessageBytes, "what ingest accepts would be refused")
 		}},
-		{"min.insync.replicas", "", func(a arrangement, v value) (grade, string) {
+		{minInSyncSetting, "", func(a arrangement, v value) (grade, string) {
 			if n, err := strconv.Atoi(v.text); err == nil && n > a.replicas {
 				return doubtful, fmt.Sprintf("it must not be above the number of replicas, %d: nothing could be written", a.replicas)
 			}
@@ -107,6 +108,7 @@ func settings() []setting {
 
 const (
 	timestampType    = "message.timestamp.type"
+	minInSyncSetting = "min.insync.replicas"
 	appendTimestamps = "LogAppendTime"
 	replicasSetting  = "replicas" // no setting to Kafka, but judged like one
 )
@@ -200,12 +202,12 @@ func arrange(ctx context.Context, client *kafkago.Client, topic kafkago.Topic, b
 // Concerns tell what is wrong with the settings of a topic, the worst things and the
 // harmless ones.
 func (c *Cluster) Concerns(ctx context.Context, topic string) ([]string, error) {
-	_, a, err := c.look(ctx, topic)
+	seen, err := c.look(ctx, topic, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	var texts []string
-	for _, concern := range a.judge() {
+	for _, concern := range seen.arranged.judge() {
 		texts = append(texts, concern.text)
 	}
 	return texts, nil

@@ -6,45 +6,38 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-// errTakesNone says why no partition of the topic would take a record.
-var errTakesNone = errors.New("no partition takes records")
+// leaderTimeout is how long a leader is waited for: who is slower may be there.
+const leaderTimeout = time.Second
 
-// Takes fails where no partition of the topic would take a record now, and says why the
+// takes fails where no partition of the topic would take a record now, and says why the
 // first one would not: it has no leader, its leader's address does not resolve or
 // answer, or too few replicas are in sync. It writes nothing.
-func (c *Cluster) Takes(ctx context.Context, topic string) error {
-	return c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
-		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
-		if err != nil {
-			return fmt.Errorf("describe topic %s: %w", topic, err)
+func (s sight) takes(ctx context.Context) error {
+	least, err := strconv.Atoi(s.arranged.values[minInSyncSetting].text)
+	if err != nil {
+		least = 1 // the brokers do not say
+	}
+	leaders := map[int]error{}
+	var first error
+	for _, p := range s.partitions {
+		err := takes(ctx, p, least, leaders)
+		if err == nil {
+			return nil
 		}
-		least, err := minInSync(ctx, client, topic)
-		if err != nil {
-			least = 1 // who would answer it may be the broker that does not
+		if first == nil {
+			first = fmt.Errorf("no partition takes records: partition %d %w", p.ID, err)
 		}
-		leaders := map[int]error{}
-		var first error
-		for _, t := range answer.Topics {
-			for _, p := range t.Partitions {
-				err := c.takes(ctx, p, least, leaders)
-				if err == nil {
-					return nil
-				}
-				if first == nil {
-					first = fmt.Errorf("%w: partition %d %w", errTakesNone, p.ID, err)
-				}
-			}
-		}
-		return first
-	})
+	}
+	return first
 }
 
 // takes is why a partition takes no records. Each leader is called once.
-func (c *Cluster) takes(ctx context.Context, p kafkago.Partition, least int, leaders map[int]error) error {
+func takes(ctx context.Context, p kafkago.Partition, least int, leaders map[int]error) error {
 	if p.Leader.Host == "" {
 		return errors.New("has no leader")
 	}
@@ -54,12 +47,12 @@ func (c *Cluster) takes(ctx context.Context, p kafkago.Partition, least int, lea
 	err, called := leaders[p.Leader.ID]
 	if !called {
 		address := net.JoinHostPort(p.Leader.Host, strconv.Itoa(p.Leader.Port))
-		conn, dialed := (&net.Dialer{Timeout: answerTimeout / 2}).DialContext(ctx, "tcp", address)
+		conn, dialed := (&net.Dialer{Timeout: leaderTimeout}).DialContext(ctx, "tcp", address)
 		var slow net.Error
 		switch {
 		case dialed == nil:
 			err = conn.Close()
-		case errors.As(dialed, new(*net.DNSError)) || !errors.As(dialed, &slow) || !slow.Timeout(): // who is slow may be there
+		case errors.As(dialed, new(*net.DNSError)) || !errors.As(dialed, &slow) || !slow.Timeout():
 			err = dialed
 		}
 		leaders[p.Leader.ID] = err
@@ -68,22 +61,4 @@ func (c *Cluster) takes(ctx context.Context, p kafkago.Partition, least int, lea
 		return fmt.Errorf("is led by broker %d, which does not answer where it says it is: %w", p.Leader.ID, err)
 	}
 	return nil
-}
-
-// minInSync is how many replicas must have a record; 1 where the topic does not say.
-func minInSync(ctx context.Context, client *kafkago.Client, topic string) (int, error) {
-	answer, err := client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{{
-		ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{"min.insync.replicas"},
-	}}})
-	if err != nil {
-		return 0, fmt.Errorf("read settings of topic %s: %w", topic, err)
-	}
-	for _, r := range answer.Resources {
-		for _, e := range r.ConfigEntries {
-			if n, err := strconv.Atoi(e.ConfigValue); err == nil && e.ConfigName == "min.insync.replicas" {
-				return n, nil
-			}
-		}
-	}
-	return 1, nil
 }

@@ -47,7 +47,7 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 	}
 	if replication > minInSyncReplicas {
 		entries = append(entries, kafkago.ConfigEntry{
-			ConfigName: "min.insync.replicas", ConfigValue: strconv.Itoa(minInSyncReplicas),
+			ConfigName: minInSyncSetting, ConfigValue: strconv.Itoa(minInSyncReplicas),
 		})
 	}
 	err := c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
@@ -60,11 +60,11 @@ func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions, repl
 		return answer.Errors[name]
 	})
 	if errors.Is(err, kafkago.TopicAlreadyExists) {
-		concerns, err := c.compare(ctx, Topic{Name: name, Partitions: partitions})
+		seen, err := c.seen(ctx, Topic{Name: name, Partitions: partitions}, time.Now())
 		if err != nil {
 			return err
 		}
-		return worst(concerns, doubtful)
+		return worst(seen.arranged.judge(), doubtful)
 	}
 	if err != nil {
 		return fmt.Errorf("create topic %s: %w", name, err)
@@ -102,26 +102,36 @@ func (c *Cluster) appear(ctx context.Context, topic Topic) error {
 
 // Describe asks the brokers, never a cache.
 func (c *Cluster) Describe(ctx context.Context, topic string) (Topic, error) {
-	found, _, err := c.describe(ctx, topic, nil)
-	return found, err
+	seen, err := c.look(ctx, topic, time.Now())
+	return seen.topic, err
 }
 
-// look is Describe, and how the topic is set up.
-func (c *Cluster) look(ctx context.Context, topic string) (Topic, arrangement, error) {
-	return c.describe(ctx, topic, arrange)
+// sight is what the brokers said of a topic.
+type sight struct {
+	topic      Topic
+	partitions []kafkago.Partition
+	arranged   arrangement
 }
 
-func (c *Cluster) describe(
-	ctx context.Context, topic string,
-	arrange func(context.Context, *kafkago.Client, kafkago.Topic, []kafkago.Broker) (arrangement, error),
-) (found Topic, a arrangement, err error) {
-	found.Name = topic
+// look is what the brokers said at since or later. Those who look at the same time share
+// an answer.
+func (c *Cluster) look(ctx context.Context, topic string, since time.Time) (sight, error) {
+	last, _ := c.sights.LoadOrStore(topic, &answer[sight]{})
+	seen, err := last.(*answer[sight]).get(ctx, since, func(ctx context.Context) (sight, error) { return c.ask(ctx, topic) })
+	if err != nil {
+		return sight{}, fmt.Errorf("describe topic %s: %w", topic, err)
+	}
+	return seen, nil
+}
+
+func (c *Cluster) ask(ctx context.Context, topic string) (seen sight, err error) {
+	seen.topic.Name = topic
 	err = c.fresh(ctx, func(ctx context.Context, client *kafkago.Client) error {
 		answer, err := client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
 		if err != nil {
 			return err
 		}
-		found.ClusterID = answer.ClusterID
+		seen.topic.ClusterID = answer.ClusterID
 		for _, t := range answer.Topics {
 			if t.Error != nil {
 				if errors.Is(t.Error, kafkago.UnknownTopicOrPartition) {
@@ -129,41 +139,38 @@ func (c *Cluster) describe(
 				}
 				return t.Error
 			}
-			found.Partitions = len(t.Partitions)
-			if arrange != nil {
-				if a, err = arrange(ctx, client, t, answer.Brokers); err != nil {
-					return fmt.Errorf("read its settings: %w", err)
-				}
+			seen.topic.Partitions, seen.partitions = len(t.Partitions), t.Partitions
+			if seen.arranged, err = arrange(ctx, client, t, answer.Brokers); err != nil {
+				return fmt.Errorf("read its settings: %w", err)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return Topic{}, arrangement{}, fmt.Errorf("describe topic %s: %w", topic, err)
-	}
-	return found, a, nil
+	return seen, err
 }
 
 // Check compares Kafka with what is known of the topic; an empty ClusterID is not
 // compared. It fails with ErrMismatch where they differ, with ErrSettings where the
 // topic's settings can lose a record, and with another error where Kafka does not say.
-// What else is wrong with the settings it tells: see Tell.
+// What else is wrong with the settings it tells: see Tell. Kafka is asked after the call;
+// those who call at the same time share an answer.
 func (c *Cluster) Check(ctx context.Context, known Topic) error {
-	_, err := c.compare(ctx, known)
+	_, err := c.seen(ctx, known, time.Now())
 	return err
 }
 
-func (c *Cluster) compare(ctx context.Context, known Topic) ([]concern, error) {
-	found, arranged, err := c.look(ctx, known.Name)
+// seen is what was seen at since or later. It fails as Check does.
+func (c *Cluster) seen(ctx context.Context, known Topic, since time.Time) (sight, error) {
+	seen, err := c.look(ctx, known.Name, since)
 	if err != nil {
-		return nil, err
+		return sight{}, err
 	}
-	if err := known.differs(found); err != nil {
-		return nil, err
+	if err := known.differs(seen.topic); err != nil {
+		return sight{}, err
 	}
-	concerns := arranged.judge()
+	concerns := seen.arranged.judge()
 	c.told.tell(known.Name, concerns)
-	return concerns, worst(concerns, refused)
+	return seen, worst(concerns, refused)
 }
 
 // differs fails with ErrMismatch where what was found is not what is known.

@@ -111,10 +111,8 @@ func TestDatabaseThatRefusesWritesForAWhile(t *testing.T) {
 	each(t, w.store.Pool(), func(c *pgxpool.Conn) {
 		exec(fmt.Sprintf("select pg_terminate_backend(%d, 10000)", c.Conn().PgConn().PID()))
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
 	for range 3 {
-		if err := w.create(ctx); err == nil {
+		if err := w.create(within(t, 30*time.Second)); err == nil {
 			t.Fatal("it was written to")
 		}
 	}
@@ -122,6 +120,7 @@ func TestDatabaseThatRefusesWritesForAWhile(t *testing.T) {
 		t.Errorf("a service that starts now: %v", err)
 	}
 	exec("alter database " + database + " reset default_transaction_read_only")
+	ctx := within(t, 10*time.Second)
 	for w.create(ctx) != nil {
 		if ctx.Err() != nil {
 			t.Fatal("it is not written to, although it could be")

@@ -108,3 +108,28 @@ func (s *stack) awaitSettled(n int) {
 		return s.count("select count(*) from operations where kind = 'charge'") >= int64(n)
 	})
 }
+
+// A Kafka that answers late is used all the same: nobody who asks whether it is there
+// gives up before it can say so.
+func TestKafkaFarAway(t *testing.T) {
+	t.Parallel()
+	broker, proxy := newBrokerBehindProxy(t)
+	s := newStackWith(t, pgtest.New(t), broker, 4)
+	gate, operator := s.ingest()
+	worker := s.processor()
+	shop := operator.open()
+	proxy.Delay(proxytest.ToServer, 600*time.Millisecond)
+	for range 5 {
+		time.Sleep(time.Second) // what was asked before is asked again
+		for _, p := range []*process{gate, worker} {
+			if why := p.whyNotReady(); why != "" {
+				t.Errorf("%s is not ready: %s", p.name, why)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), awaitTimeout)
+	defer cancel()
+	if _, err := shop.till.charge(ctx, shop.wallet(), "far away", 100); err != nil {
+		t.Error(err)
+	}
+}

@@ -106,8 +106,9 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 	at := kmsg.NewAddPartitionsToTxnRequestTopic()
 	at.Topic, at.Partitions = topic, []int32{int32(partition)}
 	add.Topics = append(add.Topics, at)
-	added := k.Request(t, 1, add).(*kmsg.AddPartitionsToTxnResponse)
-	fail(t, "add partition", added.Topics[0].Partitions[0].ErrorCode)
+	untilDone(ctx, t, "add partition", func() int16 {
+		return k.Request(t, 1, add).(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode
+	})
 
 	if len(records) > 0 {
 		k.produceInTransaction(t, topic, partition, id, producer, records)
@@ -121,7 +122,7 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 	end := kmsg.NewPtrEndTxnRequest()
 	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
 	end.Commit = commit
-	fail(t, "end transaction", k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode)
+	untilDone(ctx, t, "end transaction", func() int16 { return k.Request(t, 1, end).(*kmsg.EndTxnResponse).ErrorCode })
 	for {
 		_, after, err := c.Offsets(ctx, topic, partition)
 		if err != nil {
@@ -135,26 +136,21 @@ func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bo
 }
 
 // beginTransaction asks for the coordinator first, which makes the topic of the
-// transactions where there is none, and again until it is there.
-func (k *Kafka) beginTransaction(ctx context.Context, t testing.TB, id string) *kmsg.InitProducerIDResponse {
+// transactions where there is none.
+func (k *Kafka) beginTransaction(ctx context.Context, t testing.TB, id string) (producer *kmsg.InitProducerIDResponse) {
 	t.Helper()
-	for {
+	untilDone(ctx, t, "begin a transaction", func() int16 {
 		find := kmsg.NewPtrFindCoordinatorRequest()
 		find.CoordinatorKey, find.CoordinatorType = id, 1
-		found := k.Request(t, 2, find).(*kmsg.FindCoordinatorResponse)
+		if code := k.Request(t, 2, find).(*kmsg.FindCoordinatorResponse).ErrorCode; code != 0 {
+			return code
+		}
 		begin := kmsg.NewPtrInitProducerIDRequest()
 		begin.TransactionalID, begin.TransactionTimeoutMillis = &id, int32(Patience.Milliseconds())
-		producer := k.Request(t, 1, begin).(*kmsg.InitProducerIDResponse)
-		if found.ErrorCode == 0 && producer.ErrorCode == 0 {
-			return producer
-		}
-		for _, code := range []int16{found.ErrorCode, producer.ErrorCode} {
-			if err := kerr.ErrorForCode(code); code != 0 && !kerr.IsRetriable(err) {
-				t.Fatal("begin a transaction: ", err)
-			}
-		}
-		pause(ctx, t)
-	}
+		producer = k.Request(t, 1, begin).(*kmsg.InitProducerIDResponse)
+		return producer.ErrorCode
+	})
+	return producer
 }
 
 func (k *Kafka) produceInTransaction(
@@ -237,6 +233,20 @@ func fail(t testing.TB, what string, code int16) {
 	t.Helper()
 	if code != 0 {
 		t.Fatalf("%s: error code %d", what, code)
+	}
+}
+
+// untilDone asks again for as long as the answer is one that passes, as that of a
+// coordinator which is only being made is.
+func untilDone(ctx context.Context, t testing.TB, what string, ask func() (code int16)) {
+	t.Helper()
+	for {
+		code := ask()
+		if !kerr.IsRetriable(kerr.ErrorForCode(code)) {
+			fail(t, what, code)
+			return
+		}
+		pause(ctx, t)
 	}
 }
 
