@@ -30,7 +30,7 @@ const (
 	troublePause     = time.Second      // after a failed load: how long cached keys do without
 	refreshPause     = troublePause / 4 // after a refresh that failed
 	maxRefreshes     = 1000             // waiting in the background
-	maxKeyWaits      = 256              // requests that wait for such a load
+	maxKeyWaits      = 256              // keys that wait for such a load
 	maxMisses        = 4                // loads of keys that are not cached, at once: made-up ones must not take every connection
 	evictionSample   = 8
 	unknownFor       = time.Second // a key that is not found is not looked up again
@@ -50,7 +50,7 @@ type keyCache struct {
 	warnings throttle.Log
 	refresh  chan ledger.KeyID
 	misses   chan struct{} // one token for each load of a key that is not cached
-	missing  atomic.Int64  // requests that wait for such a load, or for their turn
+	missing  atomic.Int64  // keys that are loaded so, or wait for their turn
 
 	cached  sync.Map     // ledger.KeyID to *cachedKey
 	trouble atomic.Int64 // until then (Unix nanoseconds) the database is taken to be down; 0: the last load did not fail
@@ -127,7 +127,7 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 		c.metrics.key("stale")
 		return e.key, nil
 	}
-	fresh, err := c.load(ctx, id, keyReloadTimeout)
+	fresh, err := c.load(ctx, id, keyReloadTimeout, c.read)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		c.metrics.key("stale")
 		return e.key, nil
@@ -160,30 +160,54 @@ func (c *keyCache) spend(k Key) bool {
 	return e == nil || e.budget == nil || e.budget.AllowN(c.clock(), 1)
 }
 
-// errKeyUnknown says that a key is not cached, and that it is of no use to wait
-// for the database.
-var errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
+var (
+	// errKeyUnknown says that a key is not cached, and that it is of no use to wait
+	// for the database.
+	errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
+	// errKeysWaiting says that a key is not cached, and that too many others are loaded first.
+	errKeysWaiting = errors.New("too many API keys are being loaded")
+)
 
-// miss loads a key that is not cached, when it is its turn. While loads fail, nobody
-// waits for a turn: made-up keys would take every seat.
+// miss loads a key that is not cached.
 func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	defer cancel()
+	key, err := c.load(ctx, id, keyLoadTimeout, c.readInTurn)
+	if errors.Is(err, errKeysWaiting) {
+		c.metrics.shed("key")
+		return Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
+	}
+	return key, err
+}
+
+// readInTurn reads the key when it is its turn. While reads fail, none waits for a turn.
+func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (Key, error) {
 	defer c.missing.Add(-1)
 	switch waiting := c.missing.Add(1); {
 	case waiting > maxMisses && c.trouble.Load() != 0:
 		return Key{}, errKeyUnknown
 	case waiting > maxKeyWaits:
-		c.metrics.shed("key")
-		return Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
+		return Key{}, errKeysWaiting
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
-	defer cancel()
 	select {
 	case c.misses <- struct{}{}:
 		defer func() { <-c.misses }()
-		return c.load(ctx, id, keyLoadTimeout)
+		if e := c.get(id); e != nil && c.clock().Sub(e.loadedAt) < keyFreshFor { // it was loaded meanwhile
+			return e.key, nil
+		}
+		return c.read(ctx, id)
 	case <-ctx.Done():
 		return Key{}, ctx.Err()
 	}
+}
+
+// read reads the key, and keeps what came of it.
+func (c *keyCache) read(ctx context.Context, id ledger.KeyID) (Key, error) {
+	// The time before the read counts: what was read may be revoked right after.
+	at := c.clock()
+	key, err := c.registry.Key(ctx, id)
+	c.loaded(key, id, at, err)
+	return key, err
 }
 
 // enqueue reports whether there was room.
@@ -203,7 +227,7 @@ func (c *keyCache) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-c.refresh:
-			_, err := c.load(ctx, id, keyReloadTimeout) // logged there; the cached key stays
+			_, err := c.load(ctx, id, keyReloadTimeout, c.read) // logged there; the cached key stays
 			if e := c.get(id); e != nil {
 				e.refreshing.Store(false)
 			}
@@ -216,15 +240,13 @@ func (c *keyCache) run(ctx context.Context) error {
 
 // load reads the key, once for all who ask at the same time. It goes on when
 // the one who asked first is gone, since others may wait for it.
-func (c *keyCache) load(ctx context.Context, id ledger.KeyID, timeout time.Duration) (Key, error) {
+func (c *keyCache) load(
+	ctx context.Context, id ledger.KeyID, timeout time.Duration, read func(context.Context, ledger.KeyID) (Key, error),
+) (Key, error) {
 	result := c.loads.DoChan(id.String(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
-		// The time before the read counts: what was read may be revoked right after.
-		at := c.clock()
-		key, err := c.registry.Key(ctx, id)
-		c.loaded(key, id, at, err)
-		return key, err
+		return read(ctx, id)
 	})
 	select {
 	case r := <-result:

@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,41 +113,77 @@ func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
 	}
 }
 
-// TestMissesWhileLoadsFail: everybody waits for a turn, but few once the database is
+// slow is a registry that knows each key, and says so after a second.
+type slow struct {
+	Registry
+	asked atomic.Int64
+}
+
+func (r *slow) Key(ctx context.Context, id ledger.KeyID) (Key, error) {
+	r.asked.Add(1)
+	sleep(ctx, time.Second)
+	return Key{ID: id}, ctx.Err()
+}
+
+// TestOneKeyIsLoadedOnce: however many come with a key that is not cached, they wait for
+// one load of it.
+func TestOneKeyIsLoadedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &slow{}
+		c := newKeyCache(r, testMinter, time.Now, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		var wg sync.WaitGroup
+		for range 4 * maxKeyWaits {
+			wg.Go(func() {
+				if key, err := c.key(t.Context(), ledger.KeyID{1}); key.ID != (ledger.KeyID{1}) || err != nil {
+					t.Errorf("%v, %v", key.ID, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := r.asked.Load(); n != 1 {
+			t.Errorf("it was loaded %d times", n)
+		}
+	})
+}
+
+// TestMissesWhileLoadsFail: many keys wait for their turn, but few once the database is
 // known to be down.
 func TestMissesWhileLoadsFail(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_700_000_000, 0)
-	c := newKeyCache(nil, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
-	for range maxMisses { // nobody's turn comes
-		c.misses <- struct{}{}
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	miss := func(ctx context.Context, waiting int64) error {
-		c.missing.Store(waiting)
-		_, err := c.key(ctx, ledger.KeyID{1})
-		if got := c.missing.Load(); got != waiting {
-			t.Errorf("%d wait, and %d did before", got, waiting)
+	synctest.Test(t, func(t *testing.T) {
+		c := newKeyCache(&slow{}, testMinter, time.Now, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		for range maxMisses { // nobody's turn comes
+			c.misses <- struct{}{}
 		}
-		return err
-	}
-	if err := miss(gone, maxKeyWaits-1); !errors.Is(err, context.Canceled) {
-		t.Errorf("one that waits: %v", err)
-	}
-	var crowded *refusal
-	if err := miss(t.Context(), maxKeyWaits); !errors.As(err, &crowded) || crowded.code != CodeOverloaded {
-		t.Errorf("one beyond those that may wait: %v", err)
-	}
-	c.loaded(Key{}, ledger.KeyID{2}, now, errors.New("down"))
-	if err := miss(gone, maxMisses-1); !errors.Is(err, context.Canceled) {
-		t.Errorf("the last that may wait while the database is down: %v", err)
-	}
-	if err := miss(t.Context(), maxMisses); !errors.Is(err, errKeyUnknown) {
-		t.Errorf("one more while it is down: %v", err)
-	}
-	c.loaded(Key{}, ledger.KeyID{2}, now, ErrNotFound)
-	if err := miss(gone, maxKeyWaits-1); !errors.Is(err, context.Canceled) {
-		t.Errorf("one that waits for a database that is back: %v", err)
-	}
+		var next byte
+		miss := func(waiting int64) error {
+			c.missing.Store(waiting)
+			next++
+			_, err := c.key(t.Context(), ledger.KeyID{next})
+			synctest.Wait()
+			if got := c.missing.Load(); got != waiting {
+				t.Errorf("%d wait, and %d did before", got, waiting)
+			}
+			return err
+		}
+		if err := miss(maxKeyWaits - 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one that waits: %v", err)
+		}
+		var crowded *refusal
+		if err := miss(maxKeyWaits); !errors.As(err, &crowded) || crowded.code != CodeOverloaded {
+			t.Errorf("one beyond those that may wait: %v", err)
+		}
+		c.loaded(Key{}, ledger.KeyID{200}, time.Now(), errors.New("down"))
+		if err := miss(maxMisses - 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the last that may wait while the database is down: %v", err)
+		}
+		if err := miss(maxMisses); !errors.Is(err, errKeyUnknown) {
+			t.Errorf("one more while it is down: %v", err)
+		}
+		c.loaded(Key{}, ledger.KeyID{200}, time.Now(), ErrNotFound)
+		if err := miss(maxKeyWaits - 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one that waits for a database that is back: %v", err)
+		}
+	})
 }
