@@ -24,7 +24,7 @@ const (
 	waitWallets = 200
 	// waitApart is how long after one caller the next one comes: an ingest refuses
 	// more requests at once than it takes in hand, and whoever waits is not in hand.
-	waitApart = time.Millisecond
+	waitApart = 5 * time.Millisecond
 	// waitSeconds is for how long each would wait.
 	waitSeconds = 30
 	// ticksPerSecond is how often an ingest asks for all who wait.
