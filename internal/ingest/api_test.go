@@ -77,6 +77,9 @@ func (a *api) do(method, path string, h headers, body string) answer {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	for _, unknown := range asDocumented(method, path, got) {
+		a.t.Errorf("%s %s: the document does not know %s", method, path, unknown)
+	}
 	return got
 }
 

@@ -11,8 +11,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
-
-	"github.com/monedero/monedero/internal/ledger"
 )
 
 const schemaPrefix = "#/components/schemas/"
@@ -21,11 +19,17 @@ func apiConfig() huma.Config {
 	config := huma.DefaultConfig("Monedero", "1.0.0")
 	config.Info.Description = "Monedero takes charges against prepaid wallets, answers at once, decides them in order and shows what became of each. " +
 		"A declined charge is an operation with the status failed and its reason; a request that cannot start is a problem (RFC 9457). " +
-		"A field without a value is left out, never null, in requests and in answers. Amounts are integers in minor units. Times are RFC 3339 in UTC."
+		"A field without a value is left out, never null, in requests and in answers. HEAD goes where GET goes. Amounts are integers in minor units. Times are RFC 3339 in UTC."
+	config.Servers = []*huma.Server{{URL: "/", Description: "The ingest that serves this document."}}
+	config.Tags = []*huma.Tag{
+		{Name: "wallets", Description: "Prepaid money, and what is asked of it."},
+		{Name: "operations", Description: "What was asked of wallets and what came of it."},
+		{Name: "clients", Description: "Who owns wallets."},
+		{Name: "merchants", Description: "Who charges wallets."},
+		{Name: "api-keys", Description: "Who may ask."},
+	}
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
-	config.Components.Schemas = huma.NewMapRegistry(schemaPrefix, func(t reflect.Type, hint string) string {
-		return strings.TrimSuffix(huma.DefaultSchemaNamer(t, hint), "Body")
-	})
+	config.Components.Schemas = huma.NewMapRegistry(schemaPrefix, schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key: mon_{role}_{key id}_{secret and checksum}."},
 	}
@@ -38,6 +42,19 @@ func apiConfig() huma.Config {
 	return config
 }
 
+// schemaName names the schema of a body. Clients that are made from the document
+// have a type Client and functions New... of their own: no schema is named like those.
+func schemaName(t reflect.Type, hint string) string {
+	name := strings.TrimSuffix(huma.DefaultSchemaNamer(t, hint), "Body")
+	if rest, creation := strings.CutPrefix(name, "New"); creation {
+		return rest + "Creation"
+	}
+	if name == "Client" {
+		return "ClientDetails"
+	}
+	return name
+}
+
 // operation describes the route.
 func (rt route) operation(schemas huma.Registry) huma.Operation {
 	roles := make([]string, 0, len(rt.roles))
@@ -47,6 +64,7 @@ func (rt route) operation(schemas huma.Registry) huma.Operation {
 	return huma.Operation{
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary,
 		Description:      rt.description + " For keys of the role " + strings.Join(roles, ", ") + ".",
+		Tags:             []string{strings.Split(rt.path, "/")[2]},
 		Security:         []map[string][]string{{"apiKey": {}}},
 		DefaultStatus:    rt.status,
 		SkipValidateBody: true,
@@ -57,7 +75,11 @@ func (rt route) operation(schemas huma.Registry) huma.Operation {
 
 // problems describes the answers that are not a success.
 func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
-	codes := []Code{CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeInvalidRequest, CodeRateLimited, CodeInternal, CodeDatabaseUnavailable, CodeOverloaded}
+	codes := []Code{
+		CodeMalformedRequest, CodeUnauthenticated, CodeForbidden, CodeMethodNotAllowed, CodeInvalidRequest, CodeRateLimited,
+		CodeInternal, CodeDatabaseUnavailable, CodeOverloaded,
+		CodeExpectationFailed, CodeHeaderTooLarge, CodeUnsupportedCoding, CodeUnsupportedVersion, // what no handler sees
+	}
 	if rt.method == http.MethodGet || rt.status == http.StatusCreated {
 		codes = append(codes, CodeReadsBusy)
 	}
@@ -74,6 +96,7 @@ func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
 		slices.Sort(names)
 		responses[strconv.Itoa(status)] = &huma.Response{
 			Description: http.StatusText(status) + ": " + strings.Join(names, ", "),
+			Headers:     problemHeaders(status),
 			Content: map[string]*huma.MediaType{
 				problemType: {Schema: schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")},
 			},
@@ -82,39 +105,76 @@ func (rt route) problems(schemas huma.Registry) map[string]*huma.Response {
 	return responses
 }
 
-// bodySchema describes a body. The limits are those of the rules; the decoder
-// and the rules enforce them, not the schema.
-func (s *Server) bodySchema(body reflect.Type) *huma.Schema {
-	schemas := s.api.OpenAPI().Components.Schemas
-	ref := schemas.Schema(body, true, "")
-	for name, p := range schemas.SchemaFromRef(ref.Ref).Properties {
-		switch name {
-		case "amount":
-			p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
-		case "currency":
-			p.Pattern = "^[A-Z]{3}$"
-		case "invoice":
-			p.MaxLength = ptr(ledger.MaxInvoiceLength)
-		case "description":
-			p.MaxLength = ptr(ledger.MaxDescriptionLength)
-		case "note":
-			p.MaxLength = ptr(ledger.MaxNoteLength)
-		case "metadata":
-			p.MaxProperties = ptr(ledger.MaxMetadataEntries)
-			p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength)}
-		case "name":
-			p.MinLength, p.MaxLength = ptr(1), ptr(ledger.MaxNameLength)
-		}
+// complete corrects what huma says of the route: the limits of its parameters, and which
+// headers belong to which answer.
+func (rt route) complete(op *huma.Operation) {
+	for _, p := range op.Parameters {
+		documented := *p.Schema // huma validates by the other one, and would answer in its own words
+		limit(p.Name, &documented, true)
+		p.Schema = &documented
+		p.Required = p.Required || rt.keyRequired && p.Name == "Idempotency-Key"
 	}
-	return ref
+	success := op.Responses[strconv.Itoa(rt.status)]
+	switch {
+	case rt.status != http.StatusOK:
+		op.Responses["200"] = &huma.Response{
+			Description: "OK: already there, or in time for Prefer: wait",
+			Headers:     only(success.Headers, "Preference-Applied", "Idempotent-Replayed"), Content: success.Content,
+		}
+		success.Headers = only(success.Headers, "Location", "Retry-After", "Preference-Applied")
+		for name, h := range success.Headers {
+			h.Required = name != "Preference-Applied"
+		}
+	case rt.method == http.MethodGet:
+		success.Headers = only(success.Headers, "Retry-After", "Preference-Applied")
+	}
+	for _, answer := range op.Responses {
+		if answer.Headers == nil {
+			answer.Headers = map[string]*huma.Param{}
+		}
+		answer.Headers[requestIDHeader] = always("The request's ID: the caller's, or a new one.", "req_4f2a9c0d1e8b7a65")
+	}
 }
 
-func ptr[T any](v T) *T { return &v }
+// only copies the headers of the names.
+func only(headers map[string]*huma.Param, names ...string) map[string]*huma.Param {
+	some := map[string]*huma.Param{}
+	for name, h := range headers {
+		if slices.Contains(names, name) {
+			copied := *h
+			some[name] = &copied
+		}
+	}
+	return some
+}
+
+// problemHeaders are the headers of a problem of the status.
+func problemHeaders(status int) map[string]*huma.Param {
+	switch status {
+	case http.StatusUnauthorized:
+		return map[string]*huma.Param{"WWW-Authenticate": always("How to send a key.", `Bearer realm="monedero"`)}
+	case http.StatusMethodNotAllowed:
+		return map[string]*huma.Param{"Allow": always("The methods that the path knows.", "GET, HEAD")}
+	case http.StatusUnsupportedMediaType:
+		coding := always("Where the Content-Encoding is refused: the one that is not (RFC 7694).", "identity")
+		coding.Required = false
+		return map[string]*huma.Param{"Accept-Encoding": coding}
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return map[string]*huma.Param{"Retry-After": always("Seconds after which to send again.", retryAfter)}
+	}
+	return nil
+}
+
+// always describes a header that its answers never lack.
+func always(doc, example string) *huma.Param {
+	return &huma.Header{Description: doc, Required: true, Schema: &huma.Schema{
+		Type: huma.TypeString, Description: doc, Examples: []any{example}, MinLength: ptr(1),
+	}}
+}
 
 // publish completes the document and serves it.
 func (s *Server) publish(r chi.Router) error {
 	doc := s.api.OpenAPI()
-	s.secondSuccess(doc)
 	// Huma describes errors of its own; transform lets none of them out.
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
@@ -129,6 +189,12 @@ func (s *Server) publish(r chi.Router) error {
 		if !requests[name] {
 			// Answers may grow; a client must not refuse what it does not know.
 			schema.AdditionalProperties = nil
+		}
+		for field, p := range schema.Properties {
+			limit(field, p, requests[name])
+		}
+		if name == schemaName(reflect.TypeFor[newKeyBody](), "") {
+			schema.Extensions = keyOwners()
 		}
 	}
 	asJSON, err := json.Marshal(doc)
@@ -148,17 +214,4 @@ func (s *Server) publish(r chi.Router) error {
 	r.Get("/openapi.json", serve("application/vnd.oai.openapi+json", asJSON))
 	r.Get("/openapi.yaml", serve("application/vnd.oai.openapi", asYAML))
 	return nil
-}
-
-// secondSuccess describes the 200 of routes whose first success is another
-// status: the same body, when the outcome is already there.
-func (s *Server) secondSuccess(doc *huma.OpenAPI) {
-	for _, path := range doc.Paths {
-		if op := path.Post; op != nil && op.DefaultStatus != http.StatusOK {
-			first := op.Responses[strconv.Itoa(op.DefaultStatus)]
-			op.Responses["200"] = &huma.Response{
-				Description: "OK: already there, or in time for Prefer: wait", Headers: first.Headers, Content: first.Content,
-			}
-		}
-	}
 }

@@ -91,6 +91,35 @@ func TestWhatNoHandlerSees(t *testing.T) {
 	}
 }
 
+// TestChunksCountBesideALength sends both: net/http takes the length away before any
+// handler, and what follows the last chunk is the next request, not a part of this one.
+func TestChunksCountBesideALength(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.operator.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "POST /v1/clients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+s.operator.key+
+		"\r\nContent-Type: application/json\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"+
+		"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	for _, want := range []int{http.StatusUnprocessableEntity, http.StatusOK} {
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != want {
+			t.Errorf("status %d, want %d: %v", resp.StatusCode, want, err)
+		}
+		resp.Body.Close()
+	}
+}
+
 // TestEveryAnswerIsKeptFromCaches looks at answers of every kind.
 func TestEveryAnswerIsKeptFromCaches(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,7 @@ type route struct {
 	status       int          // of a success
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
+	keyRequired  bool   // it needs an Idempotency-Key, whatever its body says
 	submission   bool   // it is to be queued
 	page         bool   // it answers with a page that may be large
 	codes        []Code // of its problems, besides those that any route has
@@ -83,7 +84,7 @@ func (s *Server) queued() {
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
-		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, codes: submit,
+		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, keyRequired: true, codes: submit,
 	}, s.topUp)
 	for _, d := range []struct {
 		kind             ledger.Kind
@@ -172,6 +173,12 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 	if rt.body != nil {
 		// Huma takes a raw body for a file that is always there.
 		op.RequestBody.Required = !rt.bodyOptional
-		op.RequestBody.Content["application/json"].Schema = s.bodySchema(rt.body)
+		op.RequestBody.Content["application/json"].Schema = s.api.OpenAPI().Components.Schemas.Schema(rt.body, true, "")
+	}
+	path := s.api.OpenAPI().Paths[rt.path]
+	if rt.method == http.MethodGet {
+		rt.complete(path.Get)
+	} else {
+		rt.complete(path.Post)
 	}
 }

@@ -10,6 +10,9 @@ func (c Currency) Known() bool {
 	return len(c) == 3 && !strings.Contains(string(c), " ") && strings.Contains(currencies, string(c))
 }
 
+// Currencies lists every code.
+func Currencies() []string { return strings.Fields(currencies) }
+
 // currencies are the active codes, each followed by a blank. Codes for funds,
 // metals and testing are left out: nobody holds a wallet in them.
 const currencies = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF " +

@@ -64,16 +64,22 @@ func hasControl(text string) bool {
 }
 
 // hasInvisible reports whether the text holds a character that is not a control
-// character and yet shows nothing: formats, separators besides U+0020, fillers,
-// selectors of variants, and code points that are no characters.
+// character and yet shows nothing.
 func hasInvisible(text string) bool {
 	for _, r := range text {
-		if r > unicode.MaxASCII && unicode.In(r,
-			unicode.Cf, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
-			unicode.Noncharacter_Code_Point,
-		) {
+		if r > unicode.MaxASCII && unicode.In(r, Invisible()...) {
 			return true
 		}
 	}
 	return false
+}
+
+// Invisible are the characters beyond ASCII that show nothing and are no control
+// characters: formats, separators besides U+0020, fillers, selectors of variants, and
+// code points that are no characters.
+func Invisible() []*unicode.RangeTable {
+	return []*unicode.RangeTable{
+		unicode.Cf, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+		unicode.Noncharacter_Code_Point,
+	}
 }

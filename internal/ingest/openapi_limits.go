@@ -1,0 +1,183 @@
+package ingest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The patterns of text, as ECMA 262 and the other dialects read them alike. The
+// decoder and the rules enforce them, not the document.
+const (
+	noControl    = `[^\x00-\x1f\x7f-\x9f]`
+	visibleASCII = `^[!-~]([ -~]*[!-~])?$`
+	base32       = "[0-7][0-9a-hjkmnp-tv-z]{25}"
+	digits       = "^-?[0-9]+$"
+	cursorText   = "^Ag[A-Za-z0-9_-]{64}$"
+	keyText      = "^mon_(merchant|client|operator)_key_" + base32 + "_[0-9A-Za-z]{49}$"
+	// instantText is a time that the rules take: see instant.
+	instantText  = `^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`
+	currencyText = "^[A-Z]{3}$"
+)
+
+// ownID is an ID of ours; its prefix says of what.
+var ownID = regexp.MustCompile(`^(op|wal|mer|cli|key)_` + base32 + `$`)
+
+// limit says of a field or a parameter of the name what the decoder and the rules
+// take, if it is asked for, or else what an answer shows. Answers may grow: they promise no
+// pattern of what somebody wrote.
+func limit(name string, p *huma.Schema, asked bool) {
+	p.Nullable = false // what has no value is left out
+	if len(p.Examples) > 0 {
+		if kind := ownID.FindStringSubmatch(fmt.Sprint(p.Examples[0])); kind != nil {
+			p.Pattern = "^" + kind[1] + "_" + base32 + "$"
+			p.Not = &huma.Schema{Enum: []any{kind[1] + "_" + strings.Repeat("0", 26)}}
+			return
+		}
+	}
+	text := func(most int, pattern string) {
+		p.MinLength, p.MaxLength = ptr(1), &most
+		if asked {
+			p.Pattern = pattern
+		}
+	}
+	switch name {
+	case "amount":
+		if p.Type == huma.TypeInteger {
+			p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
+		} else {
+			p.Pattern = digits
+		}
+	case "balance", "balance_after": // how far below zero a wallet may be is its own
+		p.Maximum = ptr(float64(ledger.MaxAmount))
+	case "currency":
+		p.Pattern = currencyText
+		if asked {
+			p.Pattern, p.Enum = "", values(ledger.Currencies())
+		}
+	case "invoice":
+		text(ledger.MaxInvoiceLength, labelPattern())
+	case "name":
+		text(ledger.MaxNameLength, labelPattern())
+	case "Idempotency-Key":
+		text(ledger.MaxKeyLength, visibleASCII)
+	case "description":
+		text(ledger.MaxDescriptionLength, "^"+noControl+"+$")
+	case "note":
+		text(ledger.MaxNoteLength, "^"+noControl+"+$")
+	case "metadata":
+		p.MaxProperties = ptr(ledger.MaxMetadataEntries)
+		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength), Pattern: "^" + noControl + "*$"}
+		p.Extensions = map[string]any{"propertyNames": map[string]any{
+			"minLength": 1, "maxLength": ledger.MaxMetadataKeyLength, "pattern": "^" + noControl + "+$",
+		}}
+	case "apply_before", "expires_at":
+		if asked {
+			p.Pattern = instantText
+		}
+	case "cursor", "next_cursor":
+		p.Pattern = cursorText
+	case "secret":
+		p.Pattern = keyText
+	case "rate":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(MaxKeyRate))
+	case "offset", "partition", "records_ahead", "conflicting_requests":
+		p.Minimum = ptr(0.0)
+	case "sequence":
+		p.Minimum = ptr(1.0)
+	case "status":
+		if p.Type == huma.TypeInteger {
+			p.Minimum, p.Maximum = ptr(400.0), ptr(599.0)
+		}
+	case "code":
+		p.Enum = values(Codes())
+	case "reason":
+		p.Enum = values(ledger.Reasons())
+	case "Prefer": // what is not understood counts as absent (RFC 7240)
+	default:
+		if p.Type == huma.TypeString && p.Enum == nil && p.Format == "" {
+			p.MinLength = ptr(1)
+		}
+	}
+}
+
+// keyOwners says what a key of each role names: what no list of required fields can.
+func keyOwners() map[string]any {
+	type object = map[string]any
+	role := func(r Role) object {
+		return object{"properties": object{"role": object{"const": r}}, "required": []string{"role"}}
+	}
+	return object{
+		"if":   role(RoleMerchant),
+		"then": object{"required": []string{"merchant_id"}, "properties": object{"client_id": false}},
+		"else": object{
+			"if":   role(RoleClient),
+			"then": object{"required": []string{"client_id"}, "properties": object{"merchant_id": false}},
+			"else": object{"properties": object{"merchant_id": false, "client_id": false}},
+		},
+	}
+}
+
+// labelPattern is what an invoice or a name may be.
+func labelPattern() string {
+	var unseen strings.Builder
+	unseen.WriteString(`\x00-\x1f\x7f-\xa0`) // the control characters, and U+00A0 behind them
+	var runes []rune
+	for _, table := range ledger.Invisible() {
+		for _, r := range table.R16 {
+			for c := rune(r.Lo); c <= rune(r.Hi); c += rune(r.Stride) {
+				runes = append(runes, c)
+			}
+		}
+		for _, r := range table.R32 {
+			for c := rune(r.Lo); c <= rune(r.Hi); c += rune(r.Stride) {
+				runes = append(runes, c)
+			}
+		}
+	}
+	slices.Sort(runes)
+	// The tables overlap and touch: a range for each run of what any of them has.
+	for i := 0; i < len(runes); {
+		first, last := runes[i], runes[i]
+		for ; i < len(runes) && runes[i] <= last+1; i++ {
+			last = runes[i]
+		}
+		if first <= '\u00a0' {
+			continue
+		}
+		unseen.WriteString(inClass(first))
+		if last > first {
+			unseen.WriteString("-" + inClass(last))
+		}
+	}
+	inside := "[^" + unseen.String() + "]"
+	end := "[^ " + unseen.String() + "]"
+	return "^" + end + "(" + inside + "*" + end + ")?$"
+}
+
+// inClass is the character within a class of a pattern: escaped, as far as all
+// dialects know one escape.
+func inClass(r rune) string {
+	if r <= unicode.MaxLatin1 {
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	if r <= 0xffff {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return string(r)
+}
+
+func values[T ~string](list []T) (all []any) {
+	for _, v := range list {
+		all = append(all, string(v))
+	}
+	return all
+}
+
+func ptr[T any](v T) *T { return &v }
