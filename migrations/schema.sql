@@ -262,6 +262,8 @@ CREATE TABLE public.operations (
     CONSTRAINT operations_text_check CHECK (((idempotency_key <> ''::text) AND (invoice <> ''::text) AND (description <> ''::text) AND (metadata <> ''::text)))
 );
 
+ALTER TABLE ONLY public.operations ALTER COLUMN partition SET (n_distinct=1);
+
 COMMENT ON TABLE public.operations IS 'What was asked of wallets and what came of it: append-only, sealed by digests, the source of every balance.';
 
 COMMENT ON COLUMN public.operations.sequence IS 'Place in the wallet''s history, 1, 2, 3 ...; null: the wallet does not know of it.';

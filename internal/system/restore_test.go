@@ -187,18 +187,32 @@ type standby struct {
 func (s *server) standby() *standby {
 	s.t.Helper()
 	link, through := proxytest.StartURL(s.t, s.running.URL())
-	u, err := url.Parse(through)
-	s.must(err)
-	password, _ := u.User.Password()
-	dir := s.backup()
-	s.must(os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o600))
 	second := &standby{link: link, server: &server{t: s.t, archive: s.archive}}
-	second.options = devstack.PostgresOptions{Dir: dir, Settings: maps.Clone(s.options.Settings)}
-	second.start(map[string]string{"primary_conninfo": fmt.Sprintf("host=%s port=%s user=%s password='%s' sslmode=disable",
-		u.Hostname(), u.Port(), u.User.Username(), strings.ReplaceAll(password, "'", `\'`))})
+	second.options = devstack.PostgresOptions{Dir: s.backup(), Settings: maps.Clone(s.options.Settings)}
+	second.follow(through)
 	s.t.Cleanup(func() { _ = second.running.Stop() })
 	s.caughtUp()
 	return second
+}
+
+// follow starts the server, which was stopped, as a standby of the one at the URL.
+func (s *server) follow(primary string) {
+	s.t.Helper()
+	u, err := url.Parse(primary)
+	s.must(err)
+	password, _ := u.User.Password()
+	s.must(os.WriteFile(filepath.Join(s.options.Dir, "data", "standby.signal"), nil, 0o600))
+	s.start(map[string]string{"primary_conninfo": fmt.Sprintf("host=%s port=%s user=%s password='%s' sslmode=disable",
+		u.Hostname(), u.Port(), u.User.Username(), strings.ReplaceAll(password, "'", `\'`))})
+}
+
+// promote lets the standby take writes.
+func (s *standby) promote() {
+	s.t.Helper()
+	s.with(s.running, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "select pg_promote()")
+		return err
+	})
 }
 
 // caughtUp waits until the standby has all that the server has committed.
@@ -228,10 +242,7 @@ func (s *server) failOver(to *standby) {
 	s.t.Helper()
 	killPostgres(s.t, s.options.Dir)
 	_ = s.running.Stop() // it says that it was killed
-	to.with(to.running, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "select pg_promote()")
-		return err
-	})
+	to.promote()
 	s.must(to.running.Stop())
 	s.options.Dir = to.options.Dir
 	s.start(nil)

@@ -9,7 +9,7 @@ with page as (
     select *
     from operations
     where partition = $1 and wallet_id = $2 and invoice_key = $3
-      and kind = 'charge' and reason is null and invoice_key is not null and sequence < $6::bigint
+      and kind = 'charge' and reason is null and invoice_key is not null and coalesce(sequence, 0) < $6::bigint
     limit 1
   )
   union all
