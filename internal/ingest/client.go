@@ -84,7 +84,7 @@ func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
 type clientWalletsInput struct {
 	Client string `path:"client" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many wallets to show at most." example:"50"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
 }
 
 type accountBody struct {
@@ -92,7 +92,7 @@ type accountBody struct {
 	ClientID   string       `json:"client_id" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Data       []walletBody `json:"data" nullable:"false" doc:"Wallets of the client, oldest first."`
 	HasMore    bool         `json:"has_more" doc:"Whether there is another page." example:"true"`
-	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
+	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
 }
 
 // clientWallets is the account status: the client's wallets, page by page.
@@ -104,11 +104,13 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 	if !caller(ctx).seesWallet(id) {
 		return nil, ErrNotFound
 	}
-	var after *Cursor
-	if in.Cursor != "" {
-		if after, err = parseCursor(in.Cursor); err != nil {
-			return nil, invalid([]Fault{{Location: "query.cursor", Message: "is not a cursor of this list"}})
-		}
+	cursors, err := cursorsOf(s.minter, "wallets", id.String())
+	if err != nil {
+		return nil, err
+	}
+	after, err := cursors.parse(in.Cursor)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -117,7 +119,7 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 		return nil, fmt.Errorf("read wallets: %w", err)
 	}
 	b := accountBody{
-		Object: "list", ClientID: id.String(), HasMore: next != nil, NextCursor: next.text(), Data: make([]walletBody, 0, len(wallets)),
+		Object: "list", ClientID: id.String(), HasMore: next != nil, NextCursor: cursors.text(next), Data: make([]walletBody, 0, len(wallets)),
 	}
 	for _, w := range wallets {
 		b.Data = append(b.Data, newWallet(w))

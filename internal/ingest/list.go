@@ -2,11 +2,8 @@ package ingest
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -16,24 +13,31 @@ type listInput struct {
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too, within a wallet or a merchant." example:"INV-1001"`
 	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show at most. A page may show fewer, or none, though has_more is true." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
+	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"06vKuj_8bBJarLpFsDwj_P91T7KV6xGlYi_0vqK4oYSK7j6KDqApL6ShuXbLuQ-VBdDUUolPRGlbr60qCAMRn8XAvm8eqEq8l-uERA"`
 }
 
 type pageBody struct {
 	Object     string          `json:"object" doc:"What this is." enum:"list" example:"list"`
 	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations."`
 	HasMore    bool            `json:"has_more" doc:"Whether there is another page, however many this one shows." example:"true"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"AgAAAAAAAAACAAZHaQU6hYABkx3l6KZ6jJsnKmYoirCMjJsnKmYoipmUKTSnw8Bgrw"`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"06vKuj_8bBJarLpFsDwj_P91T7KV6xGlYi_0vqK4oYSK7j6KDqApL6ShuXbLuQ-VBdDUUolPRGlbr60qCAMRn8XAvm8eqEq8l-uERA"`
 }
 
 // operations lists decided operations: to a merchant its own, to a client those
 // of its wallets, to the operator those of any wallet or merchant.
 func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body pageBody }, error) {
-	f, err := in.filter()
+	f, err := in.filter(caller(ctx))
 	if err != nil {
 		return nil, err
 	}
-	if f, err = s.visible(ctx, f); err != nil {
+	cursors, err := cursorsOf(s.minter, "operations", f.Wallet.String(), f.Merchant.String(), f.Invoice)
+	if err != nil {
+		return nil, err
+	}
+	if f.After, err = cursors.parse(in.Cursor); err != nil {
+		return nil, err
+	}
+	if err := s.visible(ctx, f); err != nil {
 		return nil, err
 	}
 	f.Limit = in.Limit
@@ -51,7 +55,7 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 		return nil, err
 	}
 	b := pageBody{
-		Object: "list", HasMore: page.Next != nil, NextCursor: page.Next.text(), Data: make([]operationBody, 0, len(page.Operations)),
+		Object: "list", HasMore: page.Next != nil, NextCursor: cursors.text(page.Next), Data: make([]operationBody, 0, len(page.Operations)),
 	}
 	for _, d := range page.Operations {
 		b.Data = append(b.Data, newOperation(d, caller(ctx)))
@@ -59,8 +63,8 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	return &struct{ Body pageBody }{b}, nil
 }
 
-// filter reads the query.
-func (in *listInput) filter() (f Filter, err error) {
+// filter reads the query, all but its cursor. A merchant sees its own without saying so.
+func (in *listInput) filter(k Key) (f Filter, err error) {
 	var faults []Fault
 	add := func(field, message string) {
 		faults = append(faults, Fault{Location: "query." + field, Message: message})
@@ -69,6 +73,9 @@ func (in *listInput) filter() (f Filter, err error) {
 		if f.Wallet, err = ledger.ParseWalletID(in.Wallet); err != nil {
 			add("wallet_id", "is not a wallet ID")
 		}
+	}
+	if k.Role == RoleMerchant {
+		f.Merchant = k.Merchant
 	}
 	if in.Merchant != "" {
 		if f.Merchant, err = ledger.ParseMerchantID(in.Merchant); err != nil {
@@ -81,80 +88,34 @@ func (in *listInput) filter() (f Filter, err error) {
 			add("invoice", fault.Message)
 		}
 	}
-	if in.Cursor != "" {
-		if f.After, err = parseCursor(in.Cursor); err != nil {
-			add("cursor", "is not a cursor of this list")
-		}
-	}
 	return f, invalid(faults)
 }
 
-// visible narrows the filter to what the caller may see.
-func (s *Server) visible(ctx context.Context, f Filter) (Filter, error) {
+// visible refuses a list that the caller may not see, and one that nothing narrows.
+func (s *Server) visible(ctx context.Context, f Filter) error {
 	k := caller(ctx)
 	switch k.Role {
 	case RoleMerchant:
-		if !f.Merchant.IsZero() && f.Merchant != k.Merchant {
-			return f, ErrNotFound
+		if f.Merchant != k.Merchant {
+			return ErrNotFound
 		}
-		f.Merchant = k.Merchant
-		return f, nil
+		return nil
 	case RoleClient:
 		if f.Wallet.IsZero() {
-			return f, refuse(CodeFilterRequired, "a client's list needs wallet_id")
+			return refuse(CodeFilterRequired, "a client's list needs wallet_id")
 		}
 	case RoleOperator:
 		if f.Wallet.IsZero() && f.Merchant.IsZero() {
-			return f, refuse(CodeFilterRequired, "the list needs wallet_id or merchant_id")
+			return refuse(CodeFilterRequired, "the list needs wallet_id or merchant_id")
 		}
 	}
 	if f.Wallet.IsZero() {
-		return f, nil
+		return nil
 	}
 	_, err := s.visibleWallet(ctx, f.Wallet)
 	if k.Role == RoleOperator && errors.Is(err, ErrNotFound) {
 		// Charges of a wallet that never was are on record too.
-		return f, nil
+		return nil
 	}
-	return f, err
-}
-
-// The form of a cursor: a version, the sequence, the time of decision in
-// microseconds, the wallet, the operation.
-const (
-	cursorVersion = 2
-	cursorBytes   = 1 + 8 + 8 + 16 + 16
-)
-
-var errCursor = errors.New("not a cursor")
-
-// text is the cursor as callers see it; empty for none.
-func (c *Cursor) text() string {
-	if c == nil {
-		return ""
-	}
-	b := make([]byte, 0, cursorBytes)
-	b = append(b, cursorVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(c.Sequence))
-	b = binary.BigEndian.AppendUint64(b, uint64(c.DecidedAt.UnixMicro()))
-	b = append(b, c.Wallet[:]...)
-	b = append(b, c.ID[:]...)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parseCursor(text string) (*Cursor, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != cursorBytes || b[0] != cursorVersion {
-		return nil, errCursor
-	}
-	c := &Cursor{
-		Sequence:  int64(binary.BigEndian.Uint64(b[1:])),
-		DecidedAt: time.UnixMicro(int64(binary.BigEndian.Uint64(b[9:]))).UTC(),
-		Wallet:    ledger.WalletID(b[17:33]),
-		ID:        ledger.OperationID(b[33:]),
-	}
-	if y := c.DecidedAt.Year(); c.Sequence < 0 || y < 1 || y > 9999 {
-		return nil, errCursor
-	}
-	return c, nil
+	return err
 }

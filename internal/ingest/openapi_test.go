@@ -160,10 +160,16 @@ func TestExamplesAreReal(t *testing.T) {
 		"cli": func(s string) error { _, err := ledger.ParseClientID(s); return err },
 		"key": func(s string) error { _, err := ledger.ParseKeyID(s); return err },
 		"mon": func(s string) error { _, err := parseToken(testMinter, s); return err },
-		"AgA": func(s string) error { _, err := parseCursor(s); return err },
+		"": func(s string) error { // a cursor: of the wallet's operations, or of the client's wallets
+			_, err := testCursors(t, "operations", "wal_01hzy3v7k2m4n6p8q0r2s4t6v8", ledger.MerchantID{}.String(), "").parse(s)
+			if err != nil {
+				_, err = testCursors(t, "wallets", "cli_01hzy3v7k2m4n6p8q0r2s4t6v8").parse(s)
+			}
+			return err
+		},
 	}
 	found := map[string]bool{}
-	for _, example := range regexp.MustCompile(`"examples":\["((op|wal|mer|cli|key|mon|AgA)[_A]\w+)"\]`).FindAllStringSubmatch(text, -1) {
+	for _, example := range regexp.MustCompile(`"examples":\["((?:(op|wal|mer|cli|key|mon)_)\w+|[\w-]{102})"\]`).FindAllStringSubmatch(text, -1) {
 		found[example[2]] = true
 		if err := parsers[example[2]](example[1]); err != nil {
 			t.Errorf("the example %s: %v", example[1], err)

@@ -97,6 +97,12 @@ func (m *Minter) KeyTag(text string) [8]byte {
 	return [8]byte(h[:8])
 }
 
+// CursorKey is what the cursors of a list are sealed under: each list, by its kind and
+// filters, has a key of its own.
+func (m *Minter) CursorKey(list ...string) [sha256.Size]byte {
+	return m.hash(append([]string{"cursor"}, list...)...)
+}
+
 // CheckValue is kept in the database, so that a service with another secret is
 // refused. It does not reveal the secret.
 func (m *Minter) CheckValue() []byte {

@@ -16,7 +16,7 @@ import (
 // locks, and uses the indexes that it names. The plan is asked for as a service
 // makes it: once, for any parameters, on tables of which nothing is known, however
 // many rows they have at that moment.
-func TestQueries(t *testing.T) {
+func TestQueries(t *testing.T) { //nolint:tparallel // the tables grow between one subtest and the next
 	t.Parallel()
 	w := newWorld(t)
 	rows := 0
