@@ -12,6 +12,11 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 
+# What reads the OpenAPI document, at the versions of these files: from PyPI, and from the Go module proxy.
+CONTRACT := internal/system/testdata/contract
+CONTRACT_TOOLS := $(TOOLS)/contract-$(firstword $(shell sha256sum $(CONTRACT)/requirements.txt))
+PYTHON ?= python3
+
 # What --version and monedero_build_info say; empty: what the Go command knows.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -65,6 +70,10 @@ chaos: ## Break everything at random under load: make chaos FOR=10m SEED=1 APART
 	@SEED=$(SEED) KAFKA_TEST=$(KAFKA_TEST) $(GO) test ./internal/system -run '^TestChaos$$' -count=1 -timeout 0 -v \
 		-chaos.for=$(FOR) -chaos.brokers=$(BROKERS) -chaos.only='$(ONLY)' $(if $(APART),-chaos.apart) -chaos.report=$(CURDIR)/$(BIN)/chaos.txt; code=$$?; \
 	cat $(BIN)/chaos.txt || exit 1; exit $$code
+
+.PHONY: contract
+contract: $(CONTRACT_TOOLS)/installed ## Have schemathesis and generated clients try the OpenAPI document (needs python3, asks PyPI)
+	$(GO) test ./internal/system -run '^TestContract$$' -count=1 -timeout 20m -v -contract.tools=$(CURDIR)/$(CONTRACT_TOOLS)/bin
 
 .PHONY: fmt
 fmt: $(GOFUMPT) ## Check the format; print what differs
@@ -125,6 +134,13 @@ tools: $(GOFUMPT) $(GOLANGCI_LINT) $(GOVULNCHECK) ## Install the tools at their 
 .PHONY: clean
 clean: ## Remove what was built, and the tools
 	rm -rf $(BIN) $(TOOLS)
+
+$(CONTRACT_TOOLS)/installed: $(CONTRACT)/requirements.txt
+	@rm -rf $(CONTRACT_TOOLS)
+	$(PYTHON) -m venv $(CONTRACT_TOOLS)
+	$(CONTRACT_TOOLS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(CONTRACT_TOOLS)/bin/pip check
+	@touch $@
 
 # install puts one pinned tool into $(TOOLS) under a name that holds its
 # version, so that a new pin installs anew. It needs the Go module proxy alone.

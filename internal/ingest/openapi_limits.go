@@ -113,13 +113,18 @@ func keyOwners() map[string]any {
 	role := func(r Role) object {
 		return object{"properties": object{"role": object{"const": r}}, "required": []string{"role"}}
 	}
+	names := func(required []string, absent ...string) object {
+		never := object{}
+		for _, field := range absent {
+			never[field] = object{"not": object{}} // "false" would do, but not all tools read it
+		}
+		return object{"properties": never, "required": required}
+	}
 	return object{
-		"if":   role(RoleMerchant),
-		"then": object{"required": []string{"merchant_id"}, "properties": object{"client_id": false}},
+		"if": role(RoleMerchant), "then": names([]string{"merchant_id"}, "client_id"),
 		"else": object{
-			"if":   role(RoleClient),
-			"then": object{"required": []string{"client_id"}, "properties": object{"merchant_id": false}},
-			"else": object{"properties": object{"merchant_id": false, "client_id": false}},
+			"if": role(RoleClient), "then": names([]string{"client_id"}, "merchant_id"),
+			"else": names([]string{}, "merchant_id", "client_id"),
 		},
 	}
 }
