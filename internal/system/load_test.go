@@ -18,7 +18,8 @@ const (
 	loadAmount   = 7
 	loadFunding  = 1 << 40
 	loadThink    = 10 * time.Millisecond // of a caller between two charges
-	loadPatience = 2 * time.Minute       // for every charge to be taken and decided, once the faults are over
+	loadPatience = 2 * time.Minute       // for a charge to be taken and decided, once the faults are over
+	mostFaults   = 20                    // that are told: what goes wrong does so a hundred thousand times
 	repeatEvery  = 25                    // so many charges, one is submitted again
 	lookEvery    = 10                    // so many charges, the caller looks at an earlier one
 )
@@ -178,6 +179,12 @@ func (l *load) fault(format string, args ...any) {
 	l.faults = append(l.faults, fmt.Sprintf(format, args...))
 }
 
+func (l *load) countFaults() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.faults)
+}
+
 // charges is how many were taken up to now.
 func (l *load) charges() int {
 	l.mu.Lock()
@@ -204,7 +211,7 @@ func (l *load) finish() []*taken {
 	late := time.AfterFunc(loadPatience, l.cancel)
 	defer late.Stop()
 	l.group.Wait()
-	ctx, cancel := context.WithTimeout(l.t.Context(), loadPatience)
+	ctx, cancel := context.WithCancel(l.t.Context())
 	defer cancel()
 	queue := make(chan *taken, len(l.all))
 	for _, c := range l.all {
@@ -215,24 +222,29 @@ func (l *load) finish() []*taken {
 	for range loadCallers {
 		readers.Go(func() {
 			for c := range queue {
-				o, err := l.outcome(ctx, c.id)
-				if err != nil {
+				if o, err := l.outcome(ctx, c.id); err != nil {
 					l.fault("%s has no outcome: %v", c.id, err)
-					continue
+				} else {
+					l.seen(c, o)
 				}
-				l.seen(c, o)
+				if l.countFaults() >= mostFaults {
+					cancel()
+					return
+				}
 			}
 		})
 	}
 	readers.Wait()
-	for _, f := range l.faults[:min(len(l.faults), 20)] {
+	for _, f := range l.faults[:min(len(l.faults), mostFaults)] {
 		l.t.Error(f)
 	}
 	return slices.Clone(l.all)
 }
 
-// outcome asks one gate after the other: one of them may be away.
+// outcome asks one gate after the other, for loadPatience: one of them may be away.
 func (l *load) outcome(ctx context.Context, id string) (object, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
 	for i := 0; ; i++ {
 		o, err := l.gates[i%len(l.gates)].outcome(ctx, id)
 		if err == nil || ctx.Err() != nil {
