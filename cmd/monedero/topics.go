@@ -52,7 +52,6 @@ log is another one, until its progress is set with --new-log.`),
 	}
 	bind.Flags().StringVar(&f.cluster, "cluster", "", "ID of the cluster, which must be that of KAFKA_BROKERS")
 	bind.Flags().IntVar(&f.replication, "replication", 0, "of a topic that is made: as with create")
-	bind.Flags().StringVar(&f.reason, "reason", "", "why; it is recorded")
 	bind.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	for _, c := range []*cobra.Command{create, bind} {
 		c.Flags().BoolVar(&f.anySettings, "any-settings", false, "take a topic that is there with settings that can be had better, such as one replica")
@@ -62,19 +61,27 @@ log is another one, until its progress is set with --new-log.`),
 		Short: "Bind the database to another consumer group",
 		Long: withEnvironment[config.Admin](`Lets the processors share the partitions by the consumer group at KAFKA_GROUP, and
 by no other: two groups would take every partition from each other for ever.
-Positions do not hang on the group. All processors must be stopped.`),
+Positions do not hang on the group. All processors must be stopped. monedero changes
+shows who did so, and why.`),
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return rebindGroup(cmd, environ) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return rebindGroup(cmd, environ, f) },
+	}
+	for _, c := range []*cobra.Command{bind, bindGroup} {
+		c.Flags().StringVar(&f.reason, "reason", "", "why; it is recorded")
 	}
 	return group("topics", "Make the topic that charges go through, and say who settles it", create, bind, bindGroup)
 }
 
-func rebindGroup(cmd *cobra.Command, environ []string) error {
+func rebindGroup(cmd *cobra.Command, environ []string, f topicFlags) error {
+	reason, err := parseReason(f.reason)
+	if err != nil {
+		return misuse(err)
+	}
 	c, err := load[config.Admin](environ)
 	if err != nil {
 		return err
 	}
-	before, err := postgres.BindGroup(cmd.Context(), c.DatabaseURL.Reveal(), string(c.KafkaGroup))
+	before, err := postgres.BindGroup(cmd.Context(), c.DatabaseURL.Reveal(), string(c.KafkaGroup), whoRuns(), reason)
 	if err != nil {
 		return err
 	}

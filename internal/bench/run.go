@@ -174,7 +174,7 @@ func (r *run) name() string {
 // before, and returns the variable that tells processors so.
 func (r *run) newGroup(ctx context.Context, d *database) (variable string, err error) {
 	group := r.name()
-	_, err = postgres.BindGroup(ctx, d.url, group)
+	_, err = postgres.BindGroup(ctx, d.url, group, "monedero bench", "processors of another measurement")
 	return "KAFKA_GROUP=" + group, err
 }
 

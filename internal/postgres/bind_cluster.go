@@ -14,8 +14,6 @@ var (
 	countServicesSQL string
 	//go:embed queries/register_cluster.sql
 	registerClusterSQL string
-	//go:embed queries/register_deployment_change.sql
-	registerDeploymentChangeSQL string
 )
 
 // ErrServed says that services are connected to the database.
@@ -50,8 +48,8 @@ func BindCluster(ctx context.Context, url, before, after, by, reason string) err
 			case changed.RowsAffected() == 0:
 				return errors.New("the database belongs to another cluster since a moment ago; nothing was changed")
 			}
-			if _, err := tx.Exec(ctx, registerDeploymentChangeSQL, "cluster_id", before, after, by, reason); err != nil {
-				return fmt.Errorf("record the change: %w", err)
+			if err := recordDeploymentChange(ctx, tx, "cluster_id", before, after, by, reason); err != nil {
+				return err
 			}
 			return nobodyServes(ctx, tx)
 		})

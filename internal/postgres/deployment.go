@@ -27,7 +27,7 @@ var ErrGroup = errors.New("the database belongs to another consumer group (KAFKA
 var ErrNoPartition = errors.New("the topic has no such partition")
 
 // Deployment says which topic the database belongs to, and who may settle it. It
-// changes by [BindGroup] alone.
+// changes by [BindGroup] and [BindCluster] alone.
 type Deployment struct {
 	Topic       string
 	Partitions  int
@@ -158,26 +158,28 @@ func (d Deployment) CheckGroup(group string) error {
 // connected to the database.
 var ErrProcessorsRun = errors.New("a processor is connected to the database: stop all of them first")
 
-// BindGroup lets the processors share the partitions by another consumer group, and
-// returns the one before. Positions are not touched: they do not hang on the group. It
-// fails with ErrProcessorsRun where one runs. It is run by the schema's owner.
-func BindGroup(ctx context.Context, url, group string) (before string, err error) {
-	conn, err := connectOwner(ctx, url, "topics")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	var running int
-	err = conn.QueryRow(ctx, bindGroupSQL, group).Scan(&before, &running)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return "", ErrNoDeployment
-	case err != nil:
-		return "", fmt.Errorf("bind the consumer group: %w", err)
-	case running > 0:
-		return before, ErrProcessorsRun
-	}
-	return before, nil
+// BindGroup lets the processors share the partitions by another consumer group, records
+// who did so and why, in one transaction, and returns the group before. Positions are
+// not touched: they do not hang on the group. It fails with ErrProcessorsRun where one
+// runs. It is run by the schema's owner.
+func BindGroup(ctx context.Context, url, group, by, reason string) (before string, err error) {
+	err = asOwner(ctx, url, "topics", func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			var running int
+			switch err := tx.QueryRow(ctx, bindGroupSQL, group).Scan(&before, &running); {
+			case errors.Is(err, pgx.ErrNoRows):
+				return ErrNoDeployment
+			case err != nil:
+				return fmt.Errorf("bind the consumer group: %w", err)
+			case running > 0:
+				return ErrProcessorsRun
+			case before == group:
+				return nil
+			}
+			return recordDeploymentChange(ctx, tx, "consumer_group", before, group, by, reason)
+		})
+	})
+	return before, err
 }
 
 func scanDeployment(row pgx.Row) (d Deployment, err error) {

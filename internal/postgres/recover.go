@@ -82,8 +82,12 @@ func Recover(ctx context.Context, url string, r Recovery) (history int32, err er
 		if _, err := tx.Exec(ctx, "set local lock_timeout = '30s'"); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, raiseHistorySQL, r.History).Scan(&history); err != nil {
+		var before int32
+		if err := tx.QueryRow(ctx, raiseHistorySQL, r.History).Scan(&before, &history); err != nil {
 			return fmt.Errorf("raise history: %w", err)
+		}
+		if err := recordDeploymentChange(ctx, tx, "history", before, history, r.By, r.Reason); err != nil {
+			return err
 		}
 		// In the order in which everybody locks them.
 		slices.SortFunc(r.Partitions, func(a, b Restored) int { return a.Partition - b.Partition })

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -277,15 +278,27 @@ func TestBindGroup(t *testing.T) {
 		t.Errorf("another group was registered: %v", err)
 	}
 	running := w.connect("processor")
-	if before, err := postgres.BindGroup(t.Context(), w.url, "others"); !errors.Is(err, postgres.ErrProcessorsRun) || before != "processors" {
+	if before, err := postgres.BindGroup(t.Context(), w.url, "others", "a person", "a test"); !errors.Is(err, postgres.ErrProcessorsRun) || before != "processors" {
 		t.Errorf("while a processor is connected: %q, %v", before, err)
 	}
 	if d, err := w.store.Deployment(t.Context()); err != nil || d.CheckGroup("processors") != nil {
 		t.Errorf("it was bound all the same: %+v, %v", d, err)
 	}
 	running.Close()
-	if before, err := postgres.BindGroup(t.Context(), w.url, "others"); err != nil || before != "processors" {
+	if before, err := postgres.BindGroup(t.Context(), w.url, "others", "a person", "a test"); err != nil || before != "processors" {
 		t.Errorf("before: %q, %v", before, err)
+	}
+	if before, err := postgres.BindGroup(t.Context(), w.url, "others", "a person", "once more"); err != nil || before != "others" {
+		t.Errorf("before the same: %q, %v", before, err)
+	}
+	changes, err := w.store.Changes(t.Context(), 10)
+	if err != nil || len(changes) != 1 {
+		t.Fatalf("changes: %+v, %v", changes, err)
+	}
+	changes[0].At, changes[0].Login = time.Time{}, ""
+	want := postgres.Change{What: "consumer_group", From: "processors", To: "others", By: "a person", Reason: "a test"}
+	if diff := cmp.Diff(want, changes[0]); diff != "" {
+		t.Error(diff)
 	}
 	if err := postgres.RegisterTopic(t.Context(), w.url, other); err != nil {
 		t.Errorf("the group that it belongs to now: %v", err)

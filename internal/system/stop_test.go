@@ -115,11 +115,11 @@ func TestAnotherGroup(t *testing.T) {
 		t.Errorf("topics create with another group: %v", err)
 	}
 	p := s.processor()
-	if _, err := built.run(t, other, "monedero", "topics", "group"); err == nil || !strings.Contains(err.Error(), "stop all of them first") {
+	if _, err := built.run(t, other, "monedero", "topics", "group", "--reason", "a test"); err == nil || !strings.Contains(err.Error(), "stop all of them first") {
 		t.Errorf("to bind another group while a processor runs: %v", err)
 	}
 	p.terminate()
-	if _, err := built.run(t, other, "monedero", "topics", "group"); err != nil {
+	if _, err := built.run(t, other, "monedero", "topics", "group", "--reason", "a test of groups"); err != nil {
 		t.Error(err)
 	}
 	p = s.processor("KAFKA_GROUP=others")

@@ -2,6 +2,7 @@
 -- is not what was settled before. Run by the owner.
 -- $1 the highest history that is known outside of the database.
 -- Locks: the deployment's row.
-update deployment
-set history = greatest(history, $1) + 1
-returning history
+update deployment d
+set history = greatest(b.history, $1) + 1
+from (select history from deployment for update) b
+returning b.history, d.history
