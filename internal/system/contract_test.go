@@ -32,7 +32,7 @@ type contract struct {
 	existing map[string]string // what the tools are told of
 }
 
-// TestContract has strangers read the OpenAPI document: clients that two generators
+// TestContract has tools try the OpenAPI document: clients that two generators
 // make of it charge, wait and read, and schemathesis looks for what the API does
 // and the document does not say, under a key of each role. make contract brings the tools.
 func TestContract(t *testing.T) {
