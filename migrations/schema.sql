@@ -175,6 +175,28 @@ COMMENT ON COLUMN public.dead_letters.headers IS 'In order, each {"key", "value"
 
 COMMENT ON COLUMN public.dead_letters.digest IS 'Seal over all other columns.';
 
+CREATE VIEW public.dead_letter_states AS
+ SELECT d.log_offset,
+    d.record_time,
+    d.created_at,
+    d.partition,
+    d.log,
+    d.operation_id,
+    d.key,
+    d.value,
+    d.headers,
+    d.reason,
+    d.digest,
+    ((EXISTS ( SELECT 1
+           FROM public.dead_letter_resolutions r
+          WHERE ((r.partition = d.partition) AND (r.log = d.log) AND (r.log_offset = d.log_offset) AND (r.action <> 'submitting'::text)))) OR COALESCE((d.value IN ( SELECT c.value
+           FROM (public.dead_letter_resolutions r
+             JOIN public.dead_letters c ON (((c.partition = r.partition) AND (c.log = r.log) AND (c.log_offset = r.log_offset))))
+          WHERE (r.action <> 'submitting'::text))), false)) AS done
+   FROM public.dead_letters d;
+
+COMMENT ON VIEW public.dead_letter_states IS 'Dead letters, and whether people are done with each, or with any that has the same value.';
+
 CREATE TABLE public.deployment (
     partitions integer NOT NULL,
     one_row boolean DEFAULT true NOT NULL,
@@ -493,6 +515,8 @@ GRANT SELECT,INSERT ON TABLE public.conflicts TO monedero_service;
 GRANT SELECT,INSERT ON TABLE public.dead_letter_resolutions TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
+
+GRANT SELECT ON TABLE public.dead_letter_states TO monedero_service;
 
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
 

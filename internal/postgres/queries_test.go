@@ -87,6 +87,9 @@ func (w *world) plans(t *testing.T, more bool) {
 		if !strings.HasPrefix(sql, "-- ") || !strings.Contains(sql, "\n-- Locks: ") {
 			t.Errorf("%s: the head does not say purpose and locks", name)
 		}
+		if emptyList.MatchString(sql) {
+			t.Errorf("%s: a select of no columns, which Citus refuses", name)
+		}
 		conn := service.Conn()
 		if strings.HasPrefix(name, "register_") || strings.HasPrefix(name, "rebuild_") || slices.Contains(ofOwner, name) {
 			conn = owner
@@ -123,6 +126,8 @@ func (w *world) plans(t *testing.T, more bool) {
 }
 
 var indexPattern = regexp.MustCompile(`(?:using|Bitmap Index Scan on|Arbiter Indexes:) (\w+)`)
+
+var emptyList = regexp.MustCompile(`\bselect\s+from\b`)
 
 // filteredList is a list that rows are compared with after they were read.
 var filteredList = regexp.MustCompile(`Filter: .*= ANY \(\$`)

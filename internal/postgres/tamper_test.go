@@ -125,7 +125,8 @@ func tamperColumns(t *testing.T, conn *pgx.Conn) []tamperColumn {
 		t.Fatal(err)
 	}
 	rows, err := conn.Query(t.Context(), `select table_name, column_name, data_type from information_schema.columns
-		where table_schema = 'public' order by table_name, ordinal_position`)
+		join information_schema.tables using (table_schema, table_name)
+		where table_schema = 'public' and table_type = 'BASE TABLE' order by table_name, ordinal_position`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ written as (
 removed as (
   delete from account_balances b
   where b.partition = $1 and not exists (
-    select
+    select 1
     from made
     where made.account_id = b.account_id and made.currency = b.currency
   )

@@ -66,7 +66,7 @@ written as (
 ),
 removed as (
   delete from wallets w
-  where w.partition = $1 and not exists (select from made where made.id = w.id)
+  where w.partition = $1 and not exists (select 1 from made where made.id = w.id)
   returning 1
 )
 select (select count(*) from made), (select count(*) from written) + (select count(*) from removed)

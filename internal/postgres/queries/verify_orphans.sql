@@ -5,7 +5,7 @@
 select w.id
 from wallets w
 where w.partition = $1 and ($2::uuid is null or w.id = $2) and not exists (
-  select
+  select 1
   from operations o
   where o.partition = $1 and o.wallet_id = w.id and o.sequence is not null
 )

@@ -14,7 +14,7 @@ union all
 select o.log, coalesce(o.log_offset, -1), 'a failed operation has no dead letter beside it'
 from operations o
 where o.partition = $1 and o.reason = 'processing_error' and o.log is not null and not exists (
-  select
+  select 1
   from dead_letters d
   where d.partition = $1 and d.log = o.log and d.log_offset = o.log_offset
 )
@@ -26,11 +26,11 @@ union all
 select d.log, d.log_offset, 'a dead letter names an operation, and neither it nor a conflict lies beside it'
 from dead_letters d
 where d.partition = $1 and d.operation_id is not null and not exists (
-  select
+  select 1
   from operations o
   where o.partition = $1 and o.id = d.operation_id and o.log = d.log and o.log_offset = d.log_offset
 ) and not exists (
-  select
+  select 1
   from conflicts c
   where c.partition = $1 and c.log = d.log and c.log_offset = d.log_offset and c.operation_id = d.operation_id
 )
@@ -42,7 +42,7 @@ union all
 select c.log, c.log_offset, 'a conflict names no operation of another request'
 from conflicts c
 where c.partition = $1 and not exists (
-  select
+  select 1
   from operations o
   where o.partition = $1 and o.id = c.operation_id and o.fingerprint <> c.fingerprint
 )

@@ -27,7 +27,7 @@ union all
 select r.log, r.log_offset, 'a resolution is of no dead letter'
 from dead_letter_resolutions r
 where r.partition = $1 and r.number = 1 and not exists (
-  select
+  select 1
   from dead_letters d
   where d.partition = $1 and d.log = r.log and d.log_offset = r.log_offset
 )
