@@ -14,7 +14,6 @@ import (
 // The limits of the look-ups.
 const (
 	maxLookup     = 1000                  // operations in one query
-	maxQuestions  = 20_000                // open questions of one look-up
 	waitTick      = 20 * time.Millisecond // between two queries for those who wait for longer than that
 	lookupTimeout = 2 * time.Second       // of one query
 
@@ -110,10 +109,7 @@ func (l *lookup) await(id ledger.OperationID) *question {
 
 func (l *lookup) put(q *question) *question {
 	q.answer = make(chan answer, 1)
-	if l.open.Add(1) > maxQuestions {
-		q.answer <- answer{err: ErrBusy}
-		return q
-	}
+	l.open.Add(1)
 	for {
 		q.next = l.asked.Load()
 		if l.asked.CompareAndSwap(q.next, q) {
