@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestOneKeyIsOneCharge submits one charge many times at once on two replicas,
@@ -51,7 +52,7 @@ func TestOneKeyIsOneCharge(t *testing.T) {
 	// The answer does not wait for the database: it may take several tries until
 	// the look-up is back before the record is durable.
 	again := func(amount int64, seen func(int, object) bool) {
-		for range 100 {
+		for deadline := time.Now().Add(awaitTimeout); time.Now().Before(deadline); {
 			status, o, err := till.submit(t.Context(), wallet, "the key", amount)
 			if err != nil {
 				t.Fatal(err)

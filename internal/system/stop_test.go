@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/proxytest"
 )
 
 // An ingest that is told to stop goes on serving while it says that it is not ready.
@@ -144,5 +147,67 @@ func TestFewFiles(t *testing.T) {
 	}
 	if out, _ := limited("1024"); !strings.Contains(out, "fewer connections are served than usual") {
 		t.Errorf("1024 files: %s", out)
+	}
+}
+
+// TestProcessorStopsInEveryState lets a processor wait for everything that it can wait
+// for, and tells it to stop: it does so within DRAIN_TIMEOUT.
+func TestProcessorStopsInEveryState(t *testing.T) {
+	t.Parallel()
+	const drain = 5 * time.Second
+	for _, state := range []struct {
+		name  string
+		cause func(broker, database *proxytest.Proxy) (await func(*process)) // before it starts; until it waits
+	}{
+		{"Postgres is gone", func(_, database *proxytest.Proxy) func(*process) {
+			database.Refuse(true)
+			return func(p *process) { p.awaitOutput("postgres does not answer yet") }
+		}},
+		{"Postgres says nothing", func(_, database *proxytest.Proxy) func(*process) {
+			database.Stall(proxytest.ToClient)
+			return func(*process) { awaitThat(t, "it asks", func() bool { return database.Connections() > 0 }) }
+		}},
+		{"Kafka is gone", func(broker, _ *proxytest.Proxy) func(*process) {
+			broker.Refuse(true)
+			return func(p *process) { p.awaitOutput("processor started") }
+		}},
+		{"Kafka says nothing", func(broker, _ *proxytest.Proxy) func(*process) {
+			broker.Stall(proxytest.ToClient)
+			return func(*process) { awaitThat(t, "it asks", func() bool { return broker.Connections() > 0 }) }
+		}},
+		{"it joins the group, and Kafka does not answer", func(broker, _ *proxytest.Proxy) func(*process) {
+			join := broker.HoldAt(proxytest.ToServer, proxytest.Before("consumer"))
+			return func(*process) {
+				awaitThat(t, "it asks to join", func() bool {
+					select {
+					case <-join.Sprung():
+						return true
+					default:
+						return false
+					}
+				})
+			}
+		}},
+		{"it settles, and Kafka says nothing more", func(broker, _ *proxytest.Proxy) func(*process) {
+			return func(p *process) {
+				p.waitReady()
+				broker.Stall(proxytest.ToClient)
+			}
+		}},
+	} {
+		t.Run(state.name, func(t *testing.T) {
+			t.Parallel()
+			broker, proxy := newBrokerBehindProxy(t)
+			s := newStackWith(t, pgtest.New(t), broker, 4)
+			database, through := s.behind()
+			await := state.cause(proxy, database)
+			p := built.start(t, append(s.env, through, "DRAIN_TIMEOUT="+drain.String()), "processor")
+			await(p)
+			began := time.Now()
+			p.terminate()
+			if took := time.Since(began); took > drain+busy {
+				t.Errorf("it stopped after %v, and has %v", took, drain)
+			}
+		})
 	}
 }
