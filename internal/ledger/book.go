@@ -73,14 +73,15 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	if v := b.repeated(op); v != 0 {
 		return v
 	}
+	kind := r.Kind.row()
 	w, exists := b.known.Wallets[r.Wallet]
-	if r.Kind == KindOpen && !exists {
+	if !exists && kind.opens {
 		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
 	}
 	invoice, _ := r.WalletInvoice()
-	op.Reason = b.judge(r, invoice, w, exists)
+	op.Reason = b.judge(kind, &op.Request, invoice, &w, exists)
 	if op.Reason == "" {
-		w, exists = w.apply(r), true
+		w, exists = w.apply(kind, r), true
 		b.accept(op, invoice)
 	} else if op.Reason == ReasonDuplicateInvoice {
 		op.DuplicateOf = b.known.Invoices[invoice]
@@ -164,83 +165,63 @@ func (b *Book) repeated(op Operation) Verdict {
 	return Conflicting
 }
 
-// judge is the rules: the first reason that holds, in order of precedence.
-func (b *Book) judge(r Request, invoice WalletInvoice, w Wallet, exists bool) Reason {
-	if !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore) {
-		return ReasonExpired
-	}
-	if !exists && r.Kind != KindOpen {
-		return ReasonWalletNotFound
-	}
-	if r.Kind == KindCharge {
-		m, found := b.known.Merchants[r.Merchant]
-		switch {
-		case !found:
-			return ReasonMerchantNotFound
-		case m.Suspended:
-			return ReasonMerchantSuspended
-		case !m.Owner.IsZero() && m.Owner == w.Client:
-			return ReasonSelfCharge
+// judge is the first of the kind's reasons that holds.
+func (b *Book) judge(kind *kindRow, r *Request, invoice WalletInvoice, w *Wallet, exists bool) Reason {
+	for _, reason := range kind.reasons {
+		if b.holds(reason, r, invoice, w, exists) {
+			return reason
 		}
-	}
-	if reason := w.admits(r.Kind); reason != "" {
-		return reason
-	}
-	if r.Kind.MovesMoney() && r.Currency != w.Currency {
-		return ReasonCurrencyMismatch
-	}
-	switch r.Kind {
-	case KindCharge:
-		if _, charged := b.known.Invoices[invoice]; charged && r.Invoice != "" {
-			return ReasonDuplicateInvoice
-		}
-		if w.Balance < r.Amount-w.CreditLimit { // written so that no limit overflows
-			return ReasonInsufficientFunds
-		}
-	case KindTopUp:
-		if w.Balance > MaxAmount-r.Amount {
-			return ReasonAmountOverflow
-		}
-	case KindClose:
-		if w.Status != WalletClosed && w.Balance != 0 {
-			return ReasonWalletNotEmpty
-		}
-	case KindOpen, KindFreeze, KindUnfreeze:
 	}
 	return ""
 }
 
-// admits is the table of kind by status.
-func (w Wallet) admits(k Kind) Reason {
-	switch {
-	case w.Status == WalletClosed && k != KindClose:
-		return ReasonWalletClosed
-	case w.Status == WalletFrozen && k == KindCharge:
-		return ReasonWalletFrozen
+// holds is the rules: whether the reason speaks against the request, given that none
+// before it does.
+func (b *Book) holds(reason Reason, r *Request, invoice WalletInvoice, w *Wallet, exists bool) bool {
+	switch reason {
+	case ReasonExpired:
+		return !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore)
+	case ReasonWalletNotFound:
+		return !exists
+	case ReasonMerchantNotFound:
+		_, found := b.known.Merchants[r.Merchant]
+		return !found
+	case ReasonMerchantSuspended:
+		return b.known.Merchants[r.Merchant].Suspended
+	case ReasonSelfCharge:
+		owner := b.known.Merchants[r.Merchant].Owner
+		return !owner.IsZero() && owner == w.Client
+	case ReasonWalletClosed:
+		return w.Status == WalletClosed
+	case ReasonWalletFrozen:
+		return w.Status == WalletFrozen
+	case ReasonCurrencyMismatch:
+		return r.Currency != w.Currency
+	case ReasonDuplicateInvoice:
+		_, charged := b.known.Invoices[invoice]
+		return charged && r.Invoice != ""
+	case ReasonWalletNotEmpty:
+		return w.Balance != 0
+	case ReasonInsufficientFunds:
+		return w.Balance < r.Amount-w.CreditLimit // written so that no limit overflows
+	case ReasonAmountOverflow:
+		return w.Balance > MaxAmount-r.Amount
+	case ReasonProcessingError: // decided by who reads the record
 	}
-	return ""
+	return false
 }
 
 // apply is the effect of an accepted request.
-func (w Wallet) apply(r Request) Wallet {
-	switch r.Kind {
-	case KindCharge:
-		w.Balance -= r.Amount
-	case KindTopUp:
-		w.Balance += r.Amount
-	case KindFreeze:
-		w.Status = WalletFrozen
-	case KindUnfreeze:
-		w.Status = WalletActive
-	case KindClose:
-		w.Status = WalletClosed
-	case KindOpen:
+func (w Wallet) apply(kind *kindRow, r Request) Wallet {
+	w.Balance += kind.moves * r.Amount
+	if kind.becomes != "" {
+		w.Status = kind.becomes
 	}
 	return w
 }
 
 func (b *Book) accept(op Operation, invoice WalletInvoice) {
-	if op.Kind == KindCharge && op.Invoice != "" {
+	if op.Invoice != "" {
 		b.known.Invoices[invoice] = op.ID
 	}
 	if m := op.Movement(); m.Amount != 0 {

@@ -124,12 +124,22 @@ func TestKindsAreComplete(t *testing.T) {
 			t.Errorf("%s is not known", k)
 		}
 	}
-	if diff := cmp.Diff(constants(t, "kind.go", "Kind"), listed); diff != "" {
+	if diff := cmp.Diff(constants(t, "kinds.go", "Kind"), listed); diff != "" {
 		t.Errorf("Kinds() (-declared +listed):\n%s", diff)
 	}
 	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refund", "char"} {
-		if k.Known() || k.Queued() || k.MovesMoney() {
+		if k.Known() || k.Queued() || k.MovesMoney() || len(k.Reasons()) > 1 {
 			t.Errorf("%q is taken for a kind", k)
+		}
+	}
+	for _, k := range ledger.Kinds() {
+		place := -1
+		for _, r := range k.Reasons() {
+			next := slices.Index(ledger.Reasons(), r)
+			if next <= place {
+				t.Errorf("%s: the reason %s is not in order of precedence", k, r)
+			}
+			place = next
 		}
 	}
 	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true}

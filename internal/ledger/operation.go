@@ -53,17 +53,11 @@ func (o Operation) Status() Status {
 // Movement is what an accepted operation does to an account besides the wallet.
 // It is zero where no money moves.
 func (o Operation) Movement() Movement {
-	if o.Reason != "" {
+	kind := o.Kind.row()
+	if o.Reason != "" || kind.moves == 0 {
 		return Movement{}
 	}
-	switch o.Kind {
-	case KindCharge:
-		return Movement{Account: o.Merchant.Account(), Currency: o.Currency, Amount: o.Amount}
-	case KindTopUp:
-		return Movement{Account: FundingAccount(), Currency: o.Currency, Amount: -o.Amount}
-	case KindOpen, KindFreeze, KindUnfreeze, KindClose:
-	}
-	return Movement{}
+	return Movement{Account: kind.other(o.Request), Currency: o.Currency, Amount: -kind.moves * o.Amount}
 }
 
 // Fingerprint is a hash of what a request says apart from its identity and the time

@@ -75,6 +75,9 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 		}
 		accepted := map[ledger.WalletInvoice]bool{}
 		for _, op := range book.Operations() {
+			if op.Reason != "" && !slices.Contains(op.Kind.Reasons(), op.Reason) {
+				t.Fatalf("a %s failed with %s", op.Kind, op.Reason)
+			}
 			w, exists := now[op.Wallet]
 			if op.Digest != op.Seal(w.Digest) && op.Sequence != 0 {
 				t.Fatalf("%s: the digest does not follow from the one before", op.ID)

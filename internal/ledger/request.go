@@ -60,46 +60,39 @@ type Fault struct {
 // is refused here too.
 func (r Request) Faults() []Fault {
 	var f faults
+	kind := r.Kind.row()
 	if !r.Kind.Known() {
 		f.add("kind", "is not a kind of operation")
 	}
 	if r.Wallet.IsZero() {
 		f.add("wallet_id", "is required")
 	}
-	if (r.Kind == KindCharge) == r.Merchant.IsZero() {
-		f.add("merchant_id", "belongs to a charge, and to nothing else")
-	}
-	if (r.Kind == KindOpen) == r.Client.IsZero() {
-		f.add("client_id", "belongs to an open, and to nothing else")
-	}
-	if r.Kind.MovesMoney() {
+	f.belongs(kind, "merchant_id", fieldMerchant, !r.Merchant.IsZero())
+	f.belongs(kind, "client_id", fieldClient, !r.Client.IsZero())
+	if kind.needs&fieldAmount != 0 {
 		if r.Amount < 1 || r.Amount > MaxAmount {
 			f.add("amount", fmt.Sprintf("must be from 1 to %d minor units", MaxAmount))
 		}
-	} else if r.Amount != 0 {
-		f.add("amount", "does not belong to this kind of operation")
+	} else {
+		f.belongs(kind, "amount", fieldAmount, r.Amount != 0)
 	}
-	if r.Kind.MovesMoney() || r.Kind == KindOpen {
+	if kind.needs&fieldCurrency != 0 {
 		if !r.Currency.Known() {
 			f.add("currency", "must be an ISO 4217 code in capitals")
 		}
-	} else if r.Currency != "" {
-		f.add("currency", "does not belong to this kind of operation")
+	} else {
+		f.belongs(kind, "currency", fieldCurrency, r.Currency != "")
 	}
-	if r.Invoice != "" && r.Kind != KindCharge {
-		f.add("invoice", "belongs to a charge, and to nothing else")
-	}
+	f.belongs(kind, "invoice", fieldInvoice, r.Invoice != "")
 	f.label("invoice", r.Invoice, MaxInvoiceLength)
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
-	if r.Note != "" && r.Kind == KindCharge {
-		f.add("note", "belongs to what an operator asks, and to nothing else")
-	}
+	f.belongs(kind, "note", fieldNote, r.Note != "")
 	f.text("note", r.Note, MaxNoteLength)
 	f.label("idempotency_key", r.IdempotencyKey, MaxKeyLength)
 	switch {
-	case r.IdempotencyKey != "" || !r.Kind.Queued():
-	case r.Kind != KindCharge:
+	case r.IdempotencyKey != "" || !kind.queued:
+	case kind.takes&fieldInvoice == 0:
 		f.add("idempotency_key", "is required")
 	case r.Invoice == "":
 		f.add("idempotency_key", "is required where there is no invoice")
@@ -113,6 +106,16 @@ type faults []Fault
 
 func (f *faults) add(field, message string) {
 	*f = append(*f, Fault{Field: field, Message: message})
+}
+
+// belongs compares whether the field is there with whether the kind has it.
+func (f *faults) belongs(kind *kindRow, name string, which field, there bool) {
+	switch {
+	case there && (kind.needs|kind.takes)&which == 0:
+		f.add(name, "does not belong to this kind of operation")
+	case !there && kind.needs&which != 0:
+		f.add(name, "is required")
+	}
 }
 
 func (f *faults) metadata(m Metadata) {

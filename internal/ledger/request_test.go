@@ -77,6 +77,7 @@ func TestFaults(t *testing.T) {
 		noAmount = "must be from 1 to 9007199254740991 minor units"
 		years    = "must lie in the years 1970 to 9999"
 		flat     = "must be a flat object of strings in canonical form"
+		foreign  = "does not belong to this kind of operation"
 		blank    = "must not begin or end with a blank"
 		unseen   = "must not contain invisible characters, nor blanks other than U+0020"
 	)
@@ -89,19 +90,19 @@ func TestFaults(t *testing.T) {
 		{freeze, func(r *ledger.Request) { r.Kind = "" }, "kind", "is not a kind of operation"},
 		{freeze, func(r *ledger.Request) { r.Kind = "Freeze" }, "kind", "is not a kind of operation"},
 		{charge, func(r *ledger.Request) { r.Wallet = ledger.WalletID{} }, "wallet_id", "is required"},
-		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "belongs to a charge, and to nothing else"},
-		{topUp, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{1} }, "merchant_id", "belongs to a charge, and to nothing else"},
-		{open, func(r *ledger.Request) { r.Client = ledger.ClientID{} }, "client_id", "belongs to an open, and to nothing else"},
-		{charge, func(r *ledger.Request) { r.Client = ledger.ClientID{1} }, "client_id", "belongs to an open, and to nothing else"},
+		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
+		{topUp, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{1} }, "merchant_id", foreign},
+		{open, func(r *ledger.Request) { r.Client = ledger.ClientID{} }, "client_id", "is required"},
+		{charge, func(r *ledger.Request) { r.Client = ledger.ClientID{1} }, "client_id", foreign},
 		{charge, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount},
 		{charge, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
 		{charge, func(r *ledger.Request) { r.Amount = math.MinInt64 }, "amount", noAmount},
 		{topUp, func(r *ledger.Request) { r.Amount = ledger.MaxAmount + 1 }, "amount", noAmount},
-		{freeze, func(r *ledger.Request) { r.Amount = 1 }, "amount", "does not belong to this kind of operation"},
+		{freeze, func(r *ledger.Request) { r.Amount = 1 }, "amount", foreign},
 		{charge, func(r *ledger.Request) { r.Currency = "" }, "currency", "must be an ISO 4217 code in capitals"},
 		{open, func(r *ledger.Request) { r.Currency = "eur" }, "currency", "must be an ISO 4217 code in capitals"},
-		{freeze, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", "does not belong to this kind of operation"},
-		{topUp, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", "belongs to a charge, and to nothing else"},
+		{freeze, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", foreign},
+		{topUp, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},
 		{charge, func(r *ledger.Request) { r.Invoice = strings.Repeat("x", 129) }, "invoice", fmt.Sprintf(tooLong, 128)},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\x00" }, "invoice", control},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\xff" }, "invoice", notUTF8},
@@ -117,7 +118,7 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.Metadata = entry(secretText+"\t", "red") }, "metadata", control},
 		{charge, func(r *ledger.Request) { r.Metadata = entry("color", strings.Repeat("v", 501)) }, "metadata.color", fmt.Sprintf(tooLong, 500)},
 		{charge, func(r *ledger.Request) { r.Metadata = entry("color", secretText+"\u009f") }, "metadata.color", control},
-		{charge, func(r *ledger.Request) { r.Note = "n" }, "note", "belongs to what an operator asks, and to nothing else"},
+		{charge, func(r *ledger.Request) { r.Note = "n" }, "note", foreign},
 		{topUp, func(r *ledger.Request) { r.Note = strings.Repeat("n", 501) }, "note", fmt.Sprintf(tooLong, 500)},
 		{freeze, func(r *ledger.Request) { r.Note = secretText + "\n" }, "note", control},
 		{freeze, func(r *ledger.Request) { r.Note = secretText + "\xff" }, "note", notUTF8},

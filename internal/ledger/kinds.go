@@ -1,0 +1,112 @@
+package ledger
+
+import "slices"
+
+// Kind says what is asked of a wallet. Kinds are stored and shown: add new
+// ones, never rename one.
+type Kind string
+
+// The kinds of operation.
+const (
+	KindOpen     Kind = "open"
+	KindTopUp    Kind = "top_up"
+	KindCharge   Kind = "charge"
+	KindFreeze   Kind = "freeze"
+	KindUnfreeze Kind = "unfreeze"
+	KindClose    Kind = "close"
+)
+
+// kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
+// audits read it, and nothing else tells kinds apart.
+type kindRow struct {
+	kind    Kind
+	queued  bool                    // it travels through Kafka; a direct one must not wait behind the charges that it is to stop
+	needs   field                   // fields that it is nothing without
+	takes   field                   // fields that it may have beside those
+	opens   bool                    // it makes the wallet where there is none
+	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
+	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
+	other   func(Request) AccountID // that account
+	reasons []Reason                // why it may fail, in order of precedence; processing_error always may
+}
+
+// kinds is the table of them.
+//
+//nolint:gochecknoglobals // read only, and read for every charge
+var kinds = [...]kindRow{
+	{
+		kind: KindOpen, needs: fieldClient | fieldCurrency, takes: fieldNote, opens: true,
+		reasons: []Reason{ReasonExpired, ReasonWalletClosed},
+	},
+	{
+		kind: KindTopUp, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
+		moves: 1, other: func(Request) AccountID { return FundingAccount() },
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonAmountOverflow},
+	},
+	{
+		kind: KindCharge, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
+		moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		reasons: []Reason{
+			ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge, ReasonWalletClosed,
+			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonInsufficientFunds,
+		},
+	},
+	{
+		kind: KindFreeze, takes: fieldNote, becomes: WalletFrozen,
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed},
+	},
+	{
+		kind: KindUnfreeze, takes: fieldNote, becomes: WalletActive,
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed},
+	},
+	{
+		kind: KindClose, takes: fieldNote, becomes: WalletClosed,
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletNotEmpty},
+	},
+}
+
+// field is one of those fields of a request that belong to some kinds alone.
+type field uint8
+
+const (
+	fieldMerchant field = 1 << iota
+	fieldClient
+	fieldAmount
+	fieldCurrency
+	fieldInvoice
+	fieldNote
+)
+
+// row is the kind's row; an empty one for what is no kind.
+func (k Kind) row() *kindRow {
+	for i := range kinds {
+		if kinds[i].kind == k {
+			return &kinds[i]
+		}
+	}
+	return &kindRow{}
+}
+
+// Kinds lists every kind.
+func Kinds() []Kind {
+	all := make([]Kind, len(kinds))
+	for i := range kinds {
+		all[i] = kinds[i].kind
+	}
+	return all
+}
+
+// Known reports whether the kind is one of ours.
+func (k Kind) Known() bool { return k.row().kind != "" }
+
+// Queued reports whether operations of the kind travel through Kafka. The
+// others are direct: they must not wait behind the charges they are to stop.
+func (k Kind) Queued() bool { return k.row().queued }
+
+// MovesMoney reports whether operations of the kind carry an amount.
+func (k Kind) MovesMoney() bool { return k.row().moves != 0 }
+
+// Reasons are why an operation of the kind may fail, in order of precedence.
+func (k Kind) Reasons() []Reason {
+	return append(slices.Clone(k.row().reasons), ReasonProcessingError)
+}
