@@ -304,6 +304,23 @@ COMMENT ON COLUMN public.operations.metadata IS 'Canonical JSON, as text: what w
 
 COMMENT ON COLUMN public.operations.note IS 'Of an operator to operators: no client and no merchant is shown it.';
 
+CREATE VIEW public.movements AS
+ SELECT operations.partition,
+    operations.id AS operation_id,
+    operations.currency,
+        CASE operations.kind
+            WHEN 'charge'::text THEN operations.merchant_id
+            ELSE '00000000-0000-0000-0000-000000000000'::uuid
+        END AS account_id,
+        CASE operations.kind
+            WHEN 'charge'::text THEN operations.amount
+            ELSE (- operations.amount)
+        END AS amount
+   FROM public.operations
+  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text])));
+
+COMMENT ON VIEW public.movements IS 'What each accepted operation adds to an account besides its wallet, which loses the same: a row where money moves.';
+
 CREATE TABLE public.partition_progress (
     first_offset bigint DEFAULT 0 NOT NULL,
     next_offset bigint DEFAULT 0 NOT NULL,
@@ -525,6 +542,8 @@ GRANT SELECT ON TABLE public.deployment_changes TO monedero_service;
 GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
+
+GRANT SELECT ON TABLE public.movements TO monedero_service;
 
 GRANT SELECT,UPDATE ON TABLE public.partition_progress TO monedero_service;
 

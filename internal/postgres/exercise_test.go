@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -192,6 +193,15 @@ func (e *exercise) compare(t *rapid.T) {
 	if diff := cmp.Diff(e.model.conflicts, conflicts, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatal(diff)
 	}
+	want, movements := map[ledger.OperationID]ledger.Movement{}, e.movements(t)
+	for id, op := range e.model.operations {
+		if m := op.Movement(); m != (ledger.Movement{}) {
+			want[id] = m
+		}
+	}
+	if diff := cmp.Diff(want, movements, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("what the table of kinds moves, and what the view does: %s", diff)
+	}
 	for id, want := range e.model.known.Wallets {
 		if got, err := e.world.store.Wallet(ctx, id); err != nil || got != want {
 			t.Fatalf("wallet: got %+v, want %+v, %v", got, want, err)
@@ -222,6 +232,26 @@ func collect(m map[ledger.OperationID]ledger.Operation) []ledger.OperationID {
 		list = append(list, id)
 	}
 	return list
+}
+
+// movements are what the view says that the exercise's operations moved.
+func (e *exercise) movements(t *rapid.T) map[ledger.OperationID]ledger.Movement {
+	all := map[ledger.OperationID]ledger.Movement{}
+	rows, err := e.world.store.Pool().Query(e.world.t.Context(),
+		"select operation_id, account_id, currency, amount from movements where partition = $1 and operation_id = any ($2)",
+		exercisePartition, collect(e.model.operations))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id ledger.OperationID
+	var m ledger.Movement
+	if _, err := pgx.ForEachRow(rows, []any{&id, &m.Account, &m.Currency, &m.Amount}, func() error {
+		all[id] = m
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // Random batches go to the store and to the model; what comes back is the same,

@@ -153,7 +153,7 @@ func touchedBy(slice processor.Slice) touched {
 		case r != nil:
 			t.operations = append(t.operations, r.ID)
 			t.wallets = append(t.wallets, r.Wallet)
-			if r.Kind == ledger.KindCharge {
+			if !r.Merchant.IsZero() {
 				t.merchants = append(t.merchants, r.Merchant)
 			}
 			if i, has := r.WalletInvoice(); has {

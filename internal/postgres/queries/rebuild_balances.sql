@@ -5,15 +5,10 @@
 -- Locks: the balances that change; nobody else holds any while the progress row is held.
 -- Reads the partition as a whole.
 with made as (
-  select merchant_id as account_id, currency, sum(amount) as balance
-  from operations
-  where partition = $1 and reason is null and kind = 'charge'
-  group by merchant_id, currency
-  union all
-  select '00000000-0000-0000-0000-000000000000', currency, -sum(amount)
-  from operations
-  where partition = $1 and reason is null and kind = 'top_up'
-  group by currency
+  select account_id, currency, sum(amount) as balance
+  from movements
+  where partition = $1
+  group by account_id, currency
 ),
 written as (
   insert into account_balances as b (partition, account_id, currency, balance)

@@ -3,15 +3,10 @@
 -- $1 partition.
 -- Locks: none. Reads the partition as a whole.
 with moved as (
-  select merchant_id as account_id, currency, sum(amount) as balance
-  from operations
-  where partition = $1 and reason is null and kind = 'charge'
-  group by merchant_id, currency
-  union all
-  select '00000000-0000-0000-0000-000000000000', currency, -sum(amount)
-  from operations
-  where partition = $1 and reason is null and kind = 'top_up'
-  group by currency
+  select account_id, currency, sum(amount) as balance
+  from movements
+  where partition = $1
+  group by account_id, currency
 )
 select
   coalesce(m.account_id, b.account_id, '00000000-0000-0000-0000-000000000000'), coalesce(m.currency, b.currency, ''),
