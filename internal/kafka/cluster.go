@@ -34,7 +34,7 @@ type Cluster struct {
 	told   *told    // nil: nobody
 	sights sync.Map // by topic: *answer[sight]
 
-	connections atomic.Int64 // how many were made, fresh's not counted
+	connected atomic.Pointer[time.Time] // when the last connection was made, fresh's left out; nil: none was
 }
 
 // NewCluster makes a client. It connects when it is first used. The topics are
@@ -50,11 +50,16 @@ func NewCluster(brokers []string, topics ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// dial counts the connections that were made.
+// dial notes when it made a connection.
 func (c *Cluster) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 	if err == nil {
-		c.connections.Add(1)
+		now := time.Now()
+		for last := c.connected.Load(); last == nil || last.Before(now); last = c.connected.Load() {
+			if c.connected.CompareAndSwap(last, &now) {
+				break
+			}
+		}
 	}
 	return conn, err
 }

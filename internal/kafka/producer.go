@@ -54,19 +54,19 @@ type guard struct {
 	cluster *Cluster
 	known   Topic
 
-	checked atomic.Int64 // how many connections there were when the topic was last seen to be right
+	checked atomic.Pointer[time.Time] // the connection after which the topic was last seen to be right
 }
 
 // check returns nil if the topic was seen to be right since the last connection.
 func (g *guard) check(ctx context.Context) error {
-	connections := g.cluster.connections.Load()
-	if g.checked.Load() == connections {
+	last := g.cluster.connected.Load()
+	if last == nil || g.checked.Load() == last {
 		return nil
 	}
-	if err := g.cluster.Check(ctx, g.known); err != nil {
+	if _, err := g.cluster.seen(ctx, g.known, *last); err != nil {
 		return err
 	}
-	g.checked.Store(connections)
+	g.checked.Store(last)
 	return nil
 }
 
