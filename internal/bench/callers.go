@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ const (
 	numberDigits = 16
 	// answerTimeout is for the answers that are still due at the end.
 	answerTimeout = time.Minute
+	// refusedPause is how long who was refused waits: an ingest that is crowded is for a moment.
+	refusedPause = 200 * time.Millisecond
 )
 
 // calls are what callers do: each sends one request after the other over a
@@ -34,7 +37,7 @@ type calls struct {
 	Apart    time.Duration `json:"apart"`    // how long after one caller the next one begins
 	Requests []string      `json:"requests"` // whole, as on the wire, in turn
 	Status   int           `json:"status"`   // that every answer must have
-	Final    bool          `json:"final"`    // every answer must tell an outcome
+	Final    bool          `json:"final"`    // every answer must tell an outcome; who is refused asks again
 }
 
 // called is what came of it.
@@ -115,11 +118,18 @@ func (c calls) call(ctx context.Context, caller int, began time.Time, numbers *a
 	for i := caller; ; i += c.Callers {
 		request := strings.ReplaceAll(c.Requests[i%len(c.Requests)], numberMark, fmt.Sprintf("%0*d", numberDigits, numbers.Add(1)))
 		start := time.Now()
-		if _, err := conn.Write([]byte(request)); err != nil {
-			return nil, err
-		}
-		if err := c.answer(in); err != nil {
-			return nil, err
+		for served := false; !served; {
+			if _, err := conn.Write([]byte(request)); err != nil {
+				return nil, err
+			}
+			if served, err = c.answer(in); err != nil {
+				return nil, err
+			}
+			if !served {
+				if err := pause(ctx, refusedPause); err != nil {
+					return nil, err
+				}
+			}
 		}
 		now := time.Now()
 		took = append(took, now.Sub(start))
@@ -129,43 +139,44 @@ func (c calls) call(ctx context.Context, caller int, began time.Time, numbers *a
 	}
 }
 
-// answer reads one, which has a length.
-func (c calls) answer(in *bufio.Reader) error {
+// answer reads one, which has a length. It reports whether it is no refusal.
+func (c calls) answer(in *bufio.Reader) (served bool, err error) {
 	line, err := in.ReadSlice('\n')
 	if err != nil {
-		return err
+		return false, err
 	}
-	const status = len("HTTP/1.1 ")
-	if len(line) < status+3 || string(line[status:status+3]) != strconv.Itoa(c.Status) {
+	status, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("HTTP/1.1 ")), []byte(" "))
+	refused := c.Final && string(status) == strconv.Itoa(http.StatusServiceUnavailable)
+	if !refused && string(status) != strconv.Itoa(c.Status) {
 		first := string(line)
 		rest, _ := in.Peek(in.Buffered())
-		return fmt.Errorf("want status %d: %s%s", c.Status, first, rest)
+		return false, fmt.Errorf("want status %d: %s%s", c.Status, first, rest)
 	}
 	length := -1
 	for len(line) > len("\r\n") {
 		if line, err = in.ReadSlice('\n'); err != nil {
-			return err
+			return false, err
 		}
 		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	if length < 0 {
-		return errors.New("an answer does not say how long it is")
+		return false, errors.New("an answer does not say how long it is")
 	}
-	if c.Final {
+	if c.Final && !refused {
 		body, err := in.Peek(length)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !bytes.Contains(body, []byte(`"done":true`)) {
-			return fmt.Errorf("no outcome: %s", body)
+			return false, fmt.Errorf("no outcome: %s", body)
 		}
 	}
 	_, err = in.Discard(length)
-	return err
+	return !refused, err
 }
 
 // call has the callers' part make calls, and waits until they are through.
