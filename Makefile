@@ -50,8 +50,8 @@ test: ## Run the tests
 	$(GO) test -timeout 30m $(TEST)
 
 .PHONY: race
-race: ## Run the tests under the race detector, in shuffled order
-	$(GO) test -race -shuffle=on -timeout 30m $(TEST)
+race: ## Run the tests under the race detector, in shuffled order, one package at a time
+	$(GO) test -race -shuffle=on -p 1 -timeout 30m $(TEST)
 
 # How long, from which seed (empty: a new one, which is printed), on which Kafka (real
 # or kfake), and of how many brokers: 1, or 3 by java.

@@ -28,7 +28,7 @@ import (
 // charges a second come for all of them. Those of the other 12 are taken, each.
 func TestHungPartitionsCostTheirOwnWallets(t *testing.T) {
 	t.Parallel()
-	const hung, rate, lasts = 4, 600, 8 * time.Second
+	const hung, rate, lasts = 4, 600 / slowly, 8 * time.Second
 	s := newStackOf(t, time.Now(), 16)
 	wallets := s.walletsOf("Ada", 16)
 	for _, w := range wallets.paths { // from now on every partition is known

@@ -94,7 +94,7 @@ func TestQueueFull(t *testing.T) {
 	}
 	p.shop.get("/v1/merchants/"+p.merchant).want(t, http.StatusOK) // from now on its key is known
 	const callers = 300                                            // with 40 KB each: more than the 8 MiB of one partition
-	var taken atomic.Int64
+	var taken, refused atomic.Int64
 	var wg sync.WaitGroup
 	for i := range callers {
 		wg.Go(func() {
@@ -112,6 +112,9 @@ func TestQueueFull(t *testing.T) {
 			case err == nil && got.status == http.StatusAccepted:
 				taken.Add(1)
 			case err == nil && got.text("code") == "overloaded" && got.header.Get("Retry-After") != "":
+				refused.Add(1)
+				release()
+			case err == nil && got.text("code") == "queue_unavailable": // on a slow machine it may have waited in vain
 				release()
 			default:
 				t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
@@ -119,12 +122,10 @@ func TestQueueFull(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	select {
-	case <-held:
-	default:
+	if refused.Load() == 0 {
 		t.Error("the queue took everything")
 	}
-	// On a slow machine some may have waited in vain: their records count as well.
+	// The records of those who waited in vain count as well.
 	if n := s.produced(); taken.Load() == 0 || n < taken.Load() || n == callers {
 		t.Errorf("%d charges were taken, %d records were produced", taken.Load(), n)
 	}
