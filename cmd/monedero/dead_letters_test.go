@@ -12,10 +12,10 @@ import (
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/ingest"
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -54,13 +54,13 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 		t.Fatal(err)
 	}
 	slice := processor.Slice{To: 3, Items: []processor.Item{
-		{Fault: "in the wrong partition"}, {Fault: "its ID does not follow"}, {Record: processor.Record{Value: []byte{0xff}}, Fault: "not ours"},
+		{Fault: "in the wrong partition"}, {Fault: "its ID does not follow"}, {Record: record.Record{Value: []byte{0xff}}, Fault: "not ours"},
 	}}
 	for i := range slice.Items {
 		r := &slice.Items[i].Record
 		r.Offset, r.Time = int64(i), now
 		if i < 2 {
-			if r.Value, r.Headers, err = kafka.Encode(requests[i+1]); err != nil {
+			if r.Value, r.Headers, err = record.Encode(requests[i+1]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -206,7 +206,7 @@ func decided(t *testing.T, store *postgres.Store, r ledger.Request) {
 		t.Fatal(err)
 	}
 	slice := processor.Slice{From: claim.NextOffset, To: claim.NextOffset + 1, Items: []processor.Item{
-		{Record: processor.Record{Offset: claim.NextOffset, Time: r.ReceivedAt, Value: []byte("x")}, Request: &r},
+		{Record: record.Record{Offset: claim.NextOffset, Time: r.ReceivedAt, Value: []byte("x")}, Request: &r},
 	}}
 	if _, err := store.Settle(t.Context(), claim, slice); err != nil {
 		t.Fatal(err)

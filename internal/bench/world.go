@@ -17,7 +17,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -255,9 +255,9 @@ func (w *world) produce(ctx context.Context, p *kafka.Producer, partition int, l
 	return nil
 }
 
-func encoded(q ledger.Request) (processor.Record, error) {
-	value, headers, err := kafka.Encode(q)
-	return processor.Record{Key: []byte(q.Wallet.String()), Value: value, Headers: headers}, err
+func encoded(q ledger.Request) (record.Record, error) {
+	value, headers, err := record.Encode(q)
+	return record.Record{Key: []byte(q.Wallet.String()), Value: value, Headers: headers}, err
 }
 
 // each does something for every partition at once.

@@ -24,7 +24,7 @@ import (
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // BenchmarkSubmit has callers submit charges over loopback, each one after the
@@ -149,11 +149,11 @@ func bareSubmit(b *testing.B, s *stack, p people) string {
 		Description: "Monthly plan", Metadata: ledger.NewMetadata(map[string]string{"order": "8821"}), IdempotencyKey: "bench-1000", ReceivedAt: time.Now(),
 	}
 	r.ID = s.minter.OperationID(r.Identity())
-	value, headers, err := kafka.Encode(r)
+	value, headers, err := record.Encode(r)
 	if err != nil {
 		b.Fatal(err)
 	}
-	record := processor.Record{Value: value, Headers: headers}
+	record := record.Record{Value: value, Headers: headers}
 	producer := kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = producer.Close() })
 	router := chi.NewRouter()

@@ -23,6 +23,7 @@ import (
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 const (
@@ -161,7 +162,7 @@ func (s *stack) settle() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	settler := processor.NewSettler(s.db.Store, kafka.Decode, s.minter, processor.NewMetrics(prometheus.NewRegistry()), s.log, s.clock.Now)
+	settler := processor.NewSettler(s.db.Store, record.Decode, s.minter, processor.NewMetrics(prometheus.NewRegistry()), s.log, s.clock.Now)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- processor.New(s.topic.Name, subscriber, settler, patience, s.log).Run(ctx) }()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestBacklogIsDeliveredInOrderAcrossClaims has many fetches lie in the log, so
@@ -21,11 +22,11 @@ func TestBacklogIsDeliveredInOrderAcrossClaims(t *testing.T) {
 		topic := broker.Topic(t, 1)
 		const records = 300
 		filler := bytes.Repeat([]byte("x"), 20_000)
-		var list []processor.Record
+		var list []record.Record
 		var want []string
 		for i := range records {
 			want = append(want, fmt.Sprintf("%s %d", filler, i))
-			list = append(list, processor.Record{Key: []byte("k"), Value: []byte(want[i])})
+			list = append(list, record.Record{Key: []byte("k"), Value: []byte(want[i])})
 		}
 		for i := 0; i < records; i += 10 {
 			broker.Produce(t, topic.Name, 0, list[i:i+10]...)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go/compress"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Where things are in a batch of message format 2, the only one since Kafka 0.11.
@@ -59,7 +59,7 @@ var errNothing = errors.New("the offset is missing, as after compaction")
 // of a record, that of a marker, or a hole.
 type scan struct {
 	from, next int64 // what was asked for; the offset behind all that was seen
-	records    []processor.Record
+	records    []record.Record
 	holes      []*hole
 	salvage    bool // go on behind a hole, and take what is left of a broken batch
 }
@@ -204,7 +204,7 @@ func (s *scan) all(b, records []byte, base, behind int64) error {
 // readRecord reads one record. With an error it returns what can be read: key and
 // value, else all bytes as the value; and -1 as the offset where that cannot.
 // Nothing is copied.
-func readRecord(body []byte) (r processor.Record, timeDelta, offsetDelta int64, err error) {
+func readRecord(body []byte) (r record.Record, timeDelta, offsetDelta int64, err error) {
 	at := cursor{b: body}
 	at.skip(1) // attributes: none are defined
 	timeDelta, offsetDelta = at.varint(), at.varint()
@@ -221,10 +221,10 @@ func readRecord(body []byte) (r processor.Record, timeDelta, offsetDelta int64, 
 		return r, timeDelta, offsetDelta, errors.New("it has an impossible number of headers")
 	}
 	if headers > 0 {
-		r.Headers = make([]processor.Header, headers)
+		r.Headers = make([]record.Header, headers)
 	}
 	for i := range r.Headers {
-		r.Headers[i] = processor.Header{Key: headerName(at.bytes()), Value: at.nullable()}
+		r.Headers[i] = record.Header{Key: headerName(at.bytes()), Value: at.nullable()}
 	}
 	if at.bad || len(at.b) > 0 {
 		r.Headers = nil
@@ -236,20 +236,20 @@ func readRecord(body []byte) (r processor.Record, timeDelta, offsetDelta int64, 
 // headerName is the text, without an allocation for those that we write.
 func headerName(b []byte) string {
 	switch string(b) {
-	case HeaderSpecVersion:
-		return HeaderSpecVersion
-	case HeaderID:
-		return HeaderID
-	case HeaderType:
-		return HeaderType
-	case HeaderSource:
-		return HeaderSource
-	case HeaderTime:
-		return HeaderTime
-	case HeaderContentType:
-		return HeaderContentType
-	case HeaderTraceparent:
-		return HeaderTraceparent
+	case record.HeaderSpecVersion:
+		return record.HeaderSpecVersion
+	case record.HeaderID:
+		return record.HeaderID
+	case record.HeaderType:
+		return record.HeaderType
+	case record.HeaderSource:
+		return record.HeaderSource
+	case record.HeaderTime:
+		return record.HeaderTime
+	case record.HeaderContentType:
+		return record.HeaderContentType
+	case record.HeaderTraceparent:
+		return record.HeaderTraceparent
 	}
 	return string(b)
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // The attributes of a batch.
@@ -66,12 +66,12 @@ func TestScan(t *testing.T) {
 	plain := func(base int64) []byte { return kafkatest.Batch(kmsg.RecordBatch{FirstOffset: base}, five(base)...) }
 	marker := func(base int64) []byte {
 		return kafkatest.Batch(kmsg.RecordBatch{FirstOffset: base, Attributes: control},
-			kafkatest.EncodedAt(0, processor.Record{Key: []byte{0, 0, 0, 1}, Value: []byte{0, 0, 0, 0, 0, 0}}))
+			kafkatest.EncodedAt(0, record.Record{Key: []byte{0, 0, 0, 1}, Value: []byte{0, 0, 0, 0, 0, 0}}))
 	}
 	compacted := func(base int64, last int32, left ...int) []byte {
 		var records [][]byte
 		for _, i := range left {
-			records = append(records, kafkatest.EncodedAt(i, processor.Record{Value: fmt.Appendf(nil, "%d %d", base, i)}))
+			records = append(records, kafkatest.EncodedAt(i, record.Record{Value: fmt.Appendf(nil, "%d %d", base, i)}))
 		}
 		if records == nil {
 			return bytesAt(kafkatest.Batch(kmsg.RecordBatch{FirstOffset: base, LastOffsetDelta: last}), 57, 0, 0, 0, 0)
@@ -161,8 +161,8 @@ func TestScan(t *testing.T) {
 // TestScanReads everything of a record, in each compression and with either time.
 func TestScanReads(t *testing.T) {
 	t.Parallel()
-	records := []processor.Record{
-		{Key: []byte("k"), Value: []byte("v"), Headers: []processor.Header{{Key: kafka.HeaderID, Value: []byte("op")}, {Key: "x"}}},
+	records := []record.Record{
+		{Key: []byte("k"), Value: []byte("v"), Headers: []record.Header{{Key: record.HeaderID, Value: []byte("op")}, {Key: "x"}}},
 		{Offset: 1},
 		{Offset: 2, Key: []byte{}, Value: bytes.Repeat([]byte("long "), 1000)},
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/record/recordtest"
 )
 
 // BenchmarkProduce has many callers wait for one record each. The broker runs in
@@ -18,7 +20,7 @@ func BenchmarkProduce(b *testing.B) {
 	topic := broker.Topic(b, 1)
 	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = p.Close() })
-	record := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 400)}
+	record := record.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 400)}
 	b.SetParallelism(32)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -38,7 +40,7 @@ func BenchmarkConsume(b *testing.B) {
 	topic := broker.Topic(b, 1)
 	p := kafka.NewProducer(broker.Client(b), kafka.NewMetrics(nil), 0)
 	b.Cleanup(func() { _ = p.Close() })
-	value, headers, err := kafka.Encode(charge(b))
+	value, headers, err := record.Encode(recordtest.Charge(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func BenchmarkConsume(b *testing.B) {
 	for c := range 64 {
 		callers.Go(func() {
 			for n := c; n < b.N; n += 64 {
-				r := processor.Record{Key: []byte(wallet.String()), Value: value, Headers: headers}
+				r := record.Record{Key: []byte(recordtest.Charge(b).Wallet.String()), Value: value, Headers: headers}
 				if _, err := p.Produce(b.Context(), topic.Name, 0, r); err != nil {
 					b.Error(err)
 					return

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/monedero/monedero/internal/record"
 )
 
 const (
@@ -112,11 +114,11 @@ func (c *Cluster) ReceivedAt(ctx context.Context, topic string, partition int, o
 		return time.Time{}, err
 	}
 	first := found.records[0]
-	if d, err := Decode(first); err == nil && !d.Request.ReceivedAt.IsZero() {
+	if d, err := record.Decode(first); err == nil && !d.Request.ReceivedAt.IsZero() {
 		return d.Request.ReceivedAt, nil
 	}
 	for _, h := range first.Headers {
-		if h.Key == HeaderTime {
+		if h.Key == record.HeaderTime {
 			if at, err := time.Parse(time.RFC3339Nano, string(h.Value)); err == nil {
 				return at.UTC(), nil
 			}

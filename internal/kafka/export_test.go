@@ -1,15 +1,14 @@
 package kafka
 
 import (
-	"reflect"
 	"strings"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Scan goes through batches as a fetch from an offset does: with salvage as
 // set-progress reads them, else as a processor does.
-func Scan(set []byte, from int64, salvage bool) (records []processor.Record, next int64, holes []string) {
+func Scan(set []byte, from int64, salvage bool) (records []record.Record, next int64, holes []string) {
 	at := scan{from: from, next: from, salvage: salvage}
 	at.read(set)
 	for _, h := range at.holes {
@@ -49,14 +48,4 @@ const (
 )
 
 // RecordBytes is what we reckon a record to take in a batch.
-func RecordBytes(r processor.Record) int { return size(r) }
-
-// Fields is how many fields a record can have that are known.
-func Fields() (n int) {
-	for f := range reflect.TypeFor[members]().Fields() {
-		if f.Type == reflect.TypeFor[raw]() {
-			n++
-		}
-	}
-	return n
-}
+func RecordBytes(r record.Record) int { return size(r) }

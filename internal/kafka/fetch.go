@@ -13,7 +13,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 const (
@@ -46,7 +46,7 @@ func fetchShare(partitions int) int64 {
 // fetched is what one fetch found: each offset from the one asked for up to to is
 // that of a record, that of a marker, or lies in a hole.
 type fetched struct {
-	records       []processor.Record
+	records       []record.Record
 	to            int64
 	holes         []*hole // unless it salvages: one at most, which begins at to
 	highWatermark int64

@@ -10,6 +10,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
@@ -54,7 +55,7 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 		},
 		"another record": {
 			func(_ *testing.T, _ *kafkatest.Kafka, _ kafka.Topic, r *row) *row {
-				r.claim.NextOffset, r.claim.LastRecord = 2, &processor.RecordHash{1}
+				r.claim.NextOffset, r.claim.LastRecord = 2, &record.Hash{1}
 				return r
 			},
 			"the log holds another record at offset 1 than was settled", 2,
@@ -63,7 +64,7 @@ func TestHaltsWhereTheLogIsNotTheOneWeKnow(t *testing.T) {
 			func(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, r *row) *row {
 				t.Helper()
 				broker.Transaction(t, topic.Name, 0, true, kafkatest.Records("t", 1)...) // 5, marker at 6
-				r.claim.NextOffset, r.claim.LastRecord = 7, &processor.RecordHash{1}
+				r.claim.NextOffset, r.claim.LastRecord = 7, &record.Hash{1}
 				return r
 			},
 			"the log holds no record at offset 6 any more", 0,

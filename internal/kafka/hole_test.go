@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestHaltsWhereRecordsWereCompactedAway: an offset that is missing is no marker of a
@@ -21,12 +21,12 @@ func TestHaltsWhereRecordsWereCompactedAway(t *testing.T) {
 		broker.AlterTopic(t, topic.Name, map[string]string{
 			"cleanup.policy": "compact,delete", "min.cleanable.dirty.ratio": "0", "min.compaction.lag.ms": "0", "segment.ms": "50",
 		})
-		broker.Produce(t, topic.Name, 0, processor.Record{Key: []byte("first"), Value: []byte("first")})
+		broker.Produce(t, topic.Name, 0, record.Record{Key: []byte("first"), Value: []byte("first")})
 		for _, r := range kafkatest.Records("one key", 6) {
 			broker.Produce(t, topic.Name, 0, r)
 		}
 		<-time.After(100 * time.Millisecond) // the next record begins a new segment
-		broker.Produce(t, topic.Name, 0, processor.Record{Key: []byte("last"), Value: []byte("last")})
+		broker.Produce(t, topic.Name, 0, record.Record{Key: []byte("last"), Value: []byte("last")})
 		broker.Compact(t, topic.Name, 0, 5)
 		broker.AlterTopic(t, topic.Name, map[string]string{"cleanup.policy": "delete"})
 

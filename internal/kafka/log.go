@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // trustFor is how long a good fetch vouches for the log. A fetch that comes later
@@ -30,7 +31,7 @@ type log struct {
 	// partition, position and, where known, the hash of the record before it
 	partition int
 	position  int64
-	before    func() *processor.RecordHash
+	before    func() *record.Hash
 
 	trusted time.Time // when it was last seen to be the right log; zero: not yet
 	share   int64     // bytes to ask for as a rule
@@ -47,7 +48,7 @@ func openLog(c *Cluster, claim processor.Claim, share int64) *log {
 		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
 		partition: claim.Partition,
 		position:  claim.NextOffset,
-		before:    func() *processor.RecordHash { return claim.LastRecord },
+		before:    func() *record.Hash { return claim.LastRecord },
 		share:     share,
 		limit:     share,
 		end:       claim.NextOffset,
@@ -92,13 +93,13 @@ func (l *log) advance(found fetched) {
 	l.position = found.to
 	if n := len(found.records); n > 0 && found.records[n-1].Offset == found.to-1 {
 		last := found.records[n-1]
-		l.before = func() *processor.RecordHash {
+		l.before = func() *record.Hash {
 			hash := last.Hash()
 			return &hash
 		}
 		return
 	}
-	l.before = func() *processor.RecordHash { return nil }
+	l.before = func() *record.Hash { return nil }
 }
 
 // verify compares Kafka with what is known: the cluster, the size of the topic,

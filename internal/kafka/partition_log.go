@@ -6,6 +6,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // PartitionLog is the log of one partition as a person's tools read it: on demand,
@@ -36,7 +37,7 @@ func (l *PartitionLog) Bounds(ctx context.Context) (start, end int64, err error)
 
 // Hash is of the record at an offset that lies in the log; nil where none is there
 // that can be read.
-func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*processor.RecordHash, error) {
+func (l *PartitionLog) Hash(ctx context.Context, offset int64) (*record.Hash, error) {
 	source := &source{cluster: l.cluster, topic: l.topic.Name, partition: l.partition}
 	defer source.close()
 	found, err := source.some(ctx, offset)

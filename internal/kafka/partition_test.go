@@ -13,6 +13,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // claims is a claimer that answers what the test says, and notes when it is asked.
@@ -135,7 +136,7 @@ func TestNackedBatchComesAgainUnchangedAndSpreadOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := newLonePartition(t, nil)
 		const nacks = 40
-		batch := &processor.Batch{From: 7, To: 9, Records: []processor.Record{{Offset: 7}, {Offset: 8}}}
+		batch := &processor.Batch{From: 7, To: 9, Records: []record.Record{{Offset: 7}, {Offset: 8}}}
 		done := make(chan error, 1)
 		go func() { done <- p.finish(t.Context(), batch) }()
 		want, last := DefaultRetryMin, time.Now()

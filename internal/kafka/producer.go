@@ -13,7 +13,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // The limits of producing.
@@ -72,7 +72,7 @@ func (g *guard) check(ctx context.Context) error {
 
 // entry is a record on its way.
 type entry struct {
-	record   processor.Record
+	record   record.Record
 	size     int
 	deadline time.Time
 	waiter   context.Context
@@ -109,7 +109,7 @@ type Pending struct{ entry *entry }
 // replica has the record, at the offset. An error means that this is unknown,
 // except for ErrQueueFull, ErrQueueStuck and ErrClosed; Produce never takes longer than
 // ProduceDeadline. When ctx ends it stops waiting, and the write may go on.
-func (p *Producer) Produce(ctx context.Context, topic string, partition int, r processor.Record) (int64, error) {
+func (p *Producer) Produce(ctx context.Context, topic string, partition int, r record.Record) (int64, error) {
 	pending, err := p.Enqueue(ctx, topic, partition, r)
 	if err != nil {
 		return 0, err
@@ -119,7 +119,7 @@ func (p *Producer) Produce(ctx context.Context, topic string, partition int, r p
 
 // Enqueue hands the record over and does not wait. It fails with ErrQueueFull,
 // ErrQueueStuck or ErrClosed. A record whose ctx ends before its turn comes is not written.
-func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r processor.Record) (Pending, error) {
+func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r record.Record) (Pending, error) {
 	e := &entry{
 		record: r, size: size(r), waiter: ctx, deadline: time.Now().Add(ProduceDeadline), done: make(chan struct{}),
 	}
@@ -310,7 +310,7 @@ func isolatable(err error) bool {
 		errors.Is(err, kafkago.InvalidMessage) || errors.Is(err, kafkago.RecordListTooLarge)
 }
 
-func size(r processor.Record) int {
+func size(r record.Record) int {
 	n := recordOverheadBytes + len(r.Key) + len(r.Value)
 	for _, h := range r.Headers {
 		n += len(h.Key) + len(h.Value) + 8

@@ -21,7 +21,7 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 func newProducer(t *testing.T, broker *kafkatest.Kafka) *kafka.Producer {
@@ -31,7 +31,7 @@ func newProducer(t *testing.T, broker *kafkatest.Kafka) *kafka.Producer {
 	return p
 }
 
-func value(text string) processor.Record { return processor.Record{Value: []byte(text)} }
+func value(text string) record.Record { return record.Record{Value: []byte(text)} }
 
 // contents are the values in the partition, in order.
 func contents(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic) []string {
@@ -359,8 +359,8 @@ func TestProduceReadsBackWhatWasWritten(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
 		topic := broker.Topic(t, 1)
 		at := time.UnixMilli(1_700_000_000_123)
-		want := []processor.Record{
-			{Offset: 0, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []processor.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte{}}}},
+		want := []record.Record{
+			{Offset: 0, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []record.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte{}}}},
 			{Offset: 1, Value: []byte{}, Time: at},
 			{Offset: 2, Key: []byte{}, Time: at},
 			{Offset: 3, Key: bytes.Repeat([]byte("k"), 70_000), Value: bytes.Repeat([]byte("v"), 200_000), Time: at},
@@ -370,7 +370,7 @@ func TestProduceReadsBackWhatWasWritten(t *testing.T) {
 		work(t, broker, topic, member{progress, "a"}, progress.handle)
 		progress.awaitNext(t, 0, int64(len(want)))
 		// The time is the broker's.
-		if diff := cmp.Diff(want, progress.settled(0), cmpopts.IgnoreFields(processor.Record{}, "Time")); diff != "" {
+		if diff := cmp.Diff(want, progress.settled(0), cmpopts.IgnoreFields(record.Record{}, "Time")); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // progress keeps positions as a database does: a claim raises the epoch, and
@@ -31,7 +32,7 @@ type progress struct {
 type row struct {
 	claim   processor.Claim
 	owner   string
-	settled []processor.Record
+	settled []record.Record
 	covered []span // of the batches settled
 }
 
@@ -83,7 +84,7 @@ func (p *progress) awaitNext(t *testing.T, partition int, next int64) {
 	})
 }
 
-func (p *progress) settled(partition int) []processor.Record {
+func (p *progress) settled(partition int) []record.Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.rows[partition].settled)

@@ -12,7 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	kafkago "github.com/segmentio/kafka-go"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // The names in a message's metadata that stand for a part or the place of a
@@ -138,32 +138,32 @@ func (p *Publisher) list(ctx context.Context, topic string) ([]int, error) {
 }
 
 // toRecord is the record that a message is written as. fromRecord reads it back.
-func toRecord(msg *message.Message) processor.Record {
-	r := processor.Record{Value: msg.Payload}
+func toRecord(msg *message.Message) record.Record {
+	r := record.Record{Value: msg.Payload}
 	if key, ok := msg.Metadata[MetaKey]; ok {
 		r.Key = []byte(key)
 	}
-	r.Headers = make([]processor.Header, 0, len(msg.Metadata)+1)
+	r.Headers = make([]record.Header, 0, len(msg.Metadata)+1)
 	if msg.UUID != "" {
-		r.Headers = append(r.Headers, processor.Header{Key: HeaderID, Value: []byte(msg.UUID)})
+		r.Headers = append(r.Headers, record.Header{Key: record.HeaderID, Value: []byte(msg.UUID)})
 	}
 	for name, value := range msg.Metadata {
-		if !isPlace(name) && name != HeaderID {
-			r.Headers = append(r.Headers, processor.Header{Key: name, Value: []byte(value)})
+		if !isPlace(name) && name != record.HeaderID {
+			r.Headers = append(r.Headers, record.Header{Key: name, Value: []byte(value)})
 		}
 	}
-	slices.SortFunc(r.Headers, func(a, b processor.Header) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(r.Headers, func(a, b record.Header) int { return strings.Compare(a.Key, b.Key) })
 	return r
 }
 
 // fromRecord fills a message with what a record says.
-func fromRecord(msg *message.Message, r processor.Record) {
+func fromRecord(msg *message.Message, r record.Record) {
 	msg.Payload = r.Value
 	if r.Key != nil {
 		msg.Metadata.Set(MetaKey, string(r.Key))
 	}
 	for _, h := range r.Headers {
-		if h.Key == HeaderID {
+		if h.Key == record.HeaderID {
 			msg.UUID = string(h.Value)
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/record"
 )
 
 const (
@@ -49,20 +50,20 @@ func NewQueue(p message.Publisher, c *Cluster, topic Topic, traceparent func(con
 // Submit writes the request to its wallet's partition. It answers within
 // ProduceDeadline.
 func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
-	value, headers, err := Encode(r)
+	value, headers, err := record.Encode(r)
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
 	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
 	msg.Metadata.Set(MetaKey, r.Wallet.String())
 	for _, h := range headers {
-		if h.Key != HeaderID { // that is the message's UUID
+		if h.Key != record.HeaderID { // that is the message's UUID
 			msg.Metadata.Set(h.Key, string(h.Value))
 		}
 	}
 	if q.traceparent != nil {
 		if parent := q.traceparent(ctx); parent != "" {
-			msg.Metadata.Set(HeaderTraceparent, parent)
+			msg.Metadata.Set(record.HeaderTraceparent, parent)
 		}
 	}
 	if err := q.publisher.Publish(q.topic.Name, msg); err != nil {

@@ -12,6 +12,8 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/record/recordtest"
 )
 
 const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -34,9 +36,9 @@ func TestSubmitWritesToTheWalletsPartition(t *testing.T) {
 
 		sent := map[int]ledger.Request{}
 		for i := range byte(100) {
-			r := charge(t)
+			r := recordtest.Charge(t)
 			r.Wallet[14] = i
-			r.ID = minter(t).OperationID(r.Identity())
+			r.ID = recordtest.Minter(t).OperationID(r.Identity())
 			receipt, err := queue.Submit(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
@@ -53,19 +55,21 @@ func TestSubmitWritesToTheWalletsPartition(t *testing.T) {
 		}
 		for partition, want := range sent {
 			progress.await(t, "settled", func(rows map[int]*row) bool { return len(rows[partition].settled) > 0 })
-			record := progress.settled(partition)[0]
-			if string(record.Key) != want.Wallet.String() {
-				t.Errorf("key = %s", record.Key)
+			settled := progress.settled(partition)[0]
+			if string(settled.Key) != want.Wallet.String() {
+				t.Errorf("key = %s", settled.Key)
 			}
-			assertDecodes(t, record.Value, want)
+			if d, err := record.Decode(settled); err != nil || cmp.Diff(want, d.Request) != "" {
+				t.Errorf("%v, %s", err, cmp.Diff(want, d.Request))
+			}
 			headers := map[string]string{}
-			for _, h := range record.Headers {
+			for _, h := range settled.Headers {
 				headers[h.Key] = string(h.Value)
 			}
 			if diff := cmp.Diff(map[string]string{
-				kafka.HeaderSpecVersion: "1.0", kafka.HeaderID: want.ID.String(), kafka.HeaderType: "monedero.charge.requested",
-				kafka.HeaderSource: "/monedero/ingest", kafka.HeaderTime: "2026-03-14T15:09:26.535897Z",
-				kafka.HeaderContentType: "application/json", kafka.HeaderTraceparent: parent,
+				record.HeaderSpecVersion: "1.0", record.HeaderID: want.ID.String(), record.HeaderType: "monedero.charge.requested",
+				record.HeaderSource: "/monedero/ingest", record.HeaderTime: "2026-03-14T15:09:26.535897Z",
+				record.HeaderContentType: "application/json", record.HeaderTraceparent: parent,
 			}, headers); diff != "" {
 				t.Error(diff)
 			}
@@ -103,7 +107,7 @@ func TestQueueWithoutKafka(t *testing.T) {
 			t.Errorf("as it should be: %v", err)
 		}
 		queue := newQueue(t, broker, topic)
-		if _, err := queue.Submit(t.Context(), charge(t)); err != nil {
+		if _, err := queue.Submit(t.Context(), recordtest.Charge(t)); err != nil {
 			t.Fatal(err)
 		}
 		broker.Stop()
@@ -111,13 +115,13 @@ func TestQueueWithoutKafka(t *testing.T) {
 			t.Errorf("the broker is gone: %v", err)
 		}
 		started := time.Now()
-		if receipt, err := queue.Submit(t.Context(), charge(t)); err == nil {
+		if receipt, err := queue.Submit(t.Context(), recordtest.Charge(t)); err == nil {
 			t.Errorf("written nowhere: %+v", receipt)
 		}
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("answered after %s", took)
 		}
-		refused := charge(t)
+		refused := recordtest.Charge(t)
 		refused.Kind = ledger.KindFreeze
 		if receipt, err := queue.Submit(t.Context(), refused); err == nil || receipt != (ingest.Receipt{}) {
 			t.Errorf("a freeze was queued: %+v", receipt)

@@ -14,6 +14,8 @@ import (
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/record/recordtest"
 )
 
 // TestSettingsAreJudged: what can lose a 202 is refused, what nobody should choose is
@@ -191,13 +193,13 @@ func TestHashIsOfWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
 		topic := broker.Topic(t, 1)
-		r := processor.Record{Key: []byte("k"), Value: []byte("v"), Headers: []processor.Header{{Key: "h", Value: []byte("w")}}}
+		r := record.Record{Key: []byte("k"), Value: []byte("v"), Headers: []record.Header{{Key: "h", Value: []byte("w")}}}
 		broker.Produce(t, topic.Name, 0, r)
 		<-time.After(10 * time.Millisecond)
 		other := r
 		other.Time = time.Now().Add(-time.Hour)
 		broker.Produce(t, topic.Name, 0, other, r, kafkatest.Records("other", 1)[0])
-		var hashes []processor.RecordHash
+		var hashes []record.Hash
 		for range 2 {
 			progress := newProgress(topic)
 			progress.rows[0].claim.Topic = topic.Name
@@ -223,7 +225,7 @@ func TestHashIsOfWhatWasWritten(t *testing.T) {
 func TestTheLargestRecordFits(t *testing.T) {
 	t.Parallel()
 	const batchHead = 61
-	r := charge(t)
+	r := recordtest.Charge(t)
 	// The longest text that a request may have, in characters that JSON writes longest.
 	long := func(n int) string { return strings.Repeat("\u0001", n) }
 	r.IdempotencyKey, r.Description = long(ledger.MaxKeyLength), long(ledger.MaxDescriptionLength)
@@ -233,11 +235,11 @@ func TestTheLargestRecordFits(t *testing.T) {
 		entries = append(entries, `"`+strings.Repeat(`\u0001`, ledger.MaxMetadataKeyLength)+`":"`+strings.Repeat(`\u0001`, ledger.MaxMetadataValueLength)+`"`)
 	}
 	r.Metadata = ledger.Metadata("{" + strings.Join(entries, ",") + "}")
-	value, headers, err := kafka.Encode(r)
+	value, headers, err := record.Encode(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := kafka.RecordBytes(processor.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}); n > kafka.MaxBatchBytes {
+	if n := kafka.RecordBytes(record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}); n > kafka.MaxBatchBytes {
 		t.Errorf("a record of %d bytes, and batches of %d", n, kafka.MaxBatchBytes)
 	}
 	if kafka.MaxBatchBytes+batchHead > kafka.MaxMessageBytes {

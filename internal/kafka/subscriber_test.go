@@ -16,6 +16,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 func texts(prefix string, n int) []string {
@@ -258,8 +259,8 @@ func TestRecordLargerThanAFetch(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
 		topic := broker.Topic(t, 1)
-		large := processor.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("x"), 1_000_000)}
-		broker.Produce(t, topic.Name, 0, large, processor.Record{Value: []byte("next")})
+		large := record.Record{Key: []byte("k"), Value: bytes.Repeat([]byte("x"), 1_000_000)}
+		broker.Produce(t, topic.Name, 0, large, record.Record{Value: []byte("next")})
 		progress := newProgress(topic)
 		work(t, broker, topic, member{progress, "a"}, progress.handle)
 		progress.awaitNext(t, 0, 2)

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 var (
@@ -50,7 +50,7 @@ func (p LetterPlace) String() string {
 // DeadLetter is a record that could not be decided, as it came.
 type DeadLetter struct {
 	At        LetterPlace
-	Record    processor.Record // its Time is zero where none could be kept
+	Record    record.Record // its Time is zero where none could be kept
 	CreatedAt time.Time
 	Operation ledger.OperationID // the failed operation, or the conflict, beside it; zero: none
 	Reason    string
@@ -203,7 +203,7 @@ func scanLetter(row pgx.CollectableRow) (DeadLetter, error) {
 		return l, fmt.Errorf("read headers: %w", err)
 	}
 	for _, h := range list {
-		l.Record.Headers = append(l.Record.Headers, processor.Header{Key: string(h.Key), Value: h.Value})
+		l.Record.Headers = append(l.Record.Headers, record.Header{Key: string(h.Key), Value: h.Value})
 	}
 	return l, nil
 }

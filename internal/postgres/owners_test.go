@@ -57,7 +57,7 @@ func (o *owners) grow(t *rapid.T) {
 			continue
 		}
 		item := o.item(t)
-		item.Record = record(o.end())
+		item.Record = recordAt(o.end())
 		o.log = append(o.log, &item)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 //go:embed queries/progress.sql
@@ -54,9 +55,9 @@ func (s *Store) Progress(ctx context.Context) ([]Progress, error) {
 }
 
 // recordHash is the hash on record; nil for null.
-func recordHash(b []byte) *processor.RecordHash {
+func recordHash(b []byte) *record.Hash {
 	if b == nil {
 		return nil
 	}
-	return (*processor.RecordHash)(b)
+	return (*record.Hash)(b)
 }

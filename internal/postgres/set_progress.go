@@ -13,6 +13,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 var (
@@ -76,7 +77,7 @@ type Log interface {
 	// Bounds are the first offset of the log and the one behind its last record.
 	Bounds(ctx context.Context) (start, end int64, err error)
 	// Hash is of the record at the offset, which lies in the log; nil: a gap.
-	Hash(ctx context.Context, offset int64) (*processor.RecordHash, error)
+	Hash(ctx context.Context, offset int64) (*record.Hash, error)
 	// Skip reads records that are passed over, from an offset on and none at or after
 	// the end: at least one offset, and no more items than fit into one [ledger.Book].
 	// Missing is how many of these offsets hold nothing that can be read, and are no gaps.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 func TestSettleRecordsOutcomes(t *testing.T) {
@@ -54,7 +55,7 @@ func TestSettleRecordsOutcomes(t *testing.T) {
 		t.Errorf("balances: %v, %v", balances, err)
 	}
 	claim := w.claim(1)
-	last := record(5).Hash()
+	last := recordAt(5).Hash()
 	if claim.NextOffset != 6 || *claim.LastRecord != last || claim.Partitions != partitions || claim.ClusterID != clusterID {
 		t.Errorf("claim: %+v", claim)
 	}
@@ -330,7 +331,7 @@ func TestDeadLettersTakeAnything(t *testing.T) {
 	s := slice(0, processor.Item{Fault: strings.Repeat("ü", 3000)}, processor.Item{})
 	s.Items[0].Record.Key, s.Items[0].Record.Value, s.Items[0].Record.Headers = nil, nil, nil
 	s.Items[0].Record.Time = s.Items[0].Record.Time.AddDate(300_000, 0, 0)
-	s.Items[1].Record.Headers = []processor.Header{{Key: "\x00\xff", Value: nil}}
+	s.Items[1].Record.Headers = []record.Header{{Key: "\x00\xff", Value: nil}}
 	s.Items[1].Record.Value = []byte{0, 0xff}
 	tally, err := w.store.Settle(t.Context(), claim, s)
 	if err != nil || tally.Dead != 2 {

@@ -15,6 +15,7 @@ import (
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 const (
@@ -165,10 +166,10 @@ func (w *world) claim(partition int) processor.Claim {
 	return c
 }
 
-func record(offset int64) processor.Record {
-	return processor.Record{
+func recordAt(offset int64) record.Record {
+	return record.Record{
 		Offset: offset, Key: []byte("key"), Value: fmt.Appendf(nil, "value %d", offset), Time: time.UnixMilli(1_700_000_000_000 + offset),
-		Headers: []processor.Header{{Key: "ce_id", Value: []byte{0, 0xff, byte(offset)}}},
+		Headers: []record.Header{{Key: "ce_id", Value: []byte{0, 0xff, byte(offset)}}},
 	}
 }
 
@@ -186,7 +187,7 @@ func dead() processor.Item { return processor.Item{Fault: "not ours"} }
 // slice puts the items at consecutive offsets.
 func slice(from int64, items ...processor.Item) processor.Slice {
 	for i := range items {
-		items[i].Record = record(from + int64(i))
+		items[i].Record = recordAt(from + int64(i))
 	}
 	return processor.Slice{From: from, To: from + int64(len(items)), Items: items}
 }

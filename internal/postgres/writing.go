@@ -16,6 +16,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 var (
@@ -190,7 +191,7 @@ func (w writing) queueLetters(b *pgx.Batch) {
 }
 
 // headersJSON keeps arbitrary bytes: in JSON, []byte is base64.
-func headersJSON(headers []processor.Header) string {
+func headersJSON(headers []record.Header) string {
 	type header struct {
 		Key   []byte `json:"key"`
 		Value []byte `json:"value"`

@@ -3,6 +3,8 @@ package processor
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Batch is what one message of the subscriber carries, in the message's context:
@@ -14,7 +16,7 @@ import (
 type Batch struct {
 	Claim    Claim
 	From, To int64
-	Records  []Record
+	Records  []record.Record
 
 	fenced atomic.Bool
 	halt   atomic.Pointer[error]

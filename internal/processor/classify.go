@@ -6,7 +6,13 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/record"
 )
+
+// Decode reads a record as one of ours. It fails when the record is not ours:
+// when it does not even say its version, its ID and its identity. It trusts
+// nothing else: not the ID, not the partition, not the values.
+type Decode func(record.Record) (record.Decoded, error)
 
 // classifier tells what each record is. It trusts no ID and no partition: it
 // computes both again.
@@ -27,13 +33,13 @@ func (e errVersion) Error() string {
 		return fmt.Sprintf("the record at offset %d says what this build does not know: %v", e.offset, e.unknown)
 	}
 	return fmt.Sprintf("the record at offset %d is in version %d of the wire format, this build knows up to %d",
-		e.offset, e.version, Version)
+		e.offset, e.version, record.Version)
 }
 
 // classify reads one record. An error means that the record is ours and not for
 // this build to decide; the item is then what it becomes if a person passes it
 // over all the same.
-func (c classifier) classify(r Record, claim Claim) (Item, error) {
+func (c classifier) classify(r record.Record, claim Claim) (Item, error) {
 	dead := func(format string, args ...any) (Item, error) {
 		return Item{Record: r, Fault: fmt.Sprintf(format, args...)}, nil
 	}
@@ -47,7 +53,7 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 	if c.minter.OperationID(d.Identity) != d.ID {
 		return dead("its operation ID does not follow from what it says")
 	}
-	if d.Version > Version || d.Unknown != nil {
+	if d.Version > record.Version || d.Unknown != nil {
 		newer := errVersion{offset: r.Offset, version: d.Version, unknown: d.Unknown}
 		return refuseDecoded(r, d, newer), newer
 	}
@@ -59,7 +65,7 @@ func (c classifier) classify(r Record, claim Claim) (Item, error) {
 
 // read decodes the record. A panic is the record's fault: it must not stand in
 // the way of those behind it.
-func (c classifier) read(r Record) (d Decoded, err error) {
+func (c classifier) read(r record.Record) (d record.Decoded, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading it panicked: %v", p)
@@ -70,7 +76,7 @@ func (c classifier) read(r Record) (d Decoded, err error) {
 
 // refuseDecoded turns a record that says whose it is, and no request that this
 // build can decide, into a refusal.
-func refuseDecoded(r Record, d Decoded, cause error) Item {
+func refuseDecoded(r record.Record, d record.Decoded, cause error) Item {
 	return refuse(Item{Record: r}, cause, ledger.Refusal{
 		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
 		Fingerprint: ledger.RefusedFingerprint(r.Value), ReceivedAt: recordTime(r),
@@ -96,7 +102,7 @@ func refuse(i Item, cause error, x ledger.Refusal) Item {
 
 // recordTime is when the record came in, unless its producer made that up: a
 // time that no calendar here can hold counts as none.
-func recordTime(r Record) time.Time {
+func recordTime(r record.Record) time.Time {
 	if y := r.Time.UTC().Year(); y < 1970 || y > 9999 {
 		return time.Time{}
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 
 	"github.com/monedero/monedero/internal/ingest"
 )
@@ -41,7 +41,7 @@ type fixture struct {
 	client   ledger.ClientID
 	merchant ledger.MerchantID
 	wallet   ledger.WalletID
-	log      []processor.Record
+	log      []record.Record
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -112,17 +112,17 @@ func (f *fixture) charge(key string, amount int64) ledger.Request {
 	return f.request(ledger.KindCharge, key, amount)
 }
 
-func (f *fixture) encoded(r ledger.Request) processor.Record {
+func (f *fixture) encoded(r ledger.Request) record.Record {
 	f.t.Helper()
-	value, headers, err := kafka.Encode(r)
+	value, headers, err := record.Encode(r)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return processor.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers, Time: f.clock}
+	return record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers, Time: f.clock}
 }
 
 // append puts records at the end of the log.
-func (f *fixture) append(records ...processor.Record) {
+func (f *fixture) append(records ...record.Record) {
 	for _, r := range records {
 		r.Offset = int64(len(f.log))
 		f.log = append(f.log, r)
@@ -144,7 +144,7 @@ func (f *fixture) batch(c processor.Claim) *processor.Batch {
 }
 
 // settler settles through the store, or through what stands before it.
-func (f *fixture) settler(s processor.Store) *processor.Settler { return f.decoding(s, kafka.Decode) }
+func (f *fixture) settler(s processor.Store) *processor.Settler { return f.decoding(s, record.Decode) }
 
 func (f *fixture) decoding(s processor.Store, decode processor.Decode) *processor.Settler {
 	metrics := processor.NewMetrics(prometheus.NewRegistry())

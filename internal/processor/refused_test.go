@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // refuseBySQLState makes the database refuse each operation whose idempotency key
@@ -183,8 +183,8 @@ func TestRequestThatCannotBeEncodedFailsAlone(t *testing.T) {
 	f := newFixture(t)
 	before, timeless, far, after := f.charge("before", 1), f.charge("timeless", 2), f.charge("far", 3), f.charge("after", 4)
 	f.append(f.encoded(before), f.encoded(timeless), f.encoded(far), f.encoded(after))
-	settler := f.decoding(f.store, func(r processor.Record) (processor.Decoded, error) {
-		d, err := kafka.Decode(r)
+	settler := f.decoding(f.store, func(r record.Record) (record.Decoded, error) {
+		d, err := record.Decode(r)
 		switch d.ID {
 		case timeless.ID:
 			d.Request.ReceivedAt = time.Time{}
@@ -210,7 +210,7 @@ func TestClockThatJumps(t *testing.T) {
 	f := newFixture(t)
 	settler, claim := f.settler(f.store), f.claim()
 	start := f.clock
-	settle := func(jump time.Duration, records ...processor.Record) {
+	settle := func(jump time.Duration, records ...record.Record) {
 		t.Helper()
 		f.clock = start.Add(jump)
 		f.append(records...)
@@ -220,7 +220,7 @@ func TestClockThatJumps(t *testing.T) {
 		}
 		claim.NextOffset = batch.To
 	}
-	until := func(key string, limit time.Duration) (processor.Record, func() string) {
+	until := func(key string, limit time.Duration) (record.Record, func() string) {
 		r := f.charge(key, 10)
 		r.ApplyBefore = start.Add(limit)
 		return f.encoded(r), func() string { return f.outcome(r.ID) }

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 func TestPoisonDoesNotStopAPartition(t *testing.T) {
@@ -33,11 +33,11 @@ func TestPoisonDoesNotStopAPartition(t *testing.T) {
 	forged.ID = f.minter.RandomOperationID(forged.Wallet, [10]byte{1})
 	f.append(
 		f.encoded(before),
-		processor.Record{Key: []byte("k"), Value: []byte("not ours"), Time: f.clock},
+		record.Record{Key: []byte("k"), Value: []byte("not ours"), Time: f.clock},
 		zero,
 		f.encoded(elsewhere),
 		f.encoded(forged),
-		processor.Record{Time: f.clock},
+		record.Record{Time: f.clock},
 		f.encoded(after),
 	)
 	if err := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); err != nil {
@@ -66,12 +66,12 @@ func TestRecordWhoseReadingPanicsIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	behind := f.charge("behind", 1)
-	f.append(processor.Record{Value: []byte("panic"), Time: f.clock}, f.encoded(behind))
-	settler := f.decoding(f.store, func(r processor.Record) (processor.Decoded, error) {
+	f.append(record.Record{Value: []byte("panic"), Time: f.clock}, f.encoded(behind))
+	settler := f.decoding(f.store, func(r record.Record) (record.Decoded, error) {
 		if string(r.Value) == "panic" {
 			panic("as a decoder should not")
 		}
-		return kafka.Decode(r)
+		return record.Decode(r)
 	})
 	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
 		t.Fatal(err)
@@ -283,8 +283,8 @@ func TestTroubleOfTheMachineryIsNoOutcome(t *testing.T) {
 }
 
 // refusals is n own records that say nothing that can be decided.
-func (f *fixture) refusals(n int) []processor.Record {
-	records := make([]processor.Record, n)
+func (f *fixture) refusals(n int) []record.Record {
+	records := make([]record.Record, n)
 	for i := range records {
 		records[i] = f.encoded(f.charge(fmt.Sprintf("refusal %d", i), 3))
 		records[i].Value = bytes.Replace(records[i].Value, []byte(`"amount":3`), []byte(`"amount":"3"`), 1)
@@ -360,11 +360,11 @@ func TestDatabaseThatNeverAnswersIsGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		settler := processor.NewSettler(silent{}, kafka.Decode, minter,
+		settler := processor.NewSettler(silent{}, record.Decode, minter,
 			processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler), nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		batch := &processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]processor.Record, 1)}
+		batch := &processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]record.Record, 1)}
 		err = settler.Settle(ctx, batch)
 		if !errors.Is(err, context.DeadlineExceeded) || batch.IsFenced() || batch.Halted() != nil {
 			t.Errorf("got %v, fenced %v, halted %v; want only the deadline", err, batch.IsFenced(), batch.Halted())

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // errPassedOver is the fault of a record that a person decided not to settle.
@@ -20,7 +21,7 @@ func NewSkipper(decode Decode, minter *ledger.Minter) Skipper {
 
 // Skip is a refusal where the record's ID computes and it lies in its partition,
 // whatever its version; otherwise a dead letter. It never has a request.
-func (s Skipper) Skip(r Record, c Claim) Item {
+func (s Skipper) Skip(r record.Record, c Claim) Item {
 	item, newer := s.classifier.classify(r, c)
 	switch {
 	case newer != nil: // refused already

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Claim is the right to settle a partition. It holds until somebody claims the
@@ -19,11 +20,11 @@ type Claim struct {
 	History     int32  // of the database: how often it was recovered, and one
 	Log         int32
 	Epoch       int64
-	MovedEpoch  int64       // under which the progress came to NextOffset
-	FirstOffset int64       // where the counts began: at 0, or where a person set the progress
-	NextOffset  int64       // the first offset that is not settled
-	LastRecord  *RecordHash // of the record at NextOffset - 1; nil: nothing to compare
-	Halt        string      // why the last owner noted that the partition halts; empty: it noted none
+	MovedEpoch  int64        // under which the progress came to NextOffset
+	FirstOffset int64        // where the counts began: at 0, or where a person set the progress
+	NextOffset  int64        // the first offset that is not settled
+	LastRecord  *record.Hash // of the record at NextOffset - 1; nil: nothing to compare
+	Halt        string       // why the last owner noted that the partition halts; empty: it noted none
 }
 
 // Claimer hands out claims. A subscriber whose positions live in a database
@@ -58,7 +59,7 @@ type Halts interface {
 // Item is one record and what it was taken for: a request to decide, a refusal
 // to record beside its dead letter, or (both nil) only a dead letter.
 type Item struct {
-	Record  Record
+	Record  record.Record
 	Request *ledger.Request
 	Refusal *ledger.Refusal
 	Fault   string // why it is a dead letter; a sentence for the operator

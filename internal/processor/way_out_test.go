@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/proxytest"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // writtenLog is the fixture's log as moving a progress reads it.
@@ -34,7 +34,7 @@ func (l writtenLog) Bounds(context.Context) (start, end int64, err error) {
 	return 0, int64(len(l.f.log) - l.lost), nil
 }
 
-func (l writtenLog) Hash(_ context.Context, offset int64) (*processor.RecordHash, error) {
+func (l writtenLog) Hash(_ context.Context, offset int64) (*record.Hash, error) {
 	hash := l.f.log[offset].Hash()
 	return &hash, nil
 }
@@ -45,7 +45,7 @@ func (l writtenLog) Skip(_ context.Context, c processor.Claim, from, end int64) 
 			return processor.Slice{}, 0, err
 		}
 	}
-	skipper := processor.NewSkipper(kafka.Decode, l.f.minter)
+	skipper := processor.NewSkipper(record.Decode, l.f.minter)
 	slice := processor.Slice{From: from, To: min(from+int64(max(l.most, 1)), end)}
 	for _, r := range l.f.log[from:slice.To] {
 		slice.Items = append(slice.Items, skipper.Skip(r, c))
@@ -106,7 +106,7 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.append(f.refusals(3)...)
-	f.append(f.encoded(f.charge("good", 5)), processor.Record{Value: []byte("not ours"), Time: f.clock})
+	f.append(f.encoded(f.charge("good", 5)), record.Record{Value: []byte("not ours"), Time: f.clock})
 	f.append(f.encoded(f.charge("good", 5))) // once more
 	const to = 7
 	old := f.claim()
@@ -251,7 +251,7 @@ func TestNewLogOfALogThatIsKnown(t *testing.T) {
 	}
 	// Another one now, and the same command twice.
 	f.log = nil
-	f.append(processor.Record{Value: []byte("another")}, f.encoded(f.charge("c", 1)))
+	f.append(record.Record{Value: []byte("another")}, f.encoded(f.charge("c", 1)))
 	if moved, err := f.set(newLog, writtenLog{f: f, lost: 1}); err != nil || moved.To != (ledger.Place{Log: 2, Offset: 1}) || moved.Dead != 1 {
 		t.Errorf("of another log: %+v, %v", moved, err)
 	}
@@ -287,7 +287,7 @@ func TestAMoveCountsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.append(f.refusals(1)...)
-	f.append(processor.Record{Value: []byte("not ours"), Time: f.clock})
+	f.append(record.Record{Value: []byte("not ours"), Time: f.clock})
 	f.settled()
 	for _, offset := range []int64{0, 3} {
 		moved, err := f.move(offset, writtenLog{f: f, most: 2})

@@ -13,7 +13,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // The reasons why a dead letter is not submitted again.
@@ -57,7 +57,7 @@ func standing(
 
 // accepted reports whether the operation did what the dead letter asks for.
 func accepted(o ledger.Operation, letter postgres.DeadLetter) bool {
-	d, err := kafka.Decode(letter.Record)
+	d, err := record.Decode(letter.Record)
 	return err == nil && o.Status() == ledger.StatusAccepted && o.Fingerprint == d.Request.Fingerprint()
 }
 
@@ -142,11 +142,11 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 func (b bound) resubmission(
 	ctx context.Context, letter postgres.DeadLetter, key string, pending ledger.OperationID,
 ) (*message.Message, ledger.OperationID, error) {
-	d, err := kafka.Decode(letter.Record)
+	d, err := record.Decode(letter.Record)
 	switch {
 	case err != nil:
 		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	case d.Version > processor.Version:
+	case d.Version > record.Version:
 		return nil, d.ID, fmt.Errorf("%w: it is in version %d of the wire format", ErrUnreadable, d.Version)
 	case d.Fault != nil:
 		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, d.Fault)
@@ -182,14 +182,14 @@ func (b bound) resubmission(
 	if len(decided) > 0 && pending != r.ID {
 		return nil, r.ID, ErrKeyTaken
 	}
-	value, headers, err := kafka.Encode(r)
+	value, headers, err := record.Encode(r)
 	if err != nil {
 		return nil, r.ID, err
 	}
 	return newMessage(ctx, r, value, headers), r.ID, nil
 }
 
-func newMessage(ctx context.Context, r ledger.Request, value []byte, headers []processor.Header) *message.Message {
+func newMessage(ctx context.Context, r ledger.Request, value []byte, headers []record.Header) *message.Message {
 	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
 	for _, h := range headers {
 		msg.Metadata.Set(h.Key, string(h.Value))

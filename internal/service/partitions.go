@@ -13,6 +13,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Partition is what the database, Kafka, the consumer group and the owner say of one
@@ -177,6 +178,6 @@ func SetProgress(ctx context.Context, c config.Admin, m postgres.Move) (postgres
 	if err := b.store.Known().Check(m.Partition); err != nil {
 		return postgres.Moved{}, err
 	}
-	log := kafka.NewPartitionLog(b.cluster, b.topic, m.Partition, processor.NewSkipper(kafka.Decode, b.minter))
+	log := kafka.NewPartitionLog(b.cluster, b.topic, m.Partition, processor.NewSkipper(record.Decode, b.minter))
 	return postgres.SetProgress(ctx, c.DatabaseURL.Reveal(), b.store.Known(), m, log)
 }

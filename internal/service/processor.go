@@ -12,6 +12,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 	"github.com/monedero/monedero/internal/telemetry"
 )
 
@@ -56,7 +57,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	if err != nil {
 		return err
 	}
-	settler := processor.NewSettler(b.store, kafka.Decode, b.minter, processor.NewMetrics(registry), log, nil)
+	settler := processor.NewSettler(b.store, record.Decode, b.minter, processor.NewMetrics(registry), log, nil)
 	log.LogAttrs(ctx, slog.LevelInfo, "processor started",
 		slog.String("topic", b.topic.Name), slog.Int("partitions", b.topic.Partitions))
 	ready.set(func(ctx context.Context) error {

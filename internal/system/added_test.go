@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestPartitionsAddedWhileAnIngestRestarts adds partitions to the topic while one
@@ -168,7 +169,7 @@ func (p *pair) logOf(partition int) (log *kafka.PartitionLog, start, end int64) 
 	p.t.Helper()
 	topic, err := p.kafka.Client(p.t).Describe(p.t.Context(), topicName)
 	p.must(err)
-	log = kafka.NewPartitionLog(p.kafka.Client(p.t), topic, partition, processor.NewSkipper(kafka.Decode, p.minter))
+	log = kafka.NewPartitionLog(p.kafka.Client(p.t), topic, partition, processor.NewSkipper(record.Decode, p.minter))
 	start, end, err = log.Bounds(p.t.Context())
 	p.must(err)
 	return log, start, end

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestBoundToAnotherCluster walks docs/playbooks/another-cluster.md: the cluster is lost
@@ -67,7 +67,7 @@ func TestSetProgressShowsAndAsks(t *testing.T) {
 	t.Parallel()
 	p := newWayOutPair(t)
 	newer := p.record(p.charge(p.wallets[0], "newer"))
-	newer.Value = inVersion(newer.Value, processor.Version+1)
+	newer.Value = inVersion(newer.Value, record.Version+1)
 	p.produce(0, newer, notOurs, p.record(p.charge(p.wallets[0], "first")))
 	settler := p.processor()
 	settler.await(`monedero_kafka_partition_halted{partition="0"} 1`)

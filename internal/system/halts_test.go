@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestPartitionsHaltWhoseStateCannotBeRight breaks what a processor relies on
@@ -15,7 +15,7 @@ import (
 // nothing; and where only partition 0 was broken, partition 1 must go on.
 func TestPartitionsHaltWhoseStateCannotBeRight(t *testing.T) {
 	t.Parallel()
-	another := processor.Record{Value: []byte("another record")}
+	another := record.Record{Value: []byte("another record")}
 	for name, c := range map[string]struct {
 		breakIt   func(*pair)
 		why       string // in the log
@@ -57,7 +57,7 @@ func TestPartitionsHaltWhoseStateCannotBeRight(t *testing.T) {
 		"a record in a newer version": {
 			breakIt: func(p *pair) {
 				newer := p.record(p.charge(p.wallets[0], "newer"))
-				newer.Value = inVersion(newer.Value, processor.Version+1)
+				newer.Value = inVersion(newer.Value, record.Version+1)
 				p.produce(0, newer)
 			},
 			why: "the record at offset 1 is in version 3 of the wire format", otherGoes: true,

@@ -7,9 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // pair is a system of two partitions with a wallet in each, both topped up once;
@@ -60,15 +59,15 @@ func (p *pair) charge(wallet ledger.WalletID, key string) ledger.Request {
 	return r
 }
 
-func (p *pair) record(r ledger.Request) processor.Record {
+func (p *pair) record(r ledger.Request) record.Record {
 	p.t.Helper()
-	value, headers, err := kafka.Encode(r)
+	value, headers, err := record.Encode(r)
 	p.must(err)
-	return processor.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
+	return record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
 }
 
 // produce puts the records straight into a partition.
-func (p *pair) produce(partition int, records ...processor.Record) {
+func (p *pair) produce(partition int, records ...record.Record) {
 	p.t.Helper()
 	p.kafka.Produce(p.t, topicName, partition, records...)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // oversized is nearly as much as a broker takes, and more than one fetch asks for.
@@ -16,7 +16,7 @@ const oversized = 900 << 10
 
 // inVersion is the record's value as another version of the wire format.
 func inVersion(value []byte, version int) []byte {
-	return bytes.Replace(value, fmt.Appendf(nil, `"version":%d`, processor.Version), fmt.Appendf(nil, `"version":%d`, version), 1)
+	return bytes.Replace(value, fmt.Appendf(nil, `"version":%d`, record.Version), fmt.Appendf(nil, `"version":%d`, version), 1)
 }
 
 // TestPoison puts into the topic what nobody should, all into partition 0, and
@@ -29,15 +29,15 @@ func TestPoison(t *testing.T) {
 	stray := p.record(forged)
 	stray.Value = inVersion(stray.Value, 9)
 	p.produce(0,
-		processor.Record{},
-		processor.Record{Key: []byte("k"), Value: []byte("not ours")},
-		processor.Record{Value: []byte(`{"version":2,"id":"op_0","amount":1}`)},
+		record.Record{},
+		record.Record{Key: []byte("k"), Value: []byte("not ours")},
+		record.Record{Value: []byte(`{"version":2,"id":"op_0","amount":1}`)},
 		p.record(p.charge(p.wallets[1], "in the wrong partition")),
 		p.record(forged),
 		stray,
-		processor.Record{Value: bytes.Repeat([]byte("x"), oversized)},
+		record.Record{Value: bytes.Repeat([]byte("x"), oversized)},
 	)
-	p.kafka.Transaction(t, topicName, 0, false, processor.Record{Value: []byte("aborted")})
+	p.kafka.Transaction(t, topicName, 0, false, record.Record{Value: []byte("aborted")})
 	var refused []string
 	long := `"amount":7,"description":"` + strings.Repeat("x", oversized) + `"`
 	for _, changed := range []string{

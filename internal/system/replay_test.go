@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // TestReplayOfTheWholeTopic submits every kind of thing that comes to every kind of
@@ -29,7 +29,7 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 		forged.ID[3]++
 		refused := p.record(p.charge(w, "refused"))
 		refused.Value = append(refused.Value[:len(refused.Value)-1], `,"amount":8}`...)
-		p.produce(partition, processor.Record{Value: []byte("not ours")}, p.record(forged), refused)
+		p.produce(partition, record.Record{Value: []byte("not ours")}, p.record(forged), refused)
 		p.produce(1-partition, p.record(p.charge(w, "in the wrong partition")))
 		p.kafka.Transaction(t, topicName, partition, true, p.record(p.charge(w, "in a transaction")))
 		p.kafka.Transaction(t, topicName, partition, false, p.record(p.charge(w, "in an aborted transaction")))

@@ -15,7 +15,7 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // awaitAtLeast waits until the service's metric is as large.
@@ -110,7 +110,7 @@ func TestIngestTellsWhatNobodySettles(t *testing.T) {
 	}
 
 	newer := p.record(p.charge(p.wallets[0], "newer"))
-	newer.Value = inVersion(newer.Value, processor.Version+1)
+	newer.Value = inVersion(newer.Value, record.Version+1)
 	p.produce(0, notOurs, newer)
 	p.processor().await(`monedero_kafka_partition_halted{partition="0"} 1`)
 	if o, err := p.shop.till.outcome(t.Context(), id); err != nil || o.Status != "accepted" {

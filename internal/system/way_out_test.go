@@ -16,6 +16,7 @@ import (
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // wayOut is one cause of a halt of partition 0, and what a person does about it.
@@ -33,7 +34,7 @@ type wayOut struct {
 	again []string
 }
 
-var notOurs = processor.Record{Value: []byte("another record")}
+var notOurs = record.Record{Value: []byte("another record")}
 
 func waysOut() map[string]wayOut {
 	return map[string]wayOut{
@@ -151,7 +152,7 @@ func waysOut() map[string]wayOut {
 		"a newer version of the format": {
 			breakIt: func(p *pair) {
 				newer := p.record(p.charge(p.wallets[0], "newer"))
-				newer.Value = inVersion(newer.Value, processor.Version+1)
+				newer.Value = inVersion(newer.Value, record.Version+1)
 				p.produce(0, newer, notOurs, p.record(p.charge(p.wallets[0], "first")))
 			},
 			why:      "the record at offset 1 is in version 3 of the wire format",

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/kafka"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Patience is how long a test waits for what must come.
@@ -127,7 +127,7 @@ func pause(ctx context.Context, t testing.TB) {
 
 // Produce writes the records to the partition, in order, and returns the offset of
 // the first.
-func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...processor.Record) int64 {
+func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...record.Record) int64 {
 	t.Helper()
 	p := kafka.NewProducer(k.Client(t), kafka.NewMetrics(nil), 0)
 	defer p.Close()
@@ -149,10 +149,10 @@ func (k *Kafka) Produce(t testing.TB, topic string, partition int, records ...pr
 }
 
 // Records are n records with the values "prefix 0", "prefix 1" and so on.
-func Records(prefix string, n int) []processor.Record {
-	records := make([]processor.Record, n)
+func Records(prefix string, n int) []record.Record {
+	records := make([]record.Record, n)
 	for i := range records {
-		records[i] = processor.Record{Key: []byte(prefix), Value: fmt.Appendf(nil, "%s %d", prefix, i)}
+		records[i] = record.Record{Key: []byte(prefix), Value: fmt.Appendf(nil, "%s %d", prefix, i)}
 	}
 	return records
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
 )
 
 // Request sends one request of the protocol, at a version, over a connection of
@@ -94,7 +94,7 @@ func (k *Kafka) AddPartitions(t testing.TB, topic string, n int) {
 // Transaction writes the records to the partition in one transaction and ends it.
 // The marker of its end takes one more offset; it is there when Transaction
 // returns.
-func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bool, records ...processor.Record) {
+func (k *Kafka) Transaction(t testing.TB, topic string, partition int, commit bool, records ...record.Record) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
@@ -154,7 +154,7 @@ func (k *Kafka) beginTransaction(ctx context.Context, t testing.TB, id string) (
 }
 
 func (k *Kafka) produceInTransaction(
-	t testing.TB, topic string, partition int, txn string, producer *kmsg.InitProducerIDResponse, records []processor.Record,
+	t testing.TB, topic string, partition int, txn string, producer *kmsg.InitProducerIDResponse, records []record.Record,
 ) {
 	t.Helper()
 	const transactional = 1 << 4
@@ -211,7 +211,7 @@ func Batch(shape kmsg.RecordBatch, records ...[]byte) []byte {
 }
 
 // Encoded are the records as they are written in a batch, one behind the other.
-func Encoded(records ...processor.Record) [][]byte {
+func Encoded(records ...record.Record) [][]byte {
 	all := make([][]byte, len(records))
 	for i, r := range records {
 		all[i] = EncodedAt(i, r)
@@ -220,7 +220,7 @@ func Encoded(records ...processor.Record) [][]byte {
 }
 
 // EncodedAt is a record as it is written in a batch, so many offsets behind its base.
-func EncodedAt(delta int, r processor.Record) []byte {
+func EncodedAt(delta int, r record.Record) []byte {
 	record := kmsg.Record{OffsetDelta: int32(delta), Key: r.Key, Value: r.Value}
 	for _, h := range r.Headers {
 		record.Headers = append(record.Headers, kmsg.Header(h))

@@ -1,4 +1,4 @@
-package kafka
+package record
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
 )
 
 var (
@@ -25,17 +24,17 @@ var (
 	errTime    = errors.New("must be an RFC 3339 time in UTC")
 )
 
-// Decode is a [processor.Decode]: it fails where the record does not say its
+// Decode reads a record as one of ours. It fails where that does not say its
 // version, its ID and its identity, each once, and says in Fault why a record of
 // ours is not a request. Of a newer version it reads no more than those, nor of a
 // record with a field, kind or source that is not known: that is in Unknown.
-func Decode(r processor.Record) (processor.Decoded, error) {
+func Decode(r Record) (Decoded, error) {
 	m, err := readMembers(r.Value)
 	if err != nil {
-		return processor.Decoded{}, err
+		return Decoded{}, err
 	}
 	d, err := m.identity()
-	if err != nil || d.Version > processor.Version {
+	if err != nil || d.Version > Version {
 		return d, err
 	}
 	if d.Unknown = m.news(d.Identity); d.Unknown != nil {
@@ -157,10 +156,10 @@ func readMembers(value []byte) (members, error) {
 }
 
 // identity reads what every version says.
-func (m *members) identity() (processor.Decoded, error) {
+func (m *members) identity() (Decoded, error) {
 	version, err := m.version.integer()
 	if err != nil || version < 1 || version > 1<<30 {
-		return processor.Decoded{}, fmt.Errorf("%w: it does not say its version", errNotOurs)
+		return Decoded{}, fmt.Errorf("%w: it does not say its version", errNotOurs)
 	}
 	var texts [6]string
 	for i, part := range [...]struct {
@@ -178,22 +177,22 @@ func (m *members) identity() (processor.Decoded, error) {
 			continue // the operator asked
 		}
 		if texts[i], err = part.raw.text(); err != nil || texts[i] == "" || !utf8.ValidString(string(part.raw)) {
-			return processor.Decoded{}, fmt.Errorf("%w: it does not say its %s", errNotOurs, part.name)
+			return Decoded{}, fmt.Errorf("%w: it does not say its %s", errNotOurs, part.name)
 		}
 	}
-	d := processor.Decoded{
+	d := Decoded{
 		Version:  int(version),
 		Identity: ledger.Identity{Kind: ledger.Kind(texts[1]), Source: ledger.Source(texts[3]), Value: texts[4]},
 	}
 	if d.ID, err = ledger.ParseOperationID(texts[0]); err != nil {
-		return processor.Decoded{}, fmt.Errorf("%w: id: %w", errNotOurs, err)
+		return Decoded{}, fmt.Errorf("%w: id: %w", errNotOurs, err)
 	}
 	if d.Identity.Wallet, err = ledger.ParseWalletID(texts[2]); err != nil {
-		return processor.Decoded{}, fmt.Errorf("%w: wallet_id: %w", errNotOurs, err)
+		return Decoded{}, fmt.Errorf("%w: wallet_id: %w", errNotOurs, err)
 	}
 	if m.merchant != "" {
 		if d.Identity.Merchant, err = ledger.ParseMerchantID(texts[5]); err != nil {
-			return processor.Decoded{}, fmt.Errorf("%w: merchant_id: %w", errNotOurs, err)
+			return Decoded{}, fmt.Errorf("%w: merchant_id: %w", errNotOurs, err)
 		}
 	}
 	return d, nil
@@ -215,7 +214,7 @@ func (m *members) news(i ledger.Identity) error {
 
 // request reads the rest and judges the whole. An error names the field and
 // never echoes its value.
-func (m *members) request(d processor.Decoded) (ledger.Request, error) {
+func (m *members) request(d Decoded) (ledger.Request, error) {
 	r := ledger.Request{
 		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
 		Metadata: ledger.Metadata(m.metadata),

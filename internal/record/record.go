@@ -1,4 +1,6 @@
-package processor
+// Package record is what travels through Kafka: a record, its versions, and how a
+// request is written as one and read from one. Ingest's side and the processor's share it.
+package record
 
 import (
 	"crypto/sha256"
@@ -23,13 +25,13 @@ type Header struct {
 	Value []byte
 }
 
-// RecordHash tells one record from another at the same offset.
-type RecordHash [32]byte
+// Hash tells one record from another at the same offset.
+type Hash [32]byte
 
 // Hash covers key, value and headers: a topic made anew, or a tail written over, is
 // found by it. It leaves out the time, which is the broker's to set. Two records of
 // ours that agree in the rest are one request, down to the moment it was received.
-func (r Record) Hash() RecordHash {
+func (r Record) Hash() Hash {
 	var b []byte
 	field := func(v []byte) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(v)))
@@ -63,8 +65,3 @@ type Decoded struct {
 // one decides becomes a final failure. Fields, kinds and sources that are not known
 // halt even where somebody forgot to. TestVersionCoversTheFormat keeps the rule.
 const Version = 2
-
-// Decode reads a record as one of ours. It fails when the record is not ours:
-// when it does not even say its version, its ID and its identity. It trusts
-// nothing else: not the ID, not the partition, not the values.
-type Decode func(Record) (Decoded, error)

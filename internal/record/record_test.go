@@ -1,4 +1,4 @@
-package kafka_test
+package record_test
 
 import (
 	"bytes"
@@ -17,39 +17,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
-	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/record/recordtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-var (
-	wallet   = ledger.WalletID{0x01, 0x90, 15: 0x01}
-	merchant = ledger.MerchantID{0x01, 0x90, 15: 0x02}
-	received = time.Date(2026, 3, 14, 15, 9, 26, 535_897_000, time.UTC)
-)
-
-func minter(t testing.TB) *ledger.Minter {
-	t.Helper()
-	m, err := ledger.NewMinter(bytes.Repeat([]byte("s"), ledger.SecretBytes))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func charge(t testing.TB) ledger.Request {
-	t.Helper()
-	r := ledger.Request{
-		Kind: ledger.KindCharge, Wallet: wallet, Merchant: merchant, Amount: 1250, Currency: "EUR",
-		Invoice: "INV-1001", Description: "Café \"Zur Post\" <1 & 2>\u2028", IdempotencyKey: "key 1",
-		Metadata:    ledger.NewMetadata(map[string]string{"table": "7", "waiter": "Zoë \u2028"}),
-		ApplyBefore: received.Add(time.Hour), ReceivedAt: received,
-	}
-	r.ID = minter(t).OperationID(r.Identity())
-	return r
-}
 
 // golden is a record as the files keep it: the value stays as it is.
 type golden struct {
@@ -59,22 +32,22 @@ type golden struct {
 
 func TestWireFormatIsPinned(t *testing.T) {
 	t.Parallel()
-	byInvoice := charge(t)
+	byInvoice := recordtest.Charge(t)
 	byInvoice.IdempotencyKey, byInvoice.Description, byInvoice.Metadata, byInvoice.ApplyBefore = "", "", "", time.Time{}
-	byInvoice.ID = minter(t).OperationID(byInvoice.Identity())
+	byInvoice.ID = recordtest.Minter(t).OperationID(byInvoice.Identity())
 	topUp := ledger.Request{
-		Kind: ledger.KindTopUp, Wallet: wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: received,
+		Kind: ledger.KindTopUp, Wallet: recordtest.Charge(t).Wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: recordtest.Charge(t).ReceivedAt,
 	}
-	topUp.ID = minter(t).OperationID(topUp.Identity())
+	topUp.ID = recordtest.Minter(t).OperationID(topUp.Identity())
 	for name, request := range map[string]ledger.Request{
-		"charge": charge(t), "charge-by-invoice": byInvoice, "top-up": topUp,
+		"charge": recordtest.Charge(t), "charge-by-invoice": byInvoice, "top-up": topUp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if faults := request.Faults(); len(faults) > 0 {
 				t.Fatal(faults)
 			}
-			value, headers, err := kafka.Encode(request)
+			value, headers, err := record.Encode(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,19 +85,19 @@ func TestWireFormatIsPinned(t *testing.T) {
 }
 
 func assertDecodes(t interface{ Errorf(string, ...any) }, value []byte, want ledger.Request) {
-	d, err := kafka.Decode(processor.Record{Value: value})
+	d, err := record.Decode(record.Record{Value: value})
 	if err != nil || d.Fault != nil {
 		t.Errorf("decode: %v, fault: %v", err, d.Fault)
 		return
 	}
-	if diff := cmp.Diff(processor.Decoded{Version: processor.Version, ID: want.ID, Identity: want.Identity(), Request: want}, d); diff != "" {
+	if diff := cmp.Diff(record.Decoded{Version: record.Version, ID: want.ID, Identity: want.Identity(), Request: want}, d); diff != "" {
 		t.Errorf("%s", diff)
 	}
 }
 
 func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 	t.Parallel()
-	m := minter(t)
+	m := recordtest.Minter(t)
 	text := func(max int) *rapid.Generator[string] {
 		return rapid.StringOfN(rapid.Rune(), 0, max, -1)
 	}
@@ -153,7 +126,7 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 			r.Invoice = label(ledger.MaxInvoiceLength).Draw(t, "invoice")
 		}
 		r.ID = m.OperationID(r.Identity())
-		value, _, err := kafka.Encode(r)
+		value, _, err := record.Encode(r)
 		if err != nil {
 			t.Fatalf("encode: %v", err)
 		}
@@ -162,7 +135,7 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 			return
 		}
 		// HTTP would have refused it; here it is ours, and at fault.
-		if d, err := kafka.Decode(processor.Record{Value: value}); err == nil && d.Fault == nil {
+		if d, err := record.Decode(record.Record{Value: value}); err == nil && d.Fault == nil {
 			t.Fatalf("the request has faults %v, and was taken", r.Faults())
 		}
 	})
@@ -170,12 +143,12 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 
 func TestEncodeRefuses(t *testing.T) {
 	t.Parallel()
-	notQueued := charge(t)
+	notQueued := recordtest.Charge(t)
 	notQueued.Kind = ledger.KindFreeze
-	notText := charge(t)
+	notText := recordtest.Charge(t)
 	notText.Description = "\xff"
 	for name, r := range map[string]ledger.Request{"not queued": notQueued, "not UTF-8": notText} {
-		if _, _, err := kafka.Encode(r); err == nil {
+		if _, _, err := record.Encode(r); err == nil {
 			t.Errorf("%s: was taken", name)
 		}
 	}
@@ -184,7 +157,7 @@ func TestEncodeRefuses(t *testing.T) {
 // edit replaces a part of a good record, which must be in it.
 func edit(t *testing.T, old, new string) []byte {
 	t.Helper()
-	value, _, err := kafka.Encode(charge(t))
+	value, _, err := record.Encode(recordtest.Charge(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,14 +214,14 @@ func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := kafka.Decode(processor.Record{Value: edit(t, change[0], change[1])})
+			d, err := record.Decode(record.Record{Value: edit(t, change[0], change[1])})
 			if err != nil {
 				t.Fatalf("not taken for ours: %v", err)
 			}
 			if d.Fault == nil {
 				t.Error("no fault was found")
 			}
-			if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != processor.Version {
+			if d.ID != recordtest.Charge(t).ID || d.Identity.Wallet != recordtest.Charge(t).Wallet || d.Version != record.Version {
 				t.Errorf("decoded = %+v", d)
 			}
 			if diff := cmp.Diff(ledger.Request{}, d.Request); diff != "" {
@@ -269,23 +242,23 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 		`the kind "gift"`:    {`"charge"`, `"gift"`},
 		`the source "guess"`: {`"source":"key"`, `"source":"guess"`},
 	} {
-		d, err := kafka.Decode(processor.Record{Value: edit(t, change[0], change[1])})
+		d, err := record.Decode(record.Record{Value: edit(t, change[0], change[1])})
 		if err != nil || d.Unknown == nil || d.Unknown.Error() != want || d.Fault != nil {
 			t.Errorf("%s: %+v, %v", want, d, err)
 		}
-		if d.ID != charge(t).ID || d.Identity.Wallet != wallet || d.Version != processor.Version {
+		if d.ID != recordtest.Charge(t).ID || d.Identity.Wallet != recordtest.Charge(t).Wallet || d.Version != record.Version {
 			t.Errorf("decoded = %+v", d)
 		}
 	}
 }
 
 // TestVersionCoversTheFormat breaks when what records say changes. Then raise
-// [processor.Version], as the rule beside it says, and write the new format down here.
+// [record.Version], as the rule beside it says, and write the new format down here.
 func TestVersionCoversTheFormat(t *testing.T) {
 	t.Parallel()
-	everything := charge(t)
+	everything := recordtest.Charge(t)
 	everything.Note = "only of a top-up"
-	value, _, err := kafka.Encode(everything)
+	value, _, err := record.Encode(everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,8 +282,8 @@ func TestVersionCoversTheFormat(t *testing.T) {
 			}
 		}
 	}
-	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", processor.Version,
-		strings.Join(names, " "), kafka.Fields(), strings.Join(kinds, " "), ledger.SourceKey, ledger.SourceInvoice,
+	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
+		strings.Join(names, " "), record.Fields(), strings.Join(kinds, " "), ledger.SourceKey, ledger.SourceInvoice,
 		sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
 		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
 	const want = `version 2
@@ -355,7 +328,7 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := kafka.Decode(processor.Record{Value: value})
+			d, err := record.Decode(record.Record{Value: value})
 			if err == nil {
 				t.Errorf("was taken as %+v", d)
 			}
@@ -368,11 +341,11 @@ func TestDecodeDoesNotJudgeANewerVersion(t *testing.T) {
 	value := edit(t, `"version":2`, `"version":3,"tip":true,"kind_of":[1,{"a":1}]`)
 	value = bytes.Replace(value, []byte(`"charge"`), []byte(`"gift"`), 1)
 	value = bytes.Replace(value, []byte(`1250`), []byte(`"a lot"`), 1)
-	d, err := kafka.Decode(processor.Record{Value: value})
+	d, err := record.Decode(record.Record{Value: value})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := processor.Decoded{Version: 3, ID: charge(t).ID, Identity: charge(t).Identity()}
+	want := record.Decoded{Version: 3, ID: recordtest.Charge(t).ID, Identity: recordtest.Charge(t).Identity()}
 	want.Identity.Kind = "gift"
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)
@@ -396,14 +369,14 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(record.Value))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		d, err := kafka.Decode(processor.Record{Value: value})
-		if err != nil || d.Fault != nil || d.Version != processor.Version {
+		d, err := record.Decode(record.Record{Value: value})
+		if err != nil || d.Fault != nil || d.Version != record.Version {
 			return
 		}
 		if faults := d.Request.Faults(); len(faults) > 0 {
 			t.Fatalf("a request with faults: %v", faults)
 		}
-		again, _, err := kafka.Encode(d.Request)
+		again, _, err := record.Encode(d.Request)
 		if err != nil {
 			t.Fatalf("what was decoded does not encode: %v", err)
 		}
@@ -412,10 +385,10 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	r := charge(b)
+	r := recordtest.Charge(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := kafka.Encode(r); err != nil {
+		if _, _, err := record.Encode(r); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -424,18 +397,18 @@ func BenchmarkEncode(b *testing.B) {
 // BenchmarkDecode reads a charge as most are, and one with all that has to be
 // escaped.
 func BenchmarkDecode(b *testing.B) {
-	escaped := charge(b)
+	escaped := recordtest.Charge(b)
 	plain := escaped
 	plain.Description, plain.Metadata = "Coffee", ledger.NewMetadata(map[string]string{"table": "7", "waiter": "Zoë"})
 	for name, r := range map[string]ledger.Request{"plain": plain, "escaped": escaped} {
 		b.Run(name, func(b *testing.B) {
-			value, _, err := kafka.Encode(r)
+			value, _, err := record.Encode(r)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if d, err := kafka.Decode(processor.Record{Value: value}); err != nil || d.Fault != nil {
+				if d, err := record.Decode(record.Record{Value: value}); err != nil || d.Fault != nil {
 					b.Fatal(err, d.Fault)
 				}
 			}

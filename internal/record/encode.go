@@ -1,4 +1,4 @@
-package kafka
+package record
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/processor"
 )
 
 // The headers of a record: CloudEvents 1.0 in binary mode, and the W3C trace
@@ -57,13 +56,13 @@ var errNotQueued = errors.New("operations of this kind do not travel through Kaf
 // Encode writes a request that has no [ledger.Request.Faults] as a record's value
 // and headers. Absent fields are left out. It fails for a kind that is not queued
 // and for text that is not UTF-8.
-func Encode(r ledger.Request) (value []byte, headers []processor.Header, err error) {
+func Encode(r ledger.Request) (value []byte, headers []Header, err error) {
 	if !r.Kind.Queued() {
 		return nil, nil, errNotQueued
 	}
 	identity := r.Identity()
 	w := writer{b: make([]byte, 0, 512)}
-	w.raw(fieldVersion, strconv.Itoa(processor.Version))
+	w.raw(fieldVersion, strconv.Itoa(Version))
 	w.text(fieldID, r.ID.String())
 	w.text(fieldKind, string(identity.Kind))
 	if !identity.Merchant.IsZero() {
@@ -90,7 +89,7 @@ func Encode(r ledger.Request) (value []byte, headers []processor.Header, err err
 	if w.err != nil {
 		return nil, nil, fmt.Errorf("encode request: %w", w.err)
 	}
-	headers = []processor.Header{
+	headers = []Header{
 		{Key: HeaderSpecVersion, Value: []byte(specVersion)},
 		{Key: HeaderID, Value: []byte(r.ID.String())},
 		{Key: HeaderType, Value: []byte(typePrefix + string(r.Kind) + typeSuffix)},
@@ -98,7 +97,7 @@ func Encode(r ledger.Request) (value []byte, headers []processor.Header, err err
 		{Key: HeaderContentType, Value: []byte(contentType)},
 	}
 	if !r.ReceivedAt.IsZero() {
-		headers = append(headers, processor.Header{Key: HeaderTime, Value: []byte(formatTime(r.ReceivedAt))})
+		headers = append(headers, Header{Key: HeaderTime, Value: []byte(formatTime(r.ReceivedAt))})
 	}
 	return w.b, headers, nil
 }
