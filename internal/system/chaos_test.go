@@ -311,7 +311,7 @@ func (c *chaos) report(injected []injection, v verdict) {
 		r.lost += within(v.lost)
 		r.twice += within(v.twice)
 		r.disordered += within(v.disordered)
-		r.stall = max(r.stall, c.motion.stallBegun(x.from, x.to))
+		r.stall = max(r.stall, c.motion.stallEnded(x.from, x.to))
 		total.stall = max(total.stall, r.stall)
 	}
 	var text strings.Builder

@@ -125,13 +125,14 @@ func (m *motion) stall(since, until time.Time) time.Duration {
 	return longest
 }
 
-// stallBegun is the longest stall that began in the time, however long it lasted.
-func (m *motion) stallBegun(since, until time.Time) time.Duration {
+// stallEnded is the longest stall that ended in the time, however long it lasted: it may
+// have begun a moment before the fault that made it so long.
+func (m *motion) stallEnded(since, until time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var longest time.Duration
 	for _, g := range m.gaps {
-		if !g.from.Before(since) && g.from.Before(until) {
+		if !g.to.Before(since) && g.to.Before(until) {
 			longest = max(longest, g.to.Sub(g.from))
 		}
 	}
