@@ -63,7 +63,12 @@ func (g *guard) check(ctx context.Context) error {
 	if last == nil || g.checked.Load() == last {
 		return nil
 	}
-	if _, err := g.cluster.seen(ctx, g.known, *last); err != nil {
+	asked := time.Now()
+	_, err := g.cluster.seen(ctx, g.known, *last)
+	if err != nil { // what was wrong a while ago may have been mended
+		_, err = g.cluster.seen(ctx, g.known, asked)
+	}
+	if err != nil {
 		return err
 	}
 	g.checked.Store(last)
