@@ -111,11 +111,10 @@ func (q *Queue) End(ctx context.Context, partition int, offset int64) (int64, er
 
 // Check is at most a second old.
 func (q *Queue) Check(ctx context.Context) error {
-	since := time.Now().Add(-answerFor)
-	_, err := q.check.get(ctx, since, func(ctx context.Context) (struct{}, error) {
+	_, err := q.check.get(ctx, time.Now(), func(ctx context.Context) (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 		defer cancel()
-		seen, err := q.cluster.seen(ctx, q.topic, since)
+		seen, err := q.cluster.seen(ctx, q.topic, time.Now().Add(-answerFor))
 		switch {
 		case refuses(err):
 			err = fmt.Errorf("%w: %w", ingest.ErrWrongQueue, err)
