@@ -201,7 +201,7 @@ func (b *Book) holds(reason Reason, r *Request, invoice WalletInvoice, w *Wallet
 		_, charged := b.known.Invoices[invoice]
 		return charged && r.Invoice != ""
 	case ReasonWalletNotEmpty:
-		return w.Balance != 0
+		return w.Status != WalletClosed && w.Balance != 0
 	case ReasonInsufficientFunds:
 		return w.Balance < r.Amount-w.CreditLimit // written so that no limit overflows
 	case ReasonAmountOverflow:

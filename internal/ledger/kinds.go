@@ -17,7 +17,7 @@ const (
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
-// audits read it, and nothing else tells kinds apart.
+// audits read it, and nothing else in this package tells kinds apart.
 type kindRow struct {
 	kind    Kind
 	queued  bool                    // it travels through Kafka; a direct one must not wait behind the charges that it is to stop

@@ -61,7 +61,7 @@ type Fault struct {
 func (r Request) Faults() []Fault {
 	var f faults
 	kind := r.Kind.row()
-	if !r.Kind.Known() {
+	if kind.kind == "" {
 		f.add("kind", "is not a kind of operation")
 	}
 	if r.Wallet.IsZero() {
