@@ -34,12 +34,8 @@ var ownID = regexp.MustCompile(`^(op|wal|mer|cli|key)_` + base32 + `$`)
 // pattern of what somebody wrote.
 func limit(name string, p *huma.Schema, asked bool) {
 	p.Nullable = false // what has no value is left out
-	if len(p.Examples) > 0 {
-		if kind := ownID.FindStringSubmatch(fmt.Sprint(p.Examples[0])); kind != nil {
-			p.Pattern = "^" + kind[1] + "_" + base32 + "$"
-			p.Not = &huma.Schema{Enum: []any{kind[1] + "_" + strings.Repeat("0", 26)}}
-			return
-		}
+	if limitID(p) {
+		return
 	}
 	text := func(most int, pattern string) {
 		p.MinLength, p.MaxLength = ptr(1), &most
@@ -105,6 +101,20 @@ func limit(name string, p *huma.Schema, asked bool) {
 			p.MinLength = ptr(1)
 		}
 	}
+}
+
+// limitID says what an ID of ours is, and reports whether the example is one.
+func limitID(p *huma.Schema) bool {
+	if len(p.Examples) == 0 {
+		return false
+	}
+	kind := ownID.FindStringSubmatch(fmt.Sprint(p.Examples[0]))
+	if kind == nil {
+		return false
+	}
+	p.Pattern = "^" + kind[1] + "_" + base32 + "$"
+	p.Not = &huma.Schema{Enum: []any{kind[1] + "_" + strings.Repeat("0", 26)}}
+	return true
 }
 
 // keyOwners says what a key of each role names: what no list of required fields can.
