@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/config"
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
@@ -30,7 +29,7 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 	}
 	t.Cleanup(store.Close)
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	client := ingest.Client{ID: ledger.ClientID{1}, Name: "Ada", CreatedAt: now}
+	client := ledger.Client{ID: ledger.ClientID{1}, Name: "Ada", CreatedAt: now}
 	if _, _, err := store.CreateClient(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}

@@ -71,23 +71,26 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 }
 
 // key is the key that the flags ask for; its error names every fault.
-func (f keyFlags) key() (ingest.Key, error) {
-	k := ingest.Key{Role: ingest.Role(f.role), Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+func (f keyFlags) key() (ledger.Key, error) {
+	k := ledger.Key{Party: ledger.Party{Role: ledger.Role(f.role)}, Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 	var faults []error
-	switch k.Role {
-	case ingest.RoleOperator, ingest.RoleMerchant, ingest.RoleClient:
-	default:
+	if !k.Role.Known() {
 		faults = append(faults, errors.New("--role must be operator, merchant or client"))
 	}
 	for _, owner := range []struct {
-		role        ingest.Role
+		role        ledger.Role
 		flag, given string
-	}{{ingest.RoleMerchant, "--merchant", f.merchant}, {ingest.RoleClient, "--client", f.client}} {
+	}{{ledger.RoleMerchant, "--merchant", f.merchant}, {ledger.RoleClient, "--client", f.client}} {
 		switch {
 		case k.Role == owner.role && owner.given == "":
 			faults = append(faults, fmt.Errorf("%s must be given: whose key it is", owner.flag))
 		case k.Role != owner.role && owner.given != "":
 			faults = append(faults, fmt.Errorf("%s belongs to a %s's key, and to nothing else", owner.flag, owner.role))
+		case k.Role == owner.role:
+			var err error
+			if k.Party, err = ledger.ParseOwner(k.Role, owner.given); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", owner.flag, err))
+			}
 		}
 	}
 	var wrong []string
@@ -97,17 +100,6 @@ func (f keyFlags) key() (ingest.Key, error) {
 	}
 	if f.rate < 0 || f.rate > ingest.MaxKeyRate {
 		faults = append(faults, fmt.Errorf("--rate must be from 0 to %d", ingest.MaxKeyRate))
-	}
-	var err error
-	if f.merchant != "" {
-		if k.Merchant, err = ledger.ParseMerchantID(f.merchant); err != nil {
-			faults = append(faults, fmt.Errorf("--merchant: %w", err))
-		}
-	}
-	if f.client != "" {
-		if k.Client, err = ledger.ParseClientID(f.client); err != nil {
-			faults = append(faults, fmt.Errorf("--client: %w", err))
-		}
 	}
 	return k, errors.Join(faults...)
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/loadgen"
 )
 
@@ -248,7 +248,7 @@ func (r *run) startSystem(ctx context.Context, w *world, d *database) (s *system
 	if s.loader, err = r.start(ctx, partLoad, partEnviron()...); err != nil {
 		return s, err
 	}
-	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
+	key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}})
 	s.options = loadgen.Options{
 		API: "http://" + at, Operator: key, Wallets: endWallets, Follow: endFollow, InFlight: endInFlight, Seed: 1,
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -53,7 +52,7 @@ func (r *run) poll(ctx context.Context, callers int) (*answered, error) {
 
 // polls read decided charges, as the operator.
 func (r *run) polls(ctx context.Context, d *database) ([]string, error) {
-	key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleOperator})
+	key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}})
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 )
 
@@ -111,7 +112,7 @@ func (r *run) callFor() time.Duration { return time.Duration(r.choose(0, 4, 8)) 
 func (r *run) submissions(ctx context.Context, w *world, d *database) ([]string, error) {
 	keys := make([]string, len(w.merchants))
 	for i, merchant := range w.merchants {
-		key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleMerchant, Merchant: merchant})
+		key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: merchant}})
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +131,7 @@ func (r *run) submissions(ctx context.Context, w *world, d *database) ([]string,
 	return requests, nil
 }
 
-func (r *run) issueKey(ctx context.Context, d *database, k ingest.Key) (string, error) {
+func (r *run) issueKey(ctx context.Context, d *database, k ledger.Key) (string, error) {
 	store, err := postgres.Connect(ctx, d.url, postgres.Options{Application: "bench"})
 	if err != nil {
 		return "", err

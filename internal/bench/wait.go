@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -121,7 +120,7 @@ func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err
 func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error) {
 	keys := make(map[ledger.MerchantID]string, len(w.merchants))
 	for _, merchant := range w.merchants {
-		key, err := r.issueKey(ctx, d, ingest.Key{Role: ingest.RoleMerchant, Merchant: merchant})
+		key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: merchant}})
 		if err != nil {
 			return nil, err
 		}

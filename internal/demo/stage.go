@@ -185,8 +185,8 @@ func (s *stage) admit(ctx context.Context) error {
 	if s.state.Operator != "" {
 		return nil
 	}
-	_, text, err := ingest.IssueKey(ctx, s.store, s.minter, ingest.Key{
-		Role: ingest.RoleOperator, Name: "demo", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	_, text, err := ingest.IssueKey(ctx, s.store, s.minter, ledger.Key{
+		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "demo", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // The limits of what a replica has in hand. What comes beyond them would only wait,
@@ -49,12 +51,12 @@ func newAdmission(clock func() time.Time) *admission {
 // seat is what a request occupies. It belongs to the request's goroutine.
 type seat struct {
 	in                     *admission
-	owner                  owner
+	owner                  ledger.Party
 	inHand, other, mayWait bool
 }
 
 // enter takes a seat for a request, if it is granted.
-func (a *admission) enter(o owner, submission bool) (*seat, grant) {
+func (a *admission) enter(o ledger.Party, submission bool) (*seat, grant) {
 	s := &seat{in: a, owner: o}
 	if !submission {
 		if g := a.others.take(o); g != granted {
@@ -111,7 +113,7 @@ func stepAside(ctx context.Context) {
 // seated does what needs a seat, with the whole request at hand and before anything of
 // the answer is written: neither who sends slowly nor who reads slowly holds one.
 func (s *Server) seated(ctx context.Context, submission bool, do func(context.Context) error) error {
-	p, got := s.admission.enter(caller(ctx).owner(), submission)
+	p, got := s.admission.enter(caller(ctx).Party, submission)
 	switch got {
 	case granted:
 	case allTaken:
@@ -142,7 +144,7 @@ func (s *Server) patience(ctx context.Context, prefer string) time.Duration {
 // pagePlace is the place that a large page takes. It belongs to the request's goroutine.
 type pagePlace struct {
 	in    *shares
-	owner owner
+	owner ledger.Party
 	taken bool
 }
 
@@ -153,7 +155,7 @@ type pagePlaceKey struct{}
 // the seat was given back before.
 func (s *Server) boundPages(c huma.Context, next func(huma.Context)) {
 	_, w := humachi.Unwrap(c)
-	p := &pagePlace{in: s.admission.pages, owner: caller(c.Context()).owner()}
+	p := &pagePlace{in: s.admission.pages, owner: caller(c.Context()).Party}
 	defer func() {
 		if p.taken {
 			p.in.give(p.owner)

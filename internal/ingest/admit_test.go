@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 func testAdmission(inHand, others, waiting int) *admission {
@@ -17,9 +19,13 @@ func (a *admission) held() [3]int {
 	return [3]int{a.inHand.held(), a.others.held(), a.waiting.held()}
 }
 
-func as(ctx context.Context, k Key) context.Context { return context.WithValue(ctx, callerKey{}, k) }
+func as(ctx context.Context, k ledger.Key) context.Context {
+	return context.WithValue(ctx, callerKey{}, k)
+}
 
-func merchantKey(n byte) Key { return Key{Role: RoleMerchant, Merchant: [16]byte{n}} }
+func merchantKey(n byte) ledger.Key {
+	return ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: [16]byte{n}}}
+}
 
 // TestWaitsBeyondTheBoundAreNotApplied: who finds no place to wait at is served all
 // the same, and who waits holds no seat.
@@ -27,7 +33,7 @@ func TestWaitsBeyondTheBoundAreNotApplied(t *testing.T) {
 	t.Parallel()
 	s := newUnconnected(t)
 	s.admission = testAdmission(3, 3, 1)
-	seated := func(k Key, do func(context.Context)) error {
+	seated := func(k ledger.Key, do func(context.Context)) error {
 		return s.seated(as(t.Context(), k), false, func(ctx context.Context) error {
 			do(ctx)
 			return nil
@@ -69,7 +75,7 @@ func TestOthersLeaveSeats(t *testing.T) {
 	a := testAdmission(8, 4, 1)
 	take := func(n byte, submission bool, want grant) *seat {
 		t.Helper()
-		s, got := a.enter(merchantKey(n).owner(), submission)
+		s, got := a.enter(merchantKey(n).Party, submission)
 		if got != want {
 			t.Fatalf("owner %d, submission %v: %v, want %v", n, submission, got, want)
 		}
@@ -101,7 +107,7 @@ func TestRefusalsForSeats(t *testing.T) {
 	t.Parallel()
 	s := newUnconnected(t)
 	s.admission = testAdmission(2, 2, 1)
-	refused := func(k Key) {
+	refused := func(k ledger.Key) {
 		t.Helper()
 		var why *refusal
 		err := s.seated(as(t.Context(), k), true, func(context.Context) error { return nil })
@@ -109,7 +115,7 @@ func TestRefusalsForSeats(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	in := func(k Key, do func()) {
+	in := func(k ledger.Key, do func()) {
 		t.Helper()
 		if err := s.seated(as(t.Context(), k), true, func(context.Context) error {
 			do()

@@ -30,7 +30,7 @@ var errToken = errors.New("not an API key")
 
 // token is an API key as its owner holds it.
 type token struct {
-	role   Role
+	role   ledger.Role
 	id     ledger.KeyID
 	secret string
 }
@@ -49,7 +49,7 @@ func (t token) hash() [32]byte { return sha256.Sum256([]byte(t.secret)) }
 // the minter's secret, and not that it is still good.
 func parseToken(m *ledger.Minter, text string) (token, error) {
 	role, rest, ok := strings.Cut(strings.TrimPrefix(text, tokenPrefix), "_")
-	if !ok || !strings.HasPrefix(text, tokenPrefix) || !Role(role).known() {
+	if !ok || !strings.HasPrefix(text, tokenPrefix) || !ledger.Role(role).Known() {
 		return token{}, errToken
 	}
 	if len(rest) != keyIDLength+1+secretDigits+tagDigits || rest[keyIDLength] != '_' {
@@ -63,15 +63,7 @@ func parseToken(m *ledger.Minter, text string) (token, error) {
 	if err != nil {
 		return token{}, errToken
 	}
-	return token{role: Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-tagDigits]}, nil
-}
-
-func (r Role) known() bool {
-	switch r {
-	case RoleMerchant, RoleClient, RoleOperator:
-		return true
-	}
-	return false
+	return token{role: ledger.Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-tagDigits]}, nil
 }
 
 func newSecret() string {
@@ -103,11 +95,11 @@ func base62(n *big.Int, digits int) string {
 // expiry, draws its secret, and closes its text with a tag under the minter's. The
 // text it returns is the only copy of the key's secret. A zero k.ID is given a new one; where the registry already holds the
 // same key under k.ID, IssueKey returns that key and no text.
-func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k Key) (stored Key, text string, err error) {
+func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger.Key) (stored ledger.Key, text string, err error) {
 	if k.ID.IsZero() {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return Key{}, "", fmt.Errorf("draw a key ID: %w", err)
+			return ledger.Key{}, "", fmt.Errorf("draw a key ID: %w", err)
 		}
 		k.ID = ledger.KeyID(id)
 	}
@@ -115,7 +107,7 @@ func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k Key) (
 	k.SecretHash = t.hash()
 	stored, made, err := registry.CreateKey(ctx, k)
 	if err != nil {
-		return Key{}, "", fmt.Errorf("create API key: %w", err)
+		return ledger.Key{}, "", fmt.Errorf("create API key: %w", err)
 	}
 	if !made {
 		return stored, "", nil

@@ -12,7 +12,7 @@ import (
 
 func TestTokenRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, role := range []Role{RoleMerchant, RoleClient, RoleOperator} {
+	for _, role := range []ledger.Role{ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator} {
 		want := token{role: role, id: ledger.KeyID(uuid.New()), secret: newSecret()}
 		got, err := parseToken(testMinter, want.text(testMinter))
 		if err != nil || got != want {
@@ -26,7 +26,7 @@ func TestTokenRoundTrip(t *testing.T) {
 
 func TestEveryTypingErrorIsFound(t *testing.T) {
 	t.Parallel()
-	good := token{role: RoleClient, id: ledger.KeyID(uuid.New()), secret: newSecret()}.text(testMinter)
+	good := token{role: ledger.RoleClient, id: ledger.KeyID(uuid.New()), secret: newSecret()}.text(testMinter)
 	rapid.Check(t, func(t *rapid.T) {
 		i := rapid.IntRange(0, len(good)-1).Draw(t, "place")
 		c := rapid.Byte().Draw(t, "byte")
@@ -51,7 +51,7 @@ func TestEveryTypingErrorIsFound(t *testing.T) {
 }
 
 func FuzzParseToken(f *testing.F) {
-	f.Add(token{role: RoleOperator, id: ledger.KeyID(uuid.New()), secret: newSecret()}.text(testMinter))
+	f.Add(token{role: ledger.RoleOperator, id: ledger.KeyID(uuid.New()), secret: newSecret()}.text(testMinter))
 	f.Add("mon_operator_")
 	f.Fuzz(func(t *testing.T, text string) {
 		if parsed, err := parseToken(testMinter, text); err == nil && parsed.text(testMinter) != text {

@@ -3,6 +3,8 @@ package ingest
 import (
 	"container/list"
 	"sync"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // maxArriving bodies are on their way at once. Each holds up to maxBodyBytes.
@@ -21,14 +23,14 @@ type arrivals struct {
 
 // arrival is a body on its way.
 type arrival struct {
-	owner owner
+	owner ledger.Party
 	cut   func()
 	at    *list.Element
 }
 
 // begin notes that a body of the owner is on its way. Until it has ended, cut may be called,
 // once: it must end the reading of the body, and not wait.
-func (a *arrivals) begin(o owner, cut func()) *arrival {
+func (a *arrivals) begin(o ledger.Party, cut func()) *arrival {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.bodies.Len() >= a.most {
@@ -58,7 +60,7 @@ func (a *arrivals) remove(x *arrival) {
 
 // dearest is the oldest body of the owner that has most of them on their way.
 func (a *arrivals) dearest() *arrival {
-	bodies := map[owner]int{}
+	bodies := map[ledger.Party]int{}
 	most := 0
 	for e := a.bodies.Front(); e != nil; e = e.Next() {
 		o := e.Value.(*arrival).owner

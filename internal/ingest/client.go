@@ -40,7 +40,7 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	c, made, err := s.registry.CreateClient(ctx, Client{ID: id, Name: label.name, CreatedAt: s.now()})
+	c, made, err := s.registry.CreateClient(ctx, ledger.Client{ID: id, Name: label.name, CreatedAt: s.now()})
 	if err != nil {
 		return nil, fmt.Errorf("create client: %w", err)
 	}
@@ -101,7 +101,7 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 	if err != nil {
 		return nil, invalid([]Fault{{Location: "path.client", Message: "is not a client ID"}})
 	}
-	if !caller(ctx).seesWallet(id) {
+	if !caller(ctx).SeesWallet(id) {
 		return nil, ErrNotFound
 	}
 	cursors, err := cursorsOf(s.minter, "wallets", id.String())

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // The limits of what is connected to a replica.
@@ -63,7 +65,7 @@ type peer struct {
 	since    time.Time
 	stranger *list.Element // nil: a valid key came over it
 	answered bool          // a stranger that had an answer
-	owner    owner         // of the last valid key
+	owner    ledger.Party  // of the last valid key
 }
 
 type peerKey struct{}
@@ -118,7 +120,7 @@ func (c *connections) forget(p *peer) {
 
 // keepConnection notes that a valid key of the owner came over the request's connection. It
 // reports whether that may stay: not where the owner has its share of connections.
-func keepConnection(ctx context.Context, o owner) bool {
+func keepConnection(ctx context.Context, o ledger.Party) bool {
 	p, ok := ctx.Value(peerKey{}).(*peer)
 	if !ok {
 		return true // there is no connection, as in a test

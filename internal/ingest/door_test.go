@@ -87,23 +87,23 @@ func (d *database) KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]l
 	return d.Store.KnownWallets(ctx, ids)
 }
 
-func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
+func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error) {
 	if err := d.door(ctx); err != nil {
-		return ingest.Merchant{}, err
+		return ledger.Merchant{}, err
 	}
 	return d.Store.Merchant(ctx, id)
 }
 
-func (d *database) CreateClient(ctx context.Context, c ingest.Client) (ingest.Client, bool, error) {
+func (d *database) CreateClient(ctx context.Context, c ledger.Client) (ledger.Client, bool, error) {
 	if err := d.door(ctx); err != nil {
-		return ingest.Client{}, false, err
+		return ledger.Client{}, false, err
 	}
 	return d.Store.CreateClient(ctx, c)
 }
 
-func (d *database) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
+func (d *database) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	if err := d.door(ctx); err != nil {
-		return ingest.Key{}, err
+		return ledger.Key{}, err
 	}
 	time.Sleep(time.Duration(d.keys.Load()))
 	return d.Store.Key(ctx, id)

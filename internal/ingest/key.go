@@ -25,16 +25,17 @@ type keyBody struct {
 	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee6vRetH"`
 }
 
-func newKey(k Key, secret string) keyBody {
+func newKey(k ledger.Key, secret string) keyBody {
 	b := keyBody{
 		ID: k.ID.String(), Object: "api_key", Role: string(k.Role), Name: k.Name, Rate: k.Rate,
 		CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt), Secret: secret,
 	}
-	if !k.Merchant.IsZero() {
-		b.MerchantID = k.Merchant.String()
-	}
-	if !k.Client.IsZero() {
-		b.ClientID = k.Client.String()
+	switch k.Role {
+	case ledger.RoleMerchant:
+		b.MerchantID = k.Party.String()
+	case ledger.RoleClient:
+		b.ClientID = k.Party.String()
+	case ledger.RoleOperator:
 	}
 	return b
 }
@@ -49,33 +50,36 @@ type newKeyBody struct {
 }
 
 // key is the key that the body asks for, and what is wrong with it.
-func (b newKeyBody) key(now time.Time, faults []Fault) (Key, []Fault) {
-	k := Key{Role: Role(b.Role), Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
+func (b newKeyBody) key(now time.Time, faults []Fault) (ledger.Key, []Fault) {
+	k := ledger.Key{Party: ledger.Party{Role: ledger.Role(b.Role)}, Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
 	add := func(place, message string) {
 		faults = addFault(faults, place, message)
 	}
-	if !k.Role.known() {
+	if !k.Role.Known() {
 		add("body.role", "must be merchant, client or operator")
 		return k, faults
 	}
 	switch {
-	case k.Role == RoleMerchant && b.MerchantID == "":
+	case k.Role == ledger.RoleMerchant && b.MerchantID == "":
 		add("body.merchant_id", "is required for a merchant's key")
-	case k.Role != RoleMerchant && b.MerchantID != "":
+	case k.Role != ledger.RoleMerchant && b.MerchantID != "":
 		add("body.merchant_id", "belongs to a merchant's key, and to nothing else")
 	case b.MerchantID != "":
 		var err error
-		if k.Merchant, err = ledger.ParseMerchantID(b.MerchantID); err != nil {
+		if k.Party, err = ledger.ParseOwner(k.Role, b.MerchantID); err != nil {
 			add("body.merchant_id", "is not a merchant ID")
 		}
 	}
 	switch {
-	case k.Role == RoleClient && b.ClientID == "":
+	case k.Role == ledger.RoleClient && b.ClientID == "":
 		add("body.client_id", "is required for a client's key")
-	case k.Role != RoleClient && b.ClientID != "":
+	case k.Role != ledger.RoleClient && b.ClientID != "":
 		add("body.client_id", "belongs to a client's key, and to nothing else")
 	case b.ClientID != "":
-		k.Client, faults = bodyClient("client_id", b.ClientID, faults)
+		var err error
+		if k.Party, err = ledger.ParseOwner(k.Role, b.ClientID); err != nil {
+			add("body.client_id", "is not a client ID")
+		}
 	}
 	if b.Rate < 0 || b.Rate > MaxKeyRate {
 		add("body.rate", fmt.Sprintf("must be from 0 to %d requests a second", MaxKeyRate))
@@ -111,7 +115,7 @@ func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, 
 	stored, text, err := IssueKey(ctx, s.registry, s.minter, k)
 	if errors.Is(err, ErrNotFound) {
 		place := "body.merchant_id"
-		if k.Role == RoleClient {
+		if k.Role == ledger.RoleClient {
 			place = "body.client_id"
 		}
 		return nil, invalid([]Fault{{Location: place, Message: "is no " + string(k.Role)}})

@@ -61,7 +61,7 @@ type keyCache struct {
 }
 
 type cachedKey struct {
-	key        Key
+	key        ledger.Key
 	loadedAt   time.Time
 	budget     *rate.Limiter // nil: the key has no rate
 	usedAt     atomic.Int64  // Unix nanoseconds
@@ -77,33 +77,33 @@ func newKeyCache(r Registry, minter *ledger.Minter, clock func() time.Time, m *M
 
 // verify is the key that the text names and proves. It fails with
 // CodeUnauthenticated, or with CodeDatabaseUnavailable where it cannot be told.
-func (c *keyCache) verify(ctx context.Context, text string) (Key, error) {
+func (c *keyCache) verify(ctx context.Context, text string) (ledger.Key, error) {
 	t, err := parseToken(c.minter, text)
 	if err != nil {
 		c.metrics.key("malformed")
-		return Key{}, refuse(CodeUnauthenticated, "the Authorization header holds no API key of this service, or not a whole one")
+		return ledger.Key{}, refuse(CodeUnauthenticated, "the Authorization header holds no API key of this service, or not a whole one")
 	}
 	key, err := c.key(ctx, t.id)
 	if errors.Is(err, ErrNotFound) {
-		return Key{}, refuse(CodeUnauthenticated, "there is no such API key")
+		return ledger.Key{}, refuse(CodeUnauthenticated, "there is no such API key")
 	}
 	if err != nil {
-		return Key{}, err
+		return ledger.Key{}, err
 	}
 	hash := t.hash()
 	now := c.clock()
 	switch {
 	case subtle.ConstantTimeCompare(hash[:], key.SecretHash[:]) != 1 || t.role != key.Role:
-		return Key{}, refuse(CodeUnauthenticated, "there is no such API key")
+		return ledger.Key{}, refuse(CodeUnauthenticated, "there is no such API key")
 	case !key.RevokedAt.IsZero():
-		return Key{}, refuse(CodeUnauthenticated, "the API key is revoked")
+		return ledger.Key{}, refuse(CodeUnauthenticated, "the API key is revoked")
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return Key{}, refuse(CodeUnauthenticated, "the API key has expired")
+		return ledger.Key{}, refuse(CodeUnauthenticated, "the API key has expired")
 	}
 	return key, nil
 }
 
-func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
+func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	now := c.clock()
 	e := c.get(id)
 	var age time.Duration
@@ -116,7 +116,7 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (Key, error) {
 	switch {
 	case e == nil && c.isUnknown(id, now):
 		c.metrics.key("unknown")
-		return Key{}, ErrNotFound
+		return ledger.Key{}, ErrNotFound
 	case e == nil || age >= keyGoodFor:
 		c.metrics.key("miss")
 		return c.miss(ctx, id)
@@ -152,7 +152,7 @@ func (c *keyCache) get(id ledger.KeyID) *cachedKey {
 }
 
 // spend counts a request under the key. It reports whether the key's rate allows it.
-func (c *keyCache) spend(k Key) bool {
+func (c *keyCache) spend(k ledger.Key) bool {
 	if k.Rate == 0 {
 		return true
 	}
@@ -169,25 +169,25 @@ var (
 )
 
 // miss loads a key that is not cached.
-func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (Key, error) {
+func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
 	defer cancel()
 	key, err := c.load(ctx, id, keyLoadTimeout, c.readInTurn)
 	if errors.Is(err, errKeysWaiting) {
 		c.metrics.shed("key")
-		return Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
+		return ledger.Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
 	}
 	return key, err
 }
 
 // readInTurn reads the key when it is its turn. While reads fail, none waits for a turn.
-func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (Key, error) {
+func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	defer c.missing.Add(-1)
 	switch waiting := c.missing.Add(1); {
 	case waiting > maxMisses && c.trouble.Load() != 0:
-		return Key{}, errKeyUnknown
+		return ledger.Key{}, errKeyUnknown
 	case waiting > maxKeyWaits:
-		return Key{}, errKeysWaiting
+		return ledger.Key{}, errKeysWaiting
 	}
 	select {
 	case c.misses <- struct{}{}:
@@ -197,12 +197,12 @@ func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (Key, error)
 		}
 		return c.read(ctx, id)
 	case <-ctx.Done():
-		return Key{}, ctx.Err()
+		return ledger.Key{}, ctx.Err()
 	}
 }
 
 // read reads the key, and keeps what came of it.
-func (c *keyCache) read(ctx context.Context, id ledger.KeyID) (Key, error) {
+func (c *keyCache) read(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	// The time before the read counts: what was read may be revoked right after.
 	at := c.clock()
 	key, err := c.registry.Key(ctx, id)
@@ -241,8 +241,8 @@ func (c *keyCache) run(ctx context.Context) error {
 // load reads the key, once for all who ask at the same time. It goes on when
 // the one who asked first is gone, since others may wait for it.
 func (c *keyCache) load(
-	ctx context.Context, id ledger.KeyID, timeout time.Duration, read func(context.Context, ledger.KeyID) (Key, error),
-) (Key, error) {
+	ctx context.Context, id ledger.KeyID, timeout time.Duration, read func(context.Context, ledger.KeyID) (ledger.Key, error),
+) (ledger.Key, error) {
 	result := c.loads.DoChan(id.String(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
@@ -256,14 +256,14 @@ func (c *keyCache) load(
 				c.log.WarnContext(ctx, "API key not loaded", "key_id", id.String(), "err", r.Err, "skipped", skipped)
 			}
 		}
-		key, _ := r.Val.(Key)
+		key, _ := r.Val.(ledger.Key)
 		return key, r.Err
 	case <-ctx.Done():
-		return Key{}, ctx.Err()
+		return ledger.Key{}, ctx.Err()
 	}
 }
 
-func (c *keyCache) loaded(key Key, id ledger.KeyID, at time.Time, err error) {
+func (c *keyCache) loaded(key ledger.Key, id ledger.KeyID, at time.Time, err error) {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		c.trouble.Store(c.clock().Add(troublePause).UnixNano())
 		return

@@ -28,7 +28,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 	for n := range 2 * maxCachedKeys {
 		now = now.Add(time.Microsecond)
-		c.loaded(Key{ID: id(n)}, id(n), now, nil)
+		c.loaded(ledger.Key{ID: id(n)}, id(n), now, nil)
 		if _, err := c.key(t.Context(), id(0)); err != nil {
 			t.Fatal(err)
 		}
@@ -44,11 +44,11 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	if c.get(id(0)) == nil {
 		t.Error("the key in use was evicted")
 	}
-	c.loaded(Key{}, id(0), now, ErrNotFound)
+	c.loaded(ledger.Key{}, id(0), now, ErrNotFound)
 	if c.get(id(0)) != nil || len(c.ids) != maxCachedKeys-1 {
 		t.Error("a key that is no more is still cached")
 	}
-	c.loaded(Key{}, id(1), now, errors.New("down"))
+	c.loaded(ledger.Key{}, id(1), now, errors.New("down"))
 	if c.trouble.Load() <= now.UnixNano() {
 		t.Error("a failed load is no sign of trouble")
 	}
@@ -60,9 +60,9 @@ type counted struct {
 	asked int
 }
 
-func (r *counted) Key(context.Context, ledger.KeyID) (Key, error) {
+func (r *counted) Key(context.Context, ledger.KeyID) (ledger.Key, error) {
 	r.asked++
-	return Key{}, ErrNotFound
+	return ledger.Key{}, ErrNotFound
 }
 
 // TestUnknownKeysCostTheDatabaseNothing: a key that was made up is looked up nowhere,
@@ -84,12 +84,12 @@ func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 100 {
-		refused(token{role: RoleMerchant, id: ledger.KeyID{byte(n)}, secret: newSecret()}.text(elsewhere))
+		refused(token{role: ledger.RoleMerchant, id: ledger.KeyID{byte(n)}, secret: newSecret()}.text(elsewhere))
 	}
 	if r.asked != 0 {
 		t.Errorf("%d keys that were made up were looked up", r.asked)
 	}
-	lost := token{role: RoleMerchant, id: ledger.KeyID{1}, secret: newSecret()}.text(testMinter)
+	lost := token{role: ledger.RoleMerchant, id: ledger.KeyID{1}, secret: newSecret()}.text(testMinter)
 	for range 100 {
 		refused(lost)
 	}
@@ -102,12 +102,12 @@ func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
 		t.Errorf("a key that is no more was looked up %d times in two seconds", r.asked)
 	}
 	for n := range 3 * maxUnknownKeys {
-		c.loaded(Key{}, ledger.KeyID{byte(n), byte(n >> 8), 7}, now, ErrNotFound)
+		c.loaded(ledger.Key{}, ledger.KeyID{byte(n), byte(n >> 8), 7}, now, ErrNotFound)
 		if len(c.unknown) > maxUnknownKeys {
 			t.Fatalf("%d keys that are not there are remembered", len(c.unknown))
 		}
 	}
-	c.loaded(Key{ID: ledger.KeyID{1}}, ledger.KeyID{1}, now, nil)
+	c.loaded(ledger.Key{ID: ledger.KeyID{1}}, ledger.KeyID{1}, now, nil)
 	if _, err := c.key(t.Context(), ledger.KeyID{1}); err != nil {
 		t.Errorf("a key that came to be: %v", err)
 	}
@@ -119,10 +119,10 @@ type slow struct {
 	asked atomic.Int64
 }
 
-func (r *slow) Key(ctx context.Context, id ledger.KeyID) (Key, error) {
+func (r *slow) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	r.asked.Add(1)
 	sleep(ctx, time.Second)
-	return Key{ID: id}, ctx.Err()
+	return ledger.Key{ID: id}, ctx.Err()
 }
 
 // TestOneKeyIsLoadedOnce: however many come with a key that is not cached, they wait for
@@ -174,14 +174,14 @@ func TestMissesWhileLoadsFail(t *testing.T) {
 		if err := miss(maxKeyWaits); !errors.As(err, &crowded) || crowded.code != CodeOverloaded {
 			t.Errorf("one beyond those that may wait: %v", err)
 		}
-		c.loaded(Key{}, ledger.KeyID{200}, time.Now(), errors.New("down"))
+		c.loaded(ledger.Key{}, ledger.KeyID{200}, time.Now(), errors.New("down"))
 		if err := miss(maxMisses - 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the last that may wait while the database is down: %v", err)
 		}
 		if err := miss(maxMisses); !errors.Is(err, errKeyUnknown) {
 			t.Errorf("one more while it is down: %v", err)
 		}
-		c.loaded(Key{}, ledger.KeyID{200}, time.Now(), ErrNotFound)
+		c.loaded(ledger.Key{}, ledger.KeyID{200}, time.Now(), ErrNotFound)
 		if err := miss(maxKeyWaits - 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one that waits for a database that is back: %v", err)
 		}

@@ -64,7 +64,7 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 }
 
 // filter reads the query, all but its cursor. A merchant sees its own without saying so.
-func (in *listInput) filter(k Key) (f Filter, err error) {
+func (in *listInput) filter(k ledger.Key) (f Filter, err error) {
 	var faults []Fault
 	add := func(field, message string) {
 		faults = append(faults, Fault{Location: "query." + field, Message: message})
@@ -74,8 +74,8 @@ func (in *listInput) filter(k Key) (f Filter, err error) {
 			add("wallet_id", "is not a wallet ID")
 		}
 	}
-	if k.Role == RoleMerchant {
-		f.Merchant = k.Merchant
+	if k.Role == ledger.RoleMerchant {
+		f.Merchant = k.Merchant()
 	}
 	if in.Merchant != "" {
 		if f.Merchant, err = ledger.ParseMerchantID(in.Merchant); err != nil {
@@ -95,16 +95,16 @@ func (in *listInput) filter(k Key) (f Filter, err error) {
 func (s *Server) visible(ctx context.Context, f Filter) error {
 	k := caller(ctx)
 	switch k.Role {
-	case RoleMerchant:
-		if f.Merchant != k.Merchant {
+	case ledger.RoleMerchant:
+		if f.Merchant != k.Merchant() {
 			return ErrNotFound
 		}
 		return nil
-	case RoleClient:
+	case ledger.RoleClient:
 		if f.Wallet.IsZero() {
 			return refuse(CodeFilterRequired, "a client's list needs wallet_id")
 		}
-	case RoleOperator:
+	case ledger.RoleOperator:
 		if f.Wallet.IsZero() && f.Merchant.IsZero() {
 			return refuse(CodeFilterRequired, "the list needs wallet_id or merchant_id")
 		}
@@ -113,7 +113,7 @@ func (s *Server) visible(ctx context.Context, f Filter) error {
 		return nil
 	}
 	_, err := s.visibleWallet(ctx, f.Wallet)
-	if k.Role == RoleOperator && errors.Is(err, ErrNotFound) {
+	if k.Role == ledger.RoleOperator && errors.Is(err, ErrNotFound) {
 		// Charges of a wallet that never was are on record too.
 		return nil
 	}

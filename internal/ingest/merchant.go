@@ -23,7 +23,7 @@ type balanceBody struct {
 	Amount   string `json:"amount" doc:"The balance in minor units, as decimal digits: it may pass what a JSON number carries exactly." example:"125000"`
 }
 
-func newMerchant(m Merchant, balances []Balance) merchantBody {
+func newMerchant(m ledger.Merchant, balances []Balance) merchantBody {
 	b := merchantBody{
 		ID: m.ID.String(), Object: "merchant", Name: m.Name, Suspended: m.Suspended, CreatedAt: stamp(m.CreatedAt),
 	}
@@ -66,7 +66,7 @@ func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*mercha
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	m, made, err := s.registry.CreateMerchant(ctx, Merchant{ID: id, Owner: owner, Name: label.name, CreatedAt: s.now()})
+	m, made, err := s.registry.CreateMerchant(ctx, ledger.Merchant{ID: id, Owner: owner, Name: label.name, CreatedAt: s.now()})
 	if errors.Is(err, ErrNotFound) {
 		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
 	}
@@ -88,7 +88,7 @@ func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body
 		return nil, invalid([]Fault{{Location: "path.merchant", Message: "is not a merchant ID"}})
 	}
 	k := caller(ctx)
-	if k.Role == RoleMerchant && k.Merchant != id {
+	if k.Role == ledger.RoleMerchant && k.Merchant() != id {
 		return nil, ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -97,7 +97,7 @@ func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body
 	if err != nil {
 		return nil, fmt.Errorf("read merchant: %w", err)
 	}
-	if k.Role == RoleClient && !k.seesWallet(m.Owner) {
+	if k.Role == ledger.RoleClient && !k.SeesWallet(m.Owner) {
 		return nil, ErrNotFound
 	}
 	balances, err := s.accounts.Balances(ctx, id)

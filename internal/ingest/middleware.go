@@ -24,6 +24,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // maxBodyBytes bounds a request's body.
@@ -133,13 +135,13 @@ func single() [4]string {
 type callerKey struct{}
 
 // caller is the API key that the request was sent with.
-func caller(ctx context.Context) Key {
-	key, _ := ctx.Value(callerKey{}).(Key)
+func caller(ctx context.Context) ledger.Key {
+	key, _ := ctx.Value(callerKey{}).(ledger.Key)
 	return key
 }
 
 // authenticate lets pass who has a valid API key of one of the roles.
-func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context)) {
+func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(c)
 		if err := errors.Join(checkHeaders(r.Header), checkQuery(r.URL.RawQuery)); err != nil {
@@ -156,7 +158,7 @@ func (s *Server) authenticate(roles []Role) func(huma.Context, func(huma.Context
 			s.problem(c.Context(), err).write(w)
 			return
 		}
-		if !keepConnection(c.Context(), key.owner()) {
+		if !keepConnection(c.Context(), key.Party) {
 			s.metrics.shed("connection")
 			w.Header().Set("Connection", "close")
 			s.problem(c.Context(), refuse(CodeOverloaded, "the key's owner has its share of the connections; the request was not taken: send it again, under the same idempotency key")).write(w)
@@ -226,7 +228,7 @@ func checkQuery(text string) error {
 func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(c)
 	controller := http.NewResponseController(w)
-	arriving := s.arrivals.begin(caller(c.Context()).owner(), func() {
+	arriving := s.arrivals.begin(caller(c.Context()).Party, func() {
 		_ = controller.SetReadDeadline(time.Unix(1, 0)) // not supported only where there is no connection
 	})
 	body, err := readAll(w, r)

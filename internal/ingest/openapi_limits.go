@@ -120,7 +120,7 @@ func limitID(p *huma.Schema) bool {
 // keyOwners says what a key of each role names: what no list of required fields can.
 func keyOwners() map[string]any {
 	type object = map[string]any
-	role := func(r Role) object {
+	role := func(r ledger.Role) object {
 		return object{"properties": object{"role": object{"const": r}}, "required": []string{"role"}}
 	}
 	names := func(required []string, absent ...string) object {
@@ -131,9 +131,9 @@ func keyOwners() map[string]any {
 		return object{"properties": never, "required": required}
 	}
 	return object{
-		"if": role(RoleMerchant), "then": names([]string{"merchant_id"}, "client_id"),
+		"if": role(ledger.RoleMerchant), "then": names([]string{"merchant_id"}, "client_id"),
 		"else": object{
-			"if": role(RoleClient), "then": names([]string{"client_id"}, "merchant_id"),
+			"if": role(ledger.RoleClient), "then": names([]string{"client_id"}, "merchant_id"),
 			"else": names([]string{}, "merchant_id", "client_id"),
 		},
 	}

@@ -51,7 +51,7 @@ func newPending(id ledger.OperationID) operationBody {
 }
 
 // newOperation is what the key may see of a decided operation.
-func newOperation(d Decided, k Key) operationBody {
+func newOperation(d Decided, k ledger.Key) operationBody {
 	b := operationBody{
 		ID: d.ID.String(), Object: "operation", Kind: string(d.Kind), Status: string(d.Status()), Done: true,
 		WalletID: d.Wallet.String(), Amount: d.Amount, Currency: string(d.Currency), Invoice: d.Invoice,
@@ -60,13 +60,13 @@ func newOperation(d Decided, k Key) operationBody {
 	if !d.Merchant.IsZero() {
 		b.MerchantID = d.Merchant.String()
 	}
-	if k.Role == RoleOperator {
+	if k.Role == ledger.RoleOperator {
 		b.Note = d.Note
 	}
 	// Only canonical text is ever stored; were it not, an answer without
 	// metadata would still be better than none.
 	b.Metadata, _ = d.Metadata.Map()
-	if d.Sequence != 0 && k.seesWallet(d.Owner) {
+	if d.Sequence != 0 && k.SeesWallet(d.Owner) {
 		b.Sequence, b.BalanceAfter = d.Sequence, &d.BalanceAfter
 	}
 	if d.Reason != "" {
@@ -86,27 +86,6 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
-}
-
-// seesWallet reports whether the key may see the balance of a wallet that the
-// client owns.
-func (k Key) seesWallet(owner ledger.ClientID) bool {
-	switch k.Role {
-	case RoleOperator:
-		return true
-	case RoleClient:
-		return !owner.IsZero() && owner == k.Client
-	case RoleMerchant:
-	}
-	return false
-}
-
-// sees reports whether the key may see the operation at all.
-func (k Key) sees(d Decided) bool {
-	if k.Role == RoleMerchant {
-		return !d.Merchant.IsZero() && d.Merchant == k.Merchant
-	}
-	return k.seesWallet(d.Owner)
 }
 
 type operationInput struct {
@@ -146,7 +125,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	}
 	out := &operationOutput{Status: 200, Applied: applied(wait)}
 	if a.found {
-		if !caller(ctx).sees(a.Decided) {
+		if !caller(ctx).SeesOperation(a.Operation, a.Owner) {
 			return nil, ErrNotFound
 		}
 		out.Body = newOperation(a.Decided, caller(ctx))

@@ -112,7 +112,7 @@ type Accounts interface {
 	// ErrNotFound if there is no such client.
 	ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error)
 	// Merchant fails with ErrNotFound.
-	Merchant(ctx context.Context, id ledger.MerchantID) (Merchant, error)
+	Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error)
 	// Balances are the merchant's settlement balances, one for each currency.
 	Balances(ctx context.Context, id ledger.MerchantID) ([]Balance, error)
 }
@@ -124,56 +124,16 @@ type Balance struct {
 	Amount   string
 }
 
-// Client owns wallets.
-type Client struct {
-	ID        ledger.ClientID
-	Name      string
-	CreatedAt time.Time
-}
-
-// Merchant charges wallets.
-type Merchant struct {
-	ID        ledger.MerchantID
-	Owner     ledger.ClientID // zero: no client of ours
-	Name      string
-	Suspended bool
-	CreatedAt time.Time
-}
-
-// Role is what an API key may do.
-type Role string
-
-// The roles.
-const (
-	RoleMerchant Role = "merchant"
-	RoleClient   Role = "client"
-	RoleOperator Role = "operator"
-)
-
-// Key is an API key as stored: its secret only as a hash.
-type Key struct {
-	ID         ledger.KeyID
-	Role       Role
-	Merchant   ledger.MerchantID // of a merchant's key
-	Client     ledger.ClientID   // of a client's key
-	Name       string
-	Rate       int      // requests a second, and as many at once; 0: any number
-	SecretHash [32]byte // SHA-256
-	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: never
-	RevokedAt  time.Time // zero: not revoked
-}
-
 // Registry keeps clients, merchants and API keys. Each Create inserts, or finds
 // the row of the same ID: then it returns what is stored and made == false, or
 // ErrReused if that says something else. It fails with ErrNotFound if the
 // client or merchant that it names does not exist.
 type Registry interface {
-	CreateClient(ctx context.Context, c Client) (stored Client, made bool, err error)
-	CreateMerchant(ctx context.Context, m Merchant) (stored Merchant, made bool, err error)
-	CreateKey(ctx context.Context, k Key) (stored Key, made bool, err error)
+	CreateClient(ctx context.Context, c ledger.Client) (stored ledger.Client, made bool, err error)
+	CreateMerchant(ctx context.Context, m ledger.Merchant) (stored ledger.Merchant, made bool, err error)
+	CreateKey(ctx context.Context, k ledger.Key) (stored ledger.Key, made bool, err error)
 	// Key fails with ErrNotFound.
-	Key(ctx context.Context, id ledger.KeyID) (Key, error)
+	Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error)
 	// Used notes when keys were last used.
 	Used(ctx context.Context, at map[ledger.KeyID]time.Time) error
 }

@@ -20,7 +20,7 @@ type route struct {
 	id           string // its name in the OpenAPI document
 	summary      string
 	description  string
-	roles        []Role
+	roles        []ledger.Role
 	status       int          // of a success
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
@@ -79,12 +79,12 @@ func (s *Server) queued() {
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/charges", id: "charge", summary: "Charge a wallet",
 		description: "Queues the charge and answers at once. Its outcome is read under Location. The merchant is the key's. " +
 			"A retry under the same key, or without one with the same invoice, is the same charge.",
-		roles: []Role{RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), submission: true, codes: submit,
+		roles: []ledger.Role{ledger.RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), submission: true, codes: submit,
 	}, s.charge)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
-		roles:       []Role{RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, keyRequired: true, codes: submit,
+		roles:       []ledger.Role{ledger.RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, keyRequired: true, codes: submit,
 	}, s.topUp)
 	for _, d := range []struct {
 		kind             ledger.Kind
@@ -97,14 +97,14 @@ func (s *Server) queued() {
 		handle(s, route{
 			method: http.MethodPost, path: "/v1/wallets/{wallet}/" + string(d.kind), id: string(d.kind) + "-wallet", summary: d.summary,
 			description: d.comment + " It takes effect at once, before every charge that is still queued.",
-			roles:       []Role{RoleOperator}, status: http.StatusOK, body: reflect.TypeFor[directBody](), bodyOptional: true,
+			roles:       []ledger.Role{ledger.RoleOperator}, status: http.StatusOK, body: reflect.TypeFor[directBody](), bodyOptional: true,
 			codes: []Code{CodeNotFound, CodeKeyReused},
 		}, s.directly(d.kind))
 	}
 }
 
 func (s *Server) decided() {
-	everybody := []Role{RoleMerchant, RoleClient, RoleOperator}
+	everybody := []ledger.Role{ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator}
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations/{id}", id: "get-operation", summary: "Read an operation",
 		description: "Shows the outcome to the merchant that asked, the client that owns the wallet and the operator. " +
@@ -119,12 +119,12 @@ func (s *Server) decided() {
 	}, s.operations)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
-		roles: []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+		roles: []ledger.Role{ledger.RoleClient, ledger.RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.wallet)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
 		description: "Shows the client's wallets with their balances, oldest first, page by page.",
-		roles:       []Role{RoleClient, RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+		roles:       []ledger.Role{ledger.RoleClient, ledger.RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.clientWallets)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/merchants/{merchant}", id: "get-merchant", summary: "Read a merchant",
@@ -137,7 +137,7 @@ func (s *Server) resources() {
 	creation := func(path, id, summary, description string, body reflect.Type) route {
 		return route{
 			method: http.MethodPost, path: path, id: id, summary: summary, description: description,
-			roles: []Role{RoleOperator}, status: http.StatusCreated, body: body, codes: []Code{CodeKeyReused},
+			roles: []ledger.Role{ledger.RoleOperator}, status: http.StatusCreated, body: body, codes: []Code{CodeKeyReused},
 		}
 	}
 	const again = " Under an Idempotency-Key a retry answers 200 with the same object."

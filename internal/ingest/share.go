@@ -3,6 +3,8 @@ package ingest
 import (
 	"sync"
 	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // The limits of a share.
@@ -12,24 +14,6 @@ const (
 	// countEvery is how often the active owners are counted.
 	countEvery = 100 * time.Millisecond
 )
-
-// owner is in whose name a request comes: a merchant, a client or the operator. All keys
-// of one owner are one owner.
-type owner struct {
-	role Role
-	id   [16]byte
-}
-
-func (k Key) owner() owner {
-	switch k.Role {
-	case RoleMerchant:
-		return owner{k.Role, k.Merchant}
-	case RoleClient:
-		return owner{k.Role, k.Client}
-	case RoleOperator:
-	}
-	return owner{role: k.Role}
-}
 
 // shares gives out places, of which there are so many, and sees to it that nobody takes
 // what others need: an owner holds three quarters of them at most, and of the last
@@ -41,8 +25,8 @@ type shares struct {
 
 	mu      sync.Mutex
 	taken   int
-	owners  map[owner]*holding // the active ones, and those of late
-	counted time.Time          // when those of late were dropped
+	owners  map[ledger.Party]*holding // the active ones, and those of late
+	counted time.Time                 // when those of late were dropped
 }
 
 // holding is what an owner has, and when it asked for it.
@@ -61,11 +45,11 @@ const (
 )
 
 func newShares(most int, clock func() time.Time) *shares {
-	return &shares{most: most, clock: clock, owners: map[owner]*holding{}}
+	return &shares{most: most, clock: clock, owners: map[ledger.Party]*holding{}}
 }
 
 // take takes a place for the owner.
-func (s *shares) take(o owner) grant {
+func (s *shares) take(o ledger.Party) grant {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +73,7 @@ func (s *shares) take(o owner) grant {
 }
 
 // give gives a place of the owner's back.
-func (s *shares) give(o owner) {
+func (s *shares) give(o ledger.Party) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--

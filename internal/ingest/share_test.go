@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // TestShares compares with the rule, said in the plainest way: nobody holds more than
@@ -16,12 +18,12 @@ func TestShares(t *testing.T) {
 		now := time.Unix(1_700_000_000, 0)
 		most := rapid.IntRange(1, 40).Draw(t, "most")
 		s := newShares(most, func() time.Time { return now })
-		held, asked := map[owner]int{}, map[owner]time.Time{}
+		held, asked := map[ledger.Party]int{}, map[ledger.Party]time.Time{}
 		taken := 0
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			// Longer than it takes to be counted again, so that the model need not know when.
 			now = now.Add(countEvery + time.Duration(rapid.IntRange(0, 600).Draw(t, "ms"))*time.Millisecond)
-			o := merchantKey(byte(rapid.IntRange(0, 5).Draw(t, "owner"))).owner()
+			o := merchantKey(byte(rapid.IntRange(0, 5).Draw(t, "owner"))).Party
 			if held[o] > 0 && rapid.Bool().Draw(t, "give") {
 				s.give(o)
 				held[o]--
@@ -64,14 +66,14 @@ func TestShares(t *testing.T) {
 func TestSharesLeaveRoom(t *testing.T) {
 	t.Parallel()
 	s := newShares(Seats, time.Now)
-	greedy := Key{Role: RoleOperator}.owner()
+	greedy := ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}}.Party
 	for s.take(greedy) == granted {
 	}
 	if n := s.held(); n != Seats*3/4 {
 		t.Errorf("one owner holds %d", n)
 	}
 	for n := range byte(100) {
-		if got := s.take(merchantKey(n).owner()); got != granted {
+		if got := s.take(merchantKey(n).Party); got != granted {
 			t.Fatalf("owner %d finds none: %v", n, got)
 		}
 	}
@@ -80,17 +82,17 @@ func TestSharesLeaveRoom(t *testing.T) {
 // TestOwners: keys of one merchant are one owner, and no other is.
 func TestOwners(t *testing.T) {
 	t.Parallel()
-	keys := []Key{
-		{Role: RoleMerchant, Merchant: [16]byte{1}},
-		{Role: RoleMerchant, Merchant: [16]byte{2}},
-		{Role: RoleClient, Client: [16]byte{1}},
-		{Role: RoleOperator},
+	keys := []ledger.Key{
+		{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: [16]byte{1}}},
+		{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: [16]byte{2}}},
+		{Party: ledger.Party{Role: ledger.RoleClient, Owner: [16]byte{1}}},
+		{Party: ledger.Party{Role: ledger.RoleOperator}},
 	}
-	owners := map[owner]bool{}
+	owners := map[ledger.Party]bool{}
 	for n, k := range keys {
-		owners[k.owner()] = true
+		owners[k.Party] = true
 		k.ID, k.Name = [16]byte{byte(n)}, "another key"
-		owners[k.owner()] = true
+		owners[k.Party] = true
 	}
 	if len(owners) != len(keys) {
 		t.Errorf("%d owners of %d", len(owners), len(keys))
@@ -103,7 +105,7 @@ func TestArrivalsCutTheOldestOfWhoHasMost(t *testing.T) {
 	a := &arrivals{most: 4, metrics: NewMetrics(nil)}
 	var cut []int
 	begin := func(n int, o byte) *arrival {
-		return a.begin(merchantKey(o).owner(), func() { cut = append(cut, n) })
+		return a.begin(merchantKey(o).Party, func() { cut = append(cut, n) })
 	}
 	brief := begin(0, 1)
 	begin(1, 2)

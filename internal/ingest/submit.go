@@ -50,7 +50,7 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 	}
 	wallet, faults := pathWallet(in.Wallet, faults)
 	return s.submit(ctx, ledger.Request{
-		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant,
+		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant(),
 		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: written(b.Invoice),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
@@ -77,7 +77,7 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	if err := invalid(withRules(faults, r)); err != nil {
 		return nil, err
 	}
-	if err := s.unknown.admit(caller(ctx).owner(), r.Wallet); err != nil {
+	if err := s.unknown.admit(caller(ctx).Party, r.Wallet); err != nil {
 		return nil, err
 	}
 	r.ID = s.minter.OperationID(r.Identity())

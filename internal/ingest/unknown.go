@@ -37,14 +37,14 @@ type unknownWallets struct {
 	checks  chan walletCheck
 
 	mu      sync.Mutex
-	known   map[ledger.WalletID]struct{} // wallets are never removed: what exists goes on to
-	budgets map[owner]*rate.Limiter      // of those that used some of theirs
+	known   map[ledger.WalletID]struct{}   // wallets are never removed: what exists goes on to
+	budgets map[ledger.Party]*rate.Limiter // of those that used some of theirs
 }
 
 // walletCheck is a submission whose wallet may not exist.
 type walletCheck struct {
 	wallet ledger.WalletID
-	owner  owner
+	owner  ledger.Party
 }
 
 func newUnknownWallets(
@@ -52,14 +52,14 @@ func newUnknownWallets(
 ) *unknownWallets {
 	return &unknownWallets{
 		find: find, clock: clock, metrics: m, log: log, checks: make(chan walletCheck, maxWalletChecks),
-		known: map[ledger.WalletID]struct{}{}, budgets: map[owner]*rate.Limiter{},
+		known: map[ledger.WalletID]struct{}{}, budgets: map[ledger.Party]*rate.Limiter{},
 	}
 }
 
 // admit fails with CodeRateLimited where the wallet is not known to exist and the owner
 // has spent its budget. The wallet is looked for all the same: if it exists, the next
 // attempt is taken.
-func (u *unknownWallets) admit(o owner, w ledger.WalletID) error {
+func (u *unknownWallets) admit(o ledger.Party, w ledger.WalletID) error {
 	u.mu.Lock()
 	_, known := u.known[w]
 	budget := u.budgets[o]
@@ -133,7 +133,7 @@ func (u *unknownWallets) look(ctx context.Context, round []walletCheck) {
 
 // spend takes one from the owner's budget. What was taken before anybody could know is
 // owed, up to one budget more.
-func (u *unknownWallets) spend(o owner) {
+func (u *unknownWallets) spend(o ledger.Party) {
 	budget := u.budgets[o]
 	if budget == nil {
 		if len(u.budgets) >= maxBudgets {

@@ -114,7 +114,7 @@ func (s *Server) visibleWallet(ctx context.Context, id ledger.WalletID) (ledger.
 	if err != nil {
 		return ledger.Wallet{}, err
 	}
-	if !caller(ctx).seesWallet(w.Client) {
+	if !caller(ctx).SeesWallet(w.Client) {
 		return ledger.Wallet{}, ErrNotFound
 	}
 	return w, nil

@@ -23,12 +23,6 @@ type Wallet struct {
 	Digest      Digest
 }
 
-// Merchant is what the rules need to know of a merchant.
-type Merchant struct {
-	Owner     ClientID // zero: no client of ours owns it
-	Suspended bool
-}
-
 // AccountID names what accepted money moves to or from besides wallets: a
 // merchant's settlement balance, or the funding account.
 type AccountID [16]byte

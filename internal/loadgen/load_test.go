@@ -53,8 +53,8 @@ func start(t *testing.T) (api, operator string) {
 	store, err := postgres.Connect(t.Context(), database, postgres.Options{Application: "test"})
 	must(err)
 	defer store.Close()
-	_, operator, err = ingest.IssueKey(t.Context(), store, minter, ingest.Key{
-		Role: ingest.RoleOperator, Name: "test", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	_, operator, err = ingest.IssueKey(t.Context(), store, minter, ledger.Key{
+		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "test", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	})
 	must(err)
 	environ := []string{

@@ -35,7 +35,7 @@ var (
 )
 
 // CreateClient inserts the client, or finds it; see [ingest.Registry].
-func (s *Store) CreateClient(ctx context.Context, c ingest.Client) (ingest.Client, bool, error) {
+func (s *Store) CreateClient(ctx context.Context, c ledger.Client) (ledger.Client, bool, error) {
 	c.CreatedAt = micros(c.CreatedAt)
 	made, err := s.create(ctx, createClientSQL, [16]byte(c.ID), c.Name, c.CreatedAt)
 	if made || err != nil {
@@ -51,7 +51,7 @@ func (s *Store) CreateClient(ctx context.Context, c ingest.Client) (ingest.Clien
 // CreateMerchant inserts the merchant, or finds it; see [ingest.Registry].
 // Whether it is suspended is no part of the comparison: that may have changed
 // since.
-func (s *Store) CreateMerchant(ctx context.Context, m ingest.Merchant) (ingest.Merchant, bool, error) {
+func (s *Store) CreateMerchant(ctx context.Context, m ledger.Merchant) (ledger.Merchant, bool, error) {
 	m.CreatedAt = micros(m.CreatedAt)
 	made, err := s.create(ctx, createMerchantSQL, [16]byte(m.ID), idOrNull(m.Owner), m.Name, m.Suspended, m.CreatedAt)
 	if made || err != nil {
@@ -66,42 +66,41 @@ func (s *Store) CreateMerchant(ctx context.Context, m ingest.Merchant) (ingest.M
 
 // CreateKey inserts the key, or finds it; see [ingest.Registry]. The secret is
 // no part of the comparison, nor whether it was revoked since.
-func (s *Store) CreateKey(ctx context.Context, k ingest.Key) (ingest.Key, bool, error) {
+func (s *Store) CreateKey(ctx context.Context, k ledger.Key) (ledger.Key, bool, error) {
 	k.CreatedAt, k.ExpiresAt, k.RevokedAt = micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt)
-	made, err := s.create(ctx, createKeySQL, [16]byte(k.ID), string(k.Role), idOrNull(k.Merchant), idOrNull(k.Client), k.Name,
+	made, err := s.create(ctx, createKeySQL, [16]byte(k.ID), string(k.Role), idOrNull(k.Merchant()), idOrNull(k.Client()), k.Name,
 		k.SecretHash[:], k.CreatedAt, orNull(k.ExpiresAt), orNull(k.RevokedAt), pgtype.Int4{Int32: int32(k.Rate), Valid: k.Rate != 0}) //nolint:gosec // bounded by the table
 	if made || err != nil {
 		return k, made, err
 	}
 	stored, err := s.Key(ctx, k.ID)
-	if err == nil && (stored.Role != k.Role || stored.Merchant != k.Merchant || stored.Client != k.Client ||
-		stored.Name != k.Name || stored.Rate != k.Rate || !stored.ExpiresAt.Equal(k.ExpiresAt)) {
+	if err == nil && (stored.Party != k.Party || stored.Name != k.Name || stored.Rate != k.Rate || !stored.ExpiresAt.Equal(k.ExpiresAt)) {
 		err = ingest.ErrReused
 	}
 	return stored, false, err
 }
 
 // Merchant fails with [ingest.ErrNotFound].
-func (s *Store) Merchant(ctx context.Context, id ledger.MerchantID) (ingest.Merchant, error) {
+func (s *Store) Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error) {
 	ctx, end, err := s.reads.take(ctx)
 	if err != nil {
-		return ingest.Merchant{}, fmt.Errorf("read merchant: %w", err)
+		return ledger.Merchant{}, fmt.Errorf("read merchant: %w", err)
 	}
 	defer end()
-	var m ingest.Merchant
+	var m ledger.Merchant
 	var owner pgtype.UUID
 	err = s.pool.QueryRow(ctx, merchantSQL, [16]byte(id)).
 		Scan((*[16]byte)(&m.ID), &owner, &m.Name, &m.Suspended, &m.CreatedAt)
 	if err != nil {
-		return ingest.Merchant{}, notFound("read merchant", err)
+		return ledger.Merchant{}, notFound("read merchant", err)
 	}
 	m.Owner, m.CreatedAt = owner.Bytes, m.CreatedAt.UTC()
 	return m, nil
 }
 
 // Key fails with [ingest.ErrNotFound].
-func (s *Store) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
-	var k ingest.Key
+func (s *Store) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
+	var k ledger.Key
 	var merchant, client pgtype.UUID
 	var expires, revoked pgtype.Timestamptz
 	var hash []byte
@@ -109,11 +108,14 @@ func (s *Store) Key(ctx context.Context, id ledger.KeyID) (ingest.Key, error) {
 	err := s.pool.QueryRow(ctx, keySQL, [16]byte(id)).
 		Scan((*[16]byte)(&k.ID), (*string)(&k.Role), &merchant, &client, &k.Name, &hash, &k.CreatedAt, &expires, &revoked, &rate)
 	if err != nil {
-		return ingest.Key{}, notFound("read API key", err)
+		return ledger.Key{}, notFound("read API key", err)
 	}
 	copy(k.SecretHash[:], hash)
 	k.Rate = int(rate.Int32)
-	k.Merchant, k.Client = merchant.Bytes, client.Bytes
+	k.Owner = merchant.Bytes
+	if client.Valid {
+		k.Owner = client.Bytes
+	}
 	k.CreatedAt, k.ExpiresAt, k.RevokedAt = k.CreatedAt.UTC(), utc(expires), utc(revoked)
 	return k, nil
 }
@@ -134,11 +136,11 @@ func (s *Store) Used(ctx context.Context, at map[ledger.KeyID]time.Time) error {
 	return nil
 }
 
-func (s *Store) client(ctx context.Context, id ledger.ClientID) (ingest.Client, error) {
-	var c ingest.Client
+func (s *Store) client(ctx context.Context, id ledger.ClientID) (ledger.Client, error) {
+	var c ledger.Client
 	err := s.pool.QueryRow(ctx, clientSQL, [16]byte(id)).Scan((*[16]byte)(&c.ID), &c.Name, &c.CreatedAt)
 	if err != nil {
-		return ingest.Client{}, notFound("read client", err)
+		return ledger.Client{}, notFound("read client", err)
 	}
 	c.CreatedAt = c.CreatedAt.UTC()
 	return c, nil

@@ -15,10 +15,10 @@ func TestRegistryCreatesOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	c := ingest.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
-	m := ingest.Merchant{ID: newID(), Owner: c.ID, Name: "Bodega", CreatedAt: w.now}
-	k := ingest.Key{
-		ID: newID(), Role: ingest.RoleMerchant, Merchant: m.ID, Name: "till", SecretHash: [32]byte{1}, CreatedAt: w.now,
+	c := ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
+	m := ledger.Merchant{ID: newID(), Owner: c.ID, Name: "Bodega", CreatedAt: w.now}
+	k := ledger.Key{
+		ID: newID(), Party: ledger.Party{Role: ledger.RoleMerchant, Owner: m.ID}, Name: "till", SecretHash: [32]byte{1}, CreatedAt: w.now,
 		ExpiresAt: w.now.Add(time.Hour),
 	}
 	for i, made := range []bool{true, false} {
@@ -58,11 +58,11 @@ func TestRegistryNeedsWhatItNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	_, _, err := w.store.CreateMerchant(ctx, ingest.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now})
+	_, _, err := w.store.CreateMerchant(ctx, ledger.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now})
 	if !errors.Is(err, ingest.ErrNotFound) {
 		t.Errorf("merchant: %v", err)
 	}
-	_, _, err = w.store.CreateKey(ctx, ingest.Key{ID: newID(), Role: ingest.RoleClient, Client: newID(), Name: "x", CreatedAt: w.now})
+	_, _, err = w.store.CreateKey(ctx, ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleClient, Owner: newID()}, Name: "x", CreatedAt: w.now})
 	if !errors.Is(err, ingest.ErrNotFound) {
 		t.Errorf("key: %v", err)
 	}
@@ -131,7 +131,7 @@ func TestBalancesAddUpAllPartitions(t *testing.T) {
 func TestKeysUsed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	k := ingest.Key{ID: newID(), Role: ingest.RoleOperator, Name: "x", CreatedAt: w.now}
+	k := ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleOperator}, Name: "x", CreatedAt: w.now}
 	if _, _, err := w.store.CreateKey(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/monedero/monedero/internal/devstack"
-	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/proxytest"
@@ -22,7 +22,7 @@ import (
 
 // create writes something, whatever connection it gets.
 func (w *world) create(ctx context.Context) error {
-	_, _, err := w.store.CreateClient(ctx, ingest.Client{ID: newID(), Name: "Ana", CreatedAt: w.now})
+	_, _, err := w.store.CreateClient(ctx, ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now})
 	return err
 }
 

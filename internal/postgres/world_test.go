@@ -103,7 +103,7 @@ func walletID(partition int) ledger.WalletID {
 
 func (w *world) client() ledger.ClientID {
 	w.t.Helper()
-	c := ingest.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
+	c := ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
 	if _, made, err := w.store.CreateClient(w.t.Context(), c); err != nil || !made {
 		w.t.Fatal(made, err)
 	}
@@ -112,7 +112,7 @@ func (w *world) client() ledger.ClientID {
 
 func (w *world) merchant(owner ledger.ClientID) ledger.MerchantID {
 	w.t.Helper()
-	m := ingest.Merchant{ID: newID(), Owner: owner, Name: "Bodega", CreatedAt: w.now}
+	m := ledger.Merchant{ID: newID(), Owner: owner, Name: "Bodega", CreatedAt: w.now}
 	if _, made, err := w.store.CreateMerchant(w.t.Context(), m); err != nil || !made {
 		w.t.Fatal(made, err)
 	}

@@ -17,8 +17,6 @@ import (
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/record"
-
-	"github.com/monedero/monedero/internal/ingest"
 )
 
 const (
@@ -63,10 +61,10 @@ func newFixture(t *testing.T) *fixture {
 	}
 	t.Cleanup(f.store.Close)
 	f.client, f.merchant = ledger.ClientID(uuid.New()), ledger.MerchantID(uuid.New())
-	if _, _, err := f.store.CreateClient(t.Context(), ingest.Client{ID: f.client, Name: "Ada", CreatedAt: f.clock}); err != nil {
+	if _, _, err := f.store.CreateClient(t.Context(), ledger.Client{ID: f.client, Name: "Ada", CreatedAt: f.clock}); err != nil {
 		t.Fatal(err)
 	}
-	merchant := ingest.Merchant{ID: f.merchant, Name: "Bakery", CreatedAt: f.clock}
+	merchant := ledger.Merchant{ID: f.merchant, Name: "Bakery", CreatedAt: f.clock}
 	if _, _, err := f.store.CreateMerchant(t.Context(), merchant); err != nil {
 		t.Fatal(err)
 	}
