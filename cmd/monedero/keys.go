@@ -3,19 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/config"
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 // keyFlags say whose key it is to be.
 type keyFlags struct {
 	role, merchant, client, name string
-	rate                         int
+	rate                         int64
 }
 
 func newKeys(environ []string) *cobra.Command {
@@ -33,7 +34,7 @@ stored nowhere: whoever loses it needs another one.`),
 	flags.StringVar(&f.merchant, "merchant", "", "of a merchant's key: the merchant (mer_...)")
 	flags.StringVar(&f.client, "client", "", "of a client's key: the client (cli_...)")
 	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
-	flags.IntVar(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
+	flags.Int64Var(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
 	return group("keys", "Make API keys", create)
 }
 
@@ -59,8 +60,8 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 	if err := store.Known().CheckSecret(minter); err != nil {
 		return err
 	}
-	_, text, err := ingest.IssueKey(cmd.Context(), store, minter, k)
-	if errors.Is(err, ingest.ErrNotFound) {
+	_, text, err := access.IssueKey(cmd.Context(), store, minter, k)
+	if errors.Is(err, ledger.ErrNotFound) {
 		return fmt.Errorf("there is no %s of this ID", f.role)
 	}
 	if err != nil {
@@ -72,34 +73,11 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 
 // key is the key that the flags ask for; its error names every fault.
 func (f keyFlags) key() (ledger.Key, error) {
-	k := ledger.Key{Party: ledger.Party{Role: ledger.Role(f.role)}, Rate: f.rate, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
-	var faults []error
-	if !k.Role.Known() {
-		faults = append(faults, errors.New("--role must be operator, merchant or client"))
-	}
-	for _, owner := range []struct {
-		role        ledger.Role
-		flag, given string
-	}{{ledger.RoleMerchant, "--merchant", f.merchant}, {ledger.RoleClient, "--client", f.client}} {
-		switch {
-		case k.Role == owner.role && owner.given == "":
-			faults = append(faults, fmt.Errorf("%s must be given: whose key it is", owner.flag))
-		case k.Role != owner.role && owner.given != "":
-			faults = append(faults, fmt.Errorf("%s belongs to a %s's key, and to nothing else", owner.flag, owner.role))
-		case k.Role == owner.role:
-			var err error
-			if k.Party, err = ledger.ParseOwner(k.Role, owner.given); err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", owner.flag, err))
-			}
-		}
-	}
-	var wrong []string
-	k.Name, wrong = ingest.ReadName(f.name)
-	for _, message := range wrong {
-		faults = append(faults, errors.New("--name "+message))
-	}
-	if f.rate < 0 || f.rate > ingest.MaxKeyRate {
-		faults = append(faults, fmt.Errorf("--rate must be from 0 to %d", ingest.MaxKeyRate))
+	k, wrong := access.Draft{Role: f.role, Merchant: f.merchant, Client: f.client, Name: f.name, Rate: f.rate}.
+		Key(time.Now().UTC().Truncate(time.Microsecond))
+	faults := make([]error, len(wrong))
+	for i, w := range wrong {
+		faults[i] = fmt.Errorf("--%s %s", strings.TrimSuffix(w.Field, "_id"), w.Message)
 	}
 	return k, errors.Join(faults...)
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 )
@@ -138,7 +138,7 @@ func (r *run) issueKey(ctx context.Context, d *database, k ledger.Key) (string, 
 	}
 	defer store.Close()
 	k.Name, k.CreatedAt = "bench", time.Now()
-	_, text, err := ingest.IssueKey(ctx, store, r.minter, k)
+	_, text, err := access.IssueKey(ctx, store, r.minter, k)
 	return text, err
 }
 

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/devstack"
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/service"
@@ -185,7 +185,7 @@ func (s *stage) admit(ctx context.Context) error {
 	if s.state.Operator != "" {
 		return nil
 	}
-	_, text, err := ingest.IssueKey(ctx, s.store, s.minter, ledger.Key{
+	_, text, err := access.IssueKey(ctx, s.store, s.minter, ledger.Key{
 		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "demo", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -30,17 +31,18 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 	if err != nil {
 		return nil, err
 	}
-	label, err := readLabel(b.Name, in.Key, faults)
-	if err != nil {
+	name, faults := readName(b.Name, faults)
+	key, faults := readKey(in.Key, faults)
+	if err := invalid(faults); err != nil {
 		return nil, err
 	}
-	id, err := s.resourceID("client", label.key)
+	id, err := s.resourceID("client", key)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	c, made, err := s.registry.CreateClient(ctx, ledger.Client{ID: id, Name: label.name, CreatedAt: s.now()})
+	c, made, err := s.registry.CreateClient(ctx, ledger.Client{ID: id, Name: name, CreatedAt: s.now()})
 	if err != nil {
 		return nil, fmt.Errorf("create client: %w", err)
 	}
@@ -52,24 +54,25 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 // now is the time as it is stored.
 func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
-// label is what something to be created is told from others by.
-type label struct{ name, key string }
-
-// readLabel fails with the faults so far and those of the name and of the idempotency
-// key.
-func readLabel(name, key string, faults []Fault) (label, error) {
-	name, wrong := ReadName(name)
+// readName adds what is wrong with the name of something that is to be created.
+func readName(name string, faults []Fault) (string, []Fault) {
+	name, wrong := access.ReadName(name)
 	for _, message := range wrong {
 		faults = addFault(faults, "body.name", message)
 	}
+	return name, faults
+}
+
+// readKey adds what is wrong with the idempotency key of something that is to be created.
+// The rules for it are those of every other request.
+func readKey(key string, faults []Fault) (string, []Fault) {
 	key = written(key)
-	// The rules for the key are those of every other request.
 	for _, f := range (ledger.Request{Kind: ledger.KindOpen, IdempotencyKey: key}).Faults() {
 		if f.Field == "idempotency_key" {
 			faults = addFault(faults, place(f.Field), f.Message)
 		}
 	}
-	return label{name: name, key: key}, invalid(faults)
+	return key, faults
 }
 
 // bodyClient reads the ID of a client out of a body.
@@ -102,7 +105,7 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 		return nil, invalid([]Fault{{Location: "path.client", Message: "is not a client ID"}})
 	}
 	if !caller(ctx).SeesWallet(id) {
-		return nil, ErrNotFound
+		return nil, ledger.ErrNotFound
 	}
 	cursors, err := cursorsOf(s.minter, "wallets", id.String())
 	if err != nil {

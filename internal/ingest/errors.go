@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/monedero/monedero/internal/access"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/throttle"
 )
 
@@ -19,12 +21,18 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	id := requestID(ctx)
 	var known *refusal
 	var queue *queueError
+	var invalidKey access.Invalid
 	switch {
 	case errors.As(err, &known):
 		return known.problem(id)
-	case errors.Is(err, ErrNotFound):
+	case errors.As(err, &invalidKey):
+		return refuse(CodeUnauthenticated, string(invalidKey)).problem(id)
+	case errors.Is(err, access.ErrCrowded):
+		s.metrics.shed("key")
+		return refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key").problem(id)
+	case errors.Is(err, ledger.ErrNotFound):
 		return refuse(CodeNotFound, "there is nothing under this ID that the API key may see").problem(id)
-	case errors.Is(err, ErrReused):
+	case errors.Is(err, ledger.ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
 	case errors.Is(err, ErrBusy):
 		s.metrics.shed("read")

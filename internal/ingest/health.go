@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // The limits of the checks of Kafka.
@@ -66,7 +68,7 @@ func (h *health) run(ctx context.Context) error {
 		if h.check(ctx) != nil {
 			pause = recheckEvery
 		}
-		if sleep(ctx, pause); ctx.Err() != nil {
+		if throttle.Pause(ctx, pause); ctx.Err() != nil {
 			return nil
 		}
 	}

@@ -3,14 +3,11 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
-
-// MaxKeyRate bounds the rate of a key, in requests a second.
-const MaxKeyRate = 100_000
 
 type keyBody struct {
 	ID         string `json:"id" doc:"The key's ID." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
@@ -49,47 +46,6 @@ type newKeyBody struct {
 	ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"When the key stops being valid; absent: never." example:"2030-01-02T15:04:05Z"`
 }
 
-// key is the key that the body asks for, and what is wrong with it.
-func (b newKeyBody) key(now time.Time, faults []Fault) (ledger.Key, []Fault) {
-	k := ledger.Key{Party: ledger.Party{Role: ledger.Role(b.Role)}, Rate: int(b.Rate), CreatedAt: now, ExpiresAt: b.ExpiresAt.Truncate(time.Microsecond)}
-	add := func(place, message string) {
-		faults = addFault(faults, place, message)
-	}
-	if !k.Role.Known() {
-		add("body.role", "must be merchant, client or operator")
-		return k, faults
-	}
-	switch {
-	case k.Role == ledger.RoleMerchant && b.MerchantID == "":
-		add("body.merchant_id", "is required for a merchant's key")
-	case k.Role != ledger.RoleMerchant && b.MerchantID != "":
-		add("body.merchant_id", "belongs to a merchant's key, and to nothing else")
-	case b.MerchantID != "":
-		var err error
-		if k.Party, err = ledger.ParseOwner(k.Role, b.MerchantID); err != nil {
-			add("body.merchant_id", "is not a merchant ID")
-		}
-	}
-	switch {
-	case k.Role == ledger.RoleClient && b.ClientID == "":
-		add("body.client_id", "is required for a client's key")
-	case k.Role != ledger.RoleClient && b.ClientID != "":
-		add("body.client_id", "belongs to a client's key, and to nothing else")
-	case b.ClientID != "":
-		var err error
-		if k.Party, err = ledger.ParseOwner(k.Role, b.ClientID); err != nil {
-			add("body.client_id", "is not a client ID")
-		}
-	}
-	if b.Rate < 0 || b.Rate > MaxKeyRate {
-		add("body.rate", fmt.Sprintf("must be from 0 to %d requests a second", MaxKeyRate))
-	}
-	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now) {
-		add("body.expires_at", "must lie in the future")
-	}
-	return k, faults
-}
-
 type keyOutput struct {
 	Status   int
 	Replayed string `header:"Idempotent-Replayed" doc:"true: an earlier request under the same key made it." example:"true"`
@@ -101,24 +57,28 @@ func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, 
 	if err != nil {
 		return nil, err
 	}
-	k, faults := b.key(s.now(), faults)
-	label, err := readLabel(b.Name, in.Key, faults)
-	if err != nil {
+	k, wrong := access.Draft{
+		Role: b.Role, Merchant: b.MerchantID, Client: b.ClientID, Name: b.Name, Rate: b.Rate, ExpiresAt: b.ExpiresAt,
+	}.Key(s.now())
+	for _, f := range wrong {
+		faults = addFault(faults, place(f.Field), f.Message)
+	}
+	key, faults := readKey(in.Key, faults)
+	if err := invalid(faults); err != nil {
 		return nil, err
 	}
-	k.Name = label.name
-	if k.ID, err = s.resourceID("api_key", label.key); err != nil {
+	if k.ID, err = s.resourceID("api_key", key); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	stored, text, err := IssueKey(ctx, s.registry, s.minter, k)
-	if errors.Is(err, ErrNotFound) {
-		place := "body.merchant_id"
+	stored, text, err := access.IssueKey(ctx, s.registry, s.minter, k)
+	if errors.Is(err, ledger.ErrNotFound) {
+		at := "body.merchant_id"
 		if k.Role == ledger.RoleClient {
-			place = "body.client_id"
+			at = "body.client_id"
 		}
-		return nil, invalid([]Fault{{Location: place, Message: "is no " + string(k.Role)}})
+		return nil, invalid([]Fault{{Location: at, Message: "is no " + string(k.Role)}})
 	}
 	if err != nil {
 		return nil, err

@@ -97,7 +97,7 @@ func (s *Server) visible(ctx context.Context, f Filter) error {
 	switch k.Role {
 	case ledger.RoleMerchant:
 		if f.Merchant != k.Merchant() {
-			return ErrNotFound
+			return ledger.ErrNotFound
 		}
 		return nil
 	case ledger.RoleClient:
@@ -113,7 +113,7 @@ func (s *Server) visible(ctx context.Context, f Filter) error {
 		return nil
 	}
 	_, err := s.visibleWallet(ctx, f.Wallet)
-	if k.Role == ledger.RoleOperator && errors.Is(err, ErrNotFound) {
+	if k.Role == ledger.RoleOperator && errors.Is(err, ledger.ErrNotFound) {
 		// Charges of a wallet that never was are on record too.
 		return nil
 	}

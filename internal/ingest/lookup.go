@@ -198,9 +198,9 @@ func (l *lookup) run(ctx context.Context) error {
 		l.take(round, start, ticked)
 		if l.round(ctx, round) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
-			sleep(ctx, lookupPause)
+			throttle.Pause(ctx, lookupPause)
 		} else if underWay := l.open.Load() - int64(len(l.early)+len(l.waiting)); underWay > lookupCrowd {
-			sleep(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
+			throttle.Pause(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
 		}
 		if len(l.early) > 0 {
 			soon.Reset(lookupAgain - time.Since(start))
@@ -270,16 +270,6 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*questi
 		}
 	}
 	return nil
-}
-
-// sleep waits, but not beyond ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // reply answers the question; one that waits hears only of an outcome.

@@ -56,18 +56,19 @@ func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*mercha
 	if b.ClientID != "" {
 		owner, faults = bodyClient("client_id", b.ClientID, faults)
 	}
-	label, err := readLabel(b.Name, in.Key, faults)
-	if err != nil {
+	name, faults := readName(b.Name, faults)
+	key, faults := readKey(in.Key, faults)
+	if err := invalid(faults); err != nil {
 		return nil, err
 	}
-	id, err := s.resourceID("merchant", label.key)
+	id, err := s.resourceID("merchant", key)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	m, made, err := s.registry.CreateMerchant(ctx, ledger.Merchant{ID: id, Owner: owner, Name: label.name, CreatedAt: s.now()})
-	if errors.Is(err, ErrNotFound) {
+	m, made, err := s.registry.CreateMerchant(ctx, ledger.Merchant{ID: id, Owner: owner, Name: name, CreatedAt: s.now()})
+	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
 	}
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body
 	}
 	k := caller(ctx)
 	if k.Role == ledger.RoleMerchant && k.Merchant() != id {
-		return nil, ErrNotFound
+		return nil, ledger.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -98,7 +99,7 @@ func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body
 		return nil, fmt.Errorf("read merchant: %w", err)
 	}
 	if k.Role == ledger.RoleClient && !k.SeesWallet(m.Owner) {
-		return nil, ErrNotFound
+		return nil, ledger.ErrNotFound
 	}
 	balances, err := s.accounts.Balances(ctx, id)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -102,7 +103,7 @@ func (m *Metrics) begin() {
 		m.replays.with(string(k))
 		m.conflicts.with(string(k))
 	}
-	for _, result := range []string{"hit", "miss", "stale", "unavailable", "malformed", "unknown"} {
+	for _, result := range access.Results() {
 		m.keys.with(result)
 	}
 	for _, result := range []string{"ok", "error"} {

@@ -153,7 +153,7 @@ func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.
 			s.problem(c.Context(), refuse(CodeUnauthenticated, "send Authorization: Bearer and an API key")).write(w)
 			return
 		}
-		key, err := s.keys.verify(c.Context(), strings.TrimSpace(text))
+		key, err := s.keys.Verify(c.Context(), strings.TrimSpace(text))
 		if err != nil {
 			s.problem(c.Context(), err).write(w)
 			return
@@ -164,12 +164,11 @@ func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.
 			s.problem(c.Context(), refuse(CodeOverloaded, "the key's owner has its share of the connections; the request was not taken: send it again, under the same idempotency key")).write(w)
 			return
 		}
-		if !s.keys.spend(key) {
+		if !s.keys.Spend(key) {
 			s.metrics.shed("rate")
 			s.problem(c.Context(), refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))).write(w)
 			return
 		}
-		s.lastUse.note(key.ID, s.clock())
 		if !slices.Contains(roles, key.Role) {
 			s.problem(c.Context(), refuse(CodeForbidden, "a key of the role "+string(key.Role)+" may not do this")).write(w)
 			return

@@ -82,7 +82,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 	case "secret":
 		p.Pattern = keyText
 	case "rate":
-		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(MaxKeyRate))
+		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
 	case "offset", "partition", "records_ahead", "conflicting_requests":
 		p.Minimum = ptr(0.0)
 	case "sequence":

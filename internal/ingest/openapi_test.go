@@ -1,16 +1,21 @@
 package ingest
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -31,6 +36,13 @@ var testMinter = func() *ledger.Minter {
 	}
 	return m
 }()
+
+// noKeys is a registry without keys.
+type noKeys struct{ access.Registry }
+
+func (noKeys) Key(context.Context, ledger.KeyID) (ledger.Key, error) {
+	return ledger.Key{}, ledger.ErrNotFound
+}
 
 func newUnconnected(t *testing.T) *Server {
 	t.Helper()
@@ -159,7 +171,13 @@ func TestExamplesAreReal(t *testing.T) {
 		"mer": func(s string) error { _, err := ledger.ParseMerchantID(s); return err },
 		"cli": func(s string) error { _, err := ledger.ParseClientID(s); return err },
 		"key": func(s string) error { _, err := ledger.ParseKeyID(s); return err },
-		"mon": func(s string) error { _, err := parseToken(testMinter, s); return err },
+		"mon": func(s string) error { // no key of ours, but issued by us
+			keys := access.NewKeys(noKeys{}, testMinter, time.Now, func(string) {}, slog.New(slog.DiscardHandler))
+			if _, err := keys.Verify(t.Context(), s); err == nil || err.Error() != "there is no such API key" {
+				return fmt.Errorf("it was not issued: %w", err)
+			}
+			return nil
+		},
 		"": func(s string) error { // a cursor: of the wallet's operations, or of the client's wallets
 			_, err := testCursors(t, "operations", "wal_01hzy3v7k2m4n6p8q0r2s4t6v8", ledger.MerchantID{}.String(), "").parse(s)
 			if err != nil {

@@ -111,7 +111,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 		return nil, invalid([]Fault{{Location: "path.id", Message: "is not an operation ID"}})
 	}
 	if !s.minter.Issued(id) {
-		return nil, ErrNotFound
+		return nil, ledger.ErrNotFound
 	}
 	wait := s.patience(ctx, in.Prefer)
 	a, err := s.find(ctx, id)
@@ -126,7 +126,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	out := &operationOutput{Status: 200, Applied: applied(wait)}
 	if a.found {
 		if !caller(ctx).SeesOperation(a.Operation, a.Owner) {
-			return nil, ErrNotFound
+			return nil, ledger.ErrNotFound
 		}
 		out.Body = newOperation(a.Decided, caller(ctx))
 		return out, nil

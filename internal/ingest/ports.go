@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 // The errors of the interfaces below that have a meaning of their own. Every
 // other error is trouble of the machinery: 503.
 var (
-	ErrNotFound = errors.New("not found")
-	// ErrReused: the idempotency key was used for something else before.
-	ErrReused = errors.New("the idempotency key belongs to another request")
 	// ErrNotTaken: the queue takes the request not now, and nothing of it was put there.
 	ErrNotTaken = errors.New("the request was not taken")
 	// ErrBusy: too many reads came before this one.
@@ -105,13 +103,13 @@ type Cursor struct {
 type Accounts interface {
 	// KnownWallets finds those of the wallets that exist, in no order, in one query.
 	KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error)
-	// Wallet fails with ErrNotFound.
+	// Wallet fails with ledger.ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
 	// ClientWallets is a page of at most limit wallets of the client, oldest first,
 	// and where the next page begins (nil: this is the last one). It fails with
-	// ErrNotFound if there is no such client.
+	// ledger.ErrNotFound if there is no such client.
 	ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error)
-	// Merchant fails with ErrNotFound.
+	// Merchant fails with ledger.ErrNotFound.
 	Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error)
 	// Balances are the merchant's settlement balances, one for each currency.
 	Balances(ctx context.Context, id ledger.MerchantID) ([]Balance, error)
@@ -126,16 +124,12 @@ type Balance struct {
 
 // Registry keeps clients, merchants and API keys. Each Create inserts, or finds
 // the row of the same ID: then it returns what is stored and made == false, or
-// ErrReused if that says something else. It fails with ErrNotFound if the
+// ledger.ErrReused if that says something else. It fails with ledger.ErrNotFound if the
 // client or merchant that it names does not exist.
 type Registry interface {
+	access.Registry
 	CreateClient(ctx context.Context, c ledger.Client) (stored ledger.Client, made bool, err error)
 	CreateMerchant(ctx context.Context, m ledger.Merchant) (stored ledger.Merchant, made bool, err error)
-	CreateKey(ctx context.Context, k ledger.Key) (stored ledger.Key, made bool, err error)
-	// Key fails with ErrNotFound.
-	Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error)
-	// Used notes when keys were last used.
-	Used(ctx context.Context, at map[ledger.KeyID]time.Time) error
 }
 
 // Direct decides operations that must not wait in the queue: open, freeze,
@@ -143,7 +137,7 @@ type Registry interface {
 type Direct interface {
 	// Apply decides r and records its outcome in one transaction, or finds the
 	// operation of the same ID: then it returns that one and made == false, or
-	// ErrReused if that is another request. It fails with ErrNotFound if the
+	// ledger.ErrReused if that is another request. It fails with ledger.ErrNotFound if the
 	// wallet (of an open: the client) does not exist; nothing is recorded then.
 	Apply(ctx context.Context, r ledger.Request) (op ledger.Operation, made bool, err error)
 }

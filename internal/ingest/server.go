@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/throttle"
 )
@@ -60,8 +61,7 @@ type Server struct {
 	clock      func() time.Time
 
 	bodies  bodies
-	keys    *keyCache
-	lastUse *lastUse
+	keys    *access.Keys
 	reads   *lookup // of operations that mostly have an outcome
 	watch   *lookup // of operations that mostly have none yet: submissions, and who waits
 	health  *health
@@ -104,12 +104,11 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
-		keys:    newKeyCache(o.Registry, o.Minter, o.Clock, o.Metrics, o.Log),
-		lastUse: newLastUse(o.Registry, o.Log),
-		reads:   newLookup(o.History.LookUp, o.Metrics, o.Log),
-		watch:   newLookup(knownFirst(o.History), o.Metrics, o.Log),
-		health:  newHealth(o.Queue, o.Log),
-		drain:   make(chan struct{}),
+		keys:   access.NewKeys(o.Registry, o.Minter, o.Clock, o.Metrics.key, o.Log),
+		reads:  newLookup(o.History.LookUp, o.Metrics, o.Log),
+		watch:  newLookup(knownFirst(o.History), o.Metrics, o.Log),
+		health: newHealth(o.Queue, o.Log),
+		drain:  make(chan struct{}),
 
 		admission:      newAdmission(o.Clock),
 		arrivals:       arrivals{most: maxArriving, metrics: o.Metrics},
@@ -138,8 +137,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.health.run(ctx) })
 	g.Go(func() error { return s.reads.run(ctx) })
 	g.Go(func() error { return s.watch.run(ctx) })
-	g.Go(func() error { return s.keys.run(ctx) })
-	g.Go(func() error { return s.lastUse.run(ctx) })
+	g.Go(func() error { return s.keys.Run(ctx) })
 	g.Go(func() error { return s.unknown.run(ctx) })
 	return g.Wait()
 }

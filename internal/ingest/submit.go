@@ -128,7 +128,7 @@ func (s *Server) enqueue(ctx context.Context, r ledger.Request) (Receipt, error)
 func (s *Server) settled(ctx context.Context, r ledger.Request, d Decided, at Receipt, wait time.Duration) (*operationOutput, error) {
 	if d.Fingerprint != r.Fingerprint() {
 		s.metrics.conflicted(r.Kind)
-		return nil, ErrReused
+		return nil, ledger.ErrReused
 	}
 	out := &operationOutput{Status: http.StatusOK, Applied: applied(wait), Body: newOperation(d, caller(ctx))}
 	if earlier(d, at) {

@@ -90,7 +90,7 @@ func (u *unknownWallets) run(ctx context.Context) error {
 				round = append(round, <-u.checks)
 			}
 			u.look(ctx, round)
-			sleep(ctx, walletCheckPause)
+			throttle.Pause(ctx, walletCheckPause)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), IdempotencyKey: key,
 	}, faults)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ledger.ErrNotFound):
 		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
 	case err != nil:
 		return nil, err
@@ -115,7 +115,7 @@ func (s *Server) visibleWallet(ctx context.Context, id ledger.WalletID) (ledger.
 		return ledger.Wallet{}, err
 	}
 	if !caller(ctx).SeesWallet(w.Client) {
-		return ledger.Wallet{}, ErrNotFound
+		return ledger.Wallet{}, ledger.ErrNotFound
 	}
 	return w, nil
 }

@@ -19,8 +19,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/config"
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
@@ -53,7 +53,7 @@ func start(t *testing.T) (api, operator string) {
 	store, err := postgres.Connect(t.Context(), database, postgres.Options{Application: "test"})
 	must(err)
 	defer store.Close()
-	_, operator, err = ingest.IssueKey(t.Context(), store, minter, ledger.Key{
+	_, operator, err = access.IssueKey(t.Context(), store, minter, ledger.Key{
 		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "test", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	})
 	must(err)

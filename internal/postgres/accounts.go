@@ -25,7 +25,7 @@ var (
 	accountBalancesSQL string
 )
 
-// Wallet reads one wallet. It fails with [ingest.ErrNotFound].
+// Wallet reads one wallet. It fails with [ledger.ErrNotFound].
 func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error) {
 	ctx, end, err := s.reads.take(ctx)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Store) KnownWallets(ctx context.Context, list []ledger.WalletID) ([]led
 }
 
 // ClientWallets reads a page of the client's wallets, oldest first. It fails with
-// [ingest.ErrNotFound] if there is no such client.
+// [ledger.ErrNotFound] if there is no such client.
 func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *ingest.Cursor) (
 	wallets []ledger.Wallet, next *ingest.Cursor, err error,
 ) {
@@ -129,10 +129,10 @@ func (s *Store) Balances(ctx context.Context, id ledger.MerchantID) ([]ingest.Ba
 	return balances, nil
 }
 
-// notFound turns the absence of a row into [ingest.ErrNotFound].
+// notFound turns the absence of a row into [ledger.ErrNotFound].
 func notFound(doing string, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ingest.ErrNotFound
+		return ledger.ErrNotFound
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

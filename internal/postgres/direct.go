@@ -56,7 +56,7 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	if found.decided != nil {
 		rollback(ctx, conn)
 		if found.decided.Fingerprint != r.Fingerprint() {
-			return ledger.Operation{}, false, ingest.ErrReused
+			return ledger.Operation{}, false, ledger.ErrReused
 		}
 		return found.decided.Operation, false, nil
 	}
@@ -65,7 +65,7 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	case found.wallet != nil:
 		known.Wallets[r.Wallet] = *found.wallet
 	case r.Kind != ledger.KindOpen || !found.client:
-		return ledger.Operation{}, false, ingest.ErrNotFound
+		return ledger.Operation{}, false, ledger.ErrNotFound
 	}
 	book := ledger.NewBook(known, s.now())
 	book.Decide(r, ledger.Place{})

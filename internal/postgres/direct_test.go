@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -46,7 +45,7 @@ func TestDirectOperationsAreRepeatable(t *testing.T) {
 	}
 	other := *open
 	other.Currency = "USD"
-	if _, _, err := w.store.Apply(t.Context(), other); !errors.Is(err, ingest.ErrReused) {
+	if _, _, err := w.store.Apply(t.Context(), other); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("the key with another currency: %v", err)
 	}
 	w.verified()
@@ -59,7 +58,7 @@ func TestDirectOperationsNeedWhatTheyName(t *testing.T) {
 		{Kind: ledger.KindFreeze, Wallet: walletID(0)},
 		{Kind: ledger.KindOpen, Wallet: walletID(0), Client: newID(), Currency: "EUR"},
 	} {
-		if _, _, err := w.store.Apply(t.Context(), *w.minted(r)); !errors.Is(err, ingest.ErrNotFound) {
+		if _, _, err := w.store.Apply(t.Context(), *w.minted(r)); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%s: %v", r.Kind, err)
 		}
 	}
@@ -147,7 +146,7 @@ func TestDirectOperationsDoNotWaitForLong(t *testing.T) {
 		}
 	}
 	_, _, err := w.store.Apply(t.Context(), *w.minted(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet}))
-	if err == nil || errors.Is(err, ingest.ErrNotFound) || errors.Is(err, ingest.ErrReused) {
+	if err == nil || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrReused) {
 		t.Errorf("err: %v", err)
 	}
 	if _, err := person.Exec(t.Context(), "commit"); err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
@@ -198,7 +197,7 @@ func TestRebuildHoldsOffBoth(t *testing.T) {
 	}()
 	began := time.Now()
 	_, _, err := w.store.Apply(ctx, *w.minted(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallets[2]}))
-	if state(err) != "55P03" || errors.Is(err, ingest.ErrNotFound) || time.Since(began) < 900*time.Millisecond {
+	if state(err) != "55P03" || errors.Is(err, ledger.ErrNotFound) || time.Since(began) < 900*time.Millisecond {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 	select {

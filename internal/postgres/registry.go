@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -43,7 +42,7 @@ func (s *Store) CreateClient(ctx context.Context, c ledger.Client) (ledger.Clien
 	}
 	stored, err := s.client(ctx, c.ID)
 	if err == nil && stored.Name != c.Name {
-		err = ingest.ErrReused
+		err = ledger.ErrReused
 	}
 	return stored, false, err
 }
@@ -59,7 +58,7 @@ func (s *Store) CreateMerchant(ctx context.Context, m ledger.Merchant) (ledger.M
 	}
 	stored, err := s.Merchant(ctx, m.ID)
 	if err == nil && (stored.Name != m.Name || stored.Owner != m.Owner) {
-		err = ingest.ErrReused
+		err = ledger.ErrReused
 	}
 	return stored, false, err
 }
@@ -75,12 +74,12 @@ func (s *Store) CreateKey(ctx context.Context, k ledger.Key) (ledger.Key, bool, 
 	}
 	stored, err := s.Key(ctx, k.ID)
 	if err == nil && (stored.Party != k.Party || stored.Name != k.Name || stored.Rate != k.Rate || !stored.ExpiresAt.Equal(k.ExpiresAt)) {
-		err = ingest.ErrReused
+		err = ledger.ErrReused
 	}
 	return stored, false, err
 }
 
-// Merchant fails with [ingest.ErrNotFound].
+// Merchant fails with [ledger.ErrNotFound].
 func (s *Store) Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error) {
 	ctx, end, err := s.reads.take(ctx)
 	if err != nil {
@@ -98,7 +97,7 @@ func (s *Store) Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merc
 	return m, nil
 }
 
-// Key fails with [ingest.ErrNotFound].
+// Key fails with [ledger.ErrNotFound].
 func (s *Store) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	var k ledger.Key
 	var merchant, client pgtype.UUID
@@ -157,7 +156,7 @@ func (s *Store) create(ctx context.Context, sql string, args ...any) (made bool,
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case sqlState(err) == codeForeignKey:
-		return false, ingest.ErrNotFound
+		return false, ledger.ErrNotFound
 	default:
 		return false, fmt.Errorf("create: %w", err)
 	}

@@ -43,13 +43,13 @@ func TestRegistryCreatesOnce(t *testing.T) {
 		t.Errorf("key: %+v, %v", got, err)
 	}
 	c.Name, m.Owner, k.Name = "Eva", ledger.ClientID{}, "other till"
-	if _, _, err := w.store.CreateClient(ctx, c); !errors.Is(err, ingest.ErrReused) {
+	if _, _, err := w.store.CreateClient(ctx, c); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("client: %v", err)
 	}
-	if _, _, err := w.store.CreateMerchant(ctx, m); !errors.Is(err, ingest.ErrReused) {
+	if _, _, err := w.store.CreateMerchant(ctx, m); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("merchant: %v", err)
 	}
-	if _, _, err := w.store.CreateKey(ctx, k); !errors.Is(err, ingest.ErrReused) {
+	if _, _, err := w.store.CreateKey(ctx, k); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("key: %v", err)
 	}
 }
@@ -59,23 +59,23 @@ func TestRegistryNeedsWhatItNames(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	_, _, err := w.store.CreateMerchant(ctx, ledger.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now})
-	if !errors.Is(err, ingest.ErrNotFound) {
+	if !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("merchant: %v", err)
 	}
 	_, _, err = w.store.CreateKey(ctx, ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleClient, Owner: newID()}, Name: "x", CreatedAt: w.now})
-	if !errors.Is(err, ingest.ErrNotFound) {
+	if !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("key: %v", err)
 	}
-	if _, err = w.store.Key(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+	if _, err = w.store.Key(ctx, newID()); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("read key: %v", err)
 	}
-	if _, err = w.store.Merchant(ctx, newID()); !errors.Is(err, ingest.ErrNotFound) {
+	if _, err = w.store.Merchant(ctx, newID()); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("read merchant: %v", err)
 	}
-	if _, err = w.store.Wallet(ctx, walletID(0)); !errors.Is(err, ingest.ErrNotFound) {
+	if _, err = w.store.Wallet(ctx, walletID(0)); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("read wallet: %v", err)
 	}
-	if _, _, err = w.store.ClientWallets(ctx, newID(), 1, nil); !errors.Is(err, ingest.ErrNotFound) {
+	if _, _, err = w.store.ClientWallets(ctx, newID(), 1, nil); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("read wallets: %v", err)
 	}
 	if list, next, err := w.store.ClientWallets(ctx, w.client(), 1, nil); err != nil || len(list) != 0 || next != nil {

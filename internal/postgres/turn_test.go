@@ -131,7 +131,7 @@ func TestReadsTakeTurns(t *testing.T) {
 	if _, err := w.store.Wallet(t.Context(), wallet); !errors.Is(err, ingest.ErrBusy) {
 		t.Error("a read beside them:", err)
 	}
-	if _, err := w.store.Key(t.Context(), newID()); !errors.Is(err, ingest.ErrNotFound) {
+	if _, err := w.store.Key(t.Context(), newID()); !errors.Is(err, ledger.ErrNotFound) {
 		t.Error("a key beside them:", err)
 	}
 	if _, err := w.store.List(t.Context(), ingest.Filter{Wallet: wallet, Limit: 1}); err != nil {

@@ -1,4 +1,4 @@
-package ingest
+package access
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
@@ -37,15 +38,17 @@ const (
 	maxUnknownKeys   = 1000        // remembered; one more, and all are forgotten
 )
 
-// keyCache verifies API keys. A key once loaded is at most keyFreshFor stale
-// while the database answers, and good for keyGoodFor when it does not. A key that was
-// not issued under the minter's secret is looked up nowhere.
-type keyCache struct {
+// Keys verifies API keys, and notes when they were last used. What it knows of a key is
+// at most 5 s old while the database answers, and good for 15 minutes while it does not. A
+// text that was not issued under the minter's secret is looked up nowhere. Keys needs
+// [Keys.Run] beside it, and is safe for concurrent use.
+type Keys struct {
 	registry Registry
 	minter   *ledger.Minter
 	clock    func() time.Time
-	metrics  *Metrics
+	count    func(result string)
 	log      *slog.Logger
+	lastUse  *lastUse
 	loads    singleflight.Group
 	warnings throttle.Log
 	refresh  chan ledger.KeyID
@@ -60,6 +63,7 @@ type keyCache struct {
 	unknown map[ledger.KeyID]time.Time // what the database was seen not to have, and when
 }
 
+// cachedKey is a key as it was when it was read.
 type cachedKey struct {
 	key        ledger.Key
 	loadedAt   time.Time
@@ -68,24 +72,36 @@ type cachedKey struct {
 	refreshing atomic.Bool
 }
 
-func newKeyCache(r Registry, minter *ledger.Minter, clock func() time.Time, m *Metrics, log *slog.Logger) *keyCache {
-	return &keyCache{
-		registry: r, minter: minter, clock: clock, metrics: m, log: log, unknown: map[ledger.KeyID]time.Time{},
+// Results are how a verification may go, as they are counted: a key that is cached (hit) or
+// is read (miss), the last that is known of one while the database does not answer
+// (stale), none because it does not (unavailable); a text that this deployment did not issue
+// (malformed); a key that was just seen not to exist (unknown).
+func Results() []string {
+	return []string{"hit", "miss", "stale", "unavailable", "malformed", "unknown"}
+}
+
+// NewKeys makes a cache of the keys in r that were issued under the minter's secret. It
+// calls count with one of [Results] for each step of a verification.
+func NewKeys(r Registry, minter *ledger.Minter, clock func() time.Time, count func(result string), log *slog.Logger) *Keys {
+	return &Keys{
+		registry: r, minter: minter, clock: clock, count: count, log: log, lastUse: newLastUse(r, log), unknown: map[ledger.KeyID]time.Time{},
 		refresh: make(chan ledger.KeyID, maxRefreshes), misses: make(chan struct{}, maxMisses),
 	}
 }
 
-// verify is the key that the text names and proves. It fails with
-// CodeUnauthenticated, or with CodeDatabaseUnavailable where it cannot be told.
-func (c *keyCache) verify(ctx context.Context, text string) (ledger.Key, error) {
+// Verify is the key that the text names and proves, and notes that it was used. It fails
+// with an [Invalid] if the text is not that of a key that is good now, with [ErrCrowded] if the
+// key is not cached and too many others are looked up first, and with another error where it
+// cannot be told: then the key may be good.
+func (c *Keys) Verify(ctx context.Context, text string) (ledger.Key, error) {
 	t, err := parseToken(c.minter, text)
 	if err != nil {
-		c.metrics.key("malformed")
-		return ledger.Key{}, refuse(CodeUnauthenticated, "the Authorization header holds no API key of this service, or not a whole one")
+		c.count("malformed")
+		return ledger.Key{}, notIssued
 	}
 	key, err := c.key(ctx, t.id)
-	if errors.Is(err, ErrNotFound) {
-		return ledger.Key{}, refuse(CodeUnauthenticated, "there is no such API key")
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.Key{}, noSuchKey
 	}
 	if err != nil {
 		return ledger.Key{}, err
@@ -94,16 +110,18 @@ func (c *keyCache) verify(ctx context.Context, text string) (ledger.Key, error) 
 	now := c.clock()
 	switch {
 	case subtle.ConstantTimeCompare(hash[:], key.SecretHash[:]) != 1 || t.role != key.Role:
-		return ledger.Key{}, refuse(CodeUnauthenticated, "there is no such API key")
+		return ledger.Key{}, noSuchKey
 	case !key.RevokedAt.IsZero():
-		return ledger.Key{}, refuse(CodeUnauthenticated, "the API key is revoked")
+		return ledger.Key{}, revoked
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return ledger.Key{}, refuse(CodeUnauthenticated, "the API key has expired")
+		return ledger.Key{}, expired
 	}
+	c.lastUse.note(key.ID, now)
 	return key, nil
 }
 
-func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
+// key is the key of the ID, as far as it is known.
+func (c *Keys) key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	now := c.clock()
 	e := c.get(id)
 	var age time.Duration
@@ -115,29 +133,29 @@ func (c *keyCache) key(ctx context.Context, id ledger.KeyID) (ledger.Key, error)
 	}
 	switch {
 	case e == nil && c.isUnknown(id, now):
-		c.metrics.key("unknown")
-		return ledger.Key{}, ErrNotFound
+		c.count("unknown")
+		return ledger.Key{}, ledger.ErrNotFound
 	case e == nil || age >= keyGoodFor:
-		c.metrics.key("miss")
+		c.count("miss")
 		return c.miss(ctx, id)
 	case age < keyFreshFor:
-		c.metrics.key("hit")
+		c.count("hit")
 		return e.key, nil
 	case now.UnixNano() < c.trouble.Load():
-		c.metrics.key("stale")
+		c.count("stale")
 		return e.key, nil
 	}
 	fresh, err := c.load(ctx, id, keyReloadTimeout, c.read)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		c.metrics.key("stale")
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		c.count("stale")
 		return e.key, nil
 	}
-	c.metrics.key("hit")
+	c.count("hit")
 	return fresh, err
 }
 
 // isUnknown reports whether the database was just seen not to have the key.
-func (c *keyCache) isUnknown(id ledger.KeyID, now time.Time) bool {
+func (c *Keys) isUnknown(id ledger.KeyID, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at, found := c.unknown[id]
@@ -145,14 +163,14 @@ func (c *keyCache) isUnknown(id ledger.KeyID, now time.Time) bool {
 }
 
 // get is the cached key; nil if it is not cached.
-func (c *keyCache) get(id ledger.KeyID) *cachedKey {
+func (c *Keys) get(id ledger.KeyID) *cachedKey {
 	e, _ := c.cached.Load(id)
 	k, _ := e.(*cachedKey)
 	return k
 }
 
-// spend counts a request under the key. It reports whether the key's rate allows it.
-func (c *keyCache) spend(k ledger.Key) bool {
+// Spend counts a request under the key. It reports whether the key's rate allows it.
+func (c *Keys) Spend(k ledger.Key) bool {
 	if k.Rate == 0 {
 		return true
 	}
@@ -160,34 +178,21 @@ func (c *keyCache) spend(k ledger.Key) bool {
 	return e == nil || e.budget == nil || e.budget.AllowN(c.clock(), 1)
 }
 
-var (
-	// errKeyUnknown says that a key is not cached, and that it is of no use to wait
-	// for the database.
-	errKeyUnknown = errors.New("the API key is not cached, and the database does not answer in time")
-	// errKeysWaiting says that a key is not cached, and that too many others are loaded first.
-	errKeysWaiting = errors.New("too many API keys are being loaded")
-)
-
 // miss loads a key that is not cached.
-func (c *keyCache) miss(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
+func (c *Keys) miss(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
 	defer cancel()
-	key, err := c.load(ctx, id, keyLoadTimeout, c.readInTurn)
-	if errors.Is(err, errKeysWaiting) {
-		c.metrics.shed("key")
-		return ledger.Key{}, refuse(CodeOverloaded, "too many API keys are being looked up; the request was not taken: send it again, under the same idempotency key")
-	}
-	return key, err
+	return c.load(ctx, id, keyLoadTimeout, c.readInTurn)
 }
 
 // readInTurn reads the key when it is its turn. While reads fail, none waits for a turn.
-func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
+func (c *Keys) readInTurn(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	defer c.missing.Add(-1)
 	switch waiting := c.missing.Add(1); {
 	case waiting > maxMisses && c.trouble.Load() != 0:
-		return ledger.Key{}, errKeyUnknown
+		return ledger.Key{}, errNotAnswered
 	case waiting > maxKeyWaits:
-		return ledger.Key{}, errKeysWaiting
+		return ledger.Key{}, ErrCrowded
 	}
 	select {
 	case c.misses <- struct{}{}:
@@ -202,7 +207,7 @@ func (c *keyCache) readInTurn(ctx context.Context, id ledger.KeyID) (ledger.Key,
 }
 
 // read reads the key, and keeps what came of it.
-func (c *keyCache) read(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
+func (c *Keys) read(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	// The time before the read counts: what was read may be revoked right after.
 	at := c.clock()
 	key, err := c.registry.Key(ctx, id)
@@ -211,7 +216,7 @@ func (c *keyCache) read(ctx context.Context, id ledger.KeyID) (ledger.Key, error
 }
 
 // enqueue reports whether there was room.
-func (c *keyCache) enqueue(id ledger.KeyID) bool {
+func (c *Keys) enqueue(id ledger.KeyID) bool {
 	select {
 	case c.refresh <- id:
 		return true
@@ -220,8 +225,17 @@ func (c *keyCache) enqueue(id ledger.KeyID) bool {
 	}
 }
 
-// run loads keys again before they are stale, until ctx ends.
-func (c *keyCache) run(ctx context.Context) error {
+// Run does what verifications share: it loads keys again before they are stale, and writes
+// down when they were last used. It blocks until ctx ends and then returns nil.
+func (c *Keys) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.reload(ctx) })
+	g.Go(func() error { return c.lastUse.run(ctx) })
+	return g.Wait()
+}
+
+// reload loads keys again before they are stale, until ctx ends.
+func (c *Keys) reload(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -231,8 +245,8 @@ func (c *keyCache) run(ctx context.Context) error {
 			if e := c.get(id); e != nil {
 				e.refreshing.Store(false)
 			}
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				sleep(ctx, refreshPause)
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				throttle.Pause(ctx, refreshPause)
 			}
 		}
 	}
@@ -240,7 +254,7 @@ func (c *keyCache) run(ctx context.Context) error {
 
 // load reads the key, once for all who ask at the same time. It goes on when
 // the one who asked first is gone, since others may wait for it.
-func (c *keyCache) load(
+func (c *Keys) load(
 	ctx context.Context, id ledger.KeyID, timeout time.Duration, read func(context.Context, ledger.KeyID) (ledger.Key, error),
 ) (ledger.Key, error) {
 	result := c.loads.DoChan(id.String(), func() (any, error) {
@@ -250,8 +264,8 @@ func (c *keyCache) load(
 	})
 	select {
 	case r := <-result:
-		if r.Err != nil && !errors.Is(r.Err, ErrNotFound) {
-			c.metrics.key("unavailable")
+		if r.Err != nil && !errors.Is(r.Err, ledger.ErrNotFound) {
+			c.count("unavailable")
 			if skipped, ok := c.warnings.Next(); ok {
 				c.log.WarnContext(ctx, "API key not loaded", "key_id", id.String(), "err", r.Err, "skipped", skipped)
 			}
@@ -263,8 +277,9 @@ func (c *keyCache) load(
 	}
 }
 
-func (c *keyCache) loaded(key ledger.Key, id ledger.KeyID, at time.Time, err error) {
-	if err != nil && !errors.Is(err, ErrNotFound) {
+// loaded keeps what came of reading the key at that time.
+func (c *Keys) loaded(key ledger.Key, id ledger.KeyID, at time.Time, err error) {
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		c.trouble.Store(c.clock().Add(troublePause).UnixNano())
 		return
 	}
@@ -299,7 +314,7 @@ func (c *keyCache) loaded(key ledger.Key, id ledger.KeyID, at time.Time, err err
 
 // evict removes the longest unused of a few keys, picked at random. The one that
 // came last stays.
-func (c *keyCache) evict() {
+func (c *Keys) evict() {
 	oldest, usedAt := 0, int64(math.MaxInt64)
 	for range evictionSample {
 		i := rand.IntN(len(c.ids) - 1)
@@ -311,7 +326,7 @@ func (c *keyCache) evict() {
 }
 
 // remove removes the key whose ID is at i.
-func (c *keyCache) remove(i int) {
+func (c *Keys) remove(i int) {
 	c.cached.Delete(c.ids[i])
 	last := len(c.ids) - 1
 	c.ids[i] = c.ids[last]

@@ -1,27 +1,37 @@
-package ingest
+package access
 
 import (
 	"context"
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/throttle"
 )
+
+var testMinter = func() *ledger.Minter {
+	m, err := ledger.NewMinter([]byte(strings.Repeat("s", ledger.SecretBytes)))
+	if err != nil {
+		panic(err)
+	}
+	return m
+}()
+
+func uncounted(string) {}
 
 // TestKeyCacheIsBounded loads more keys than fit: the number stays, and a key in
 // use stays too.
 func TestKeyCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)
-	c := newKeyCache(nil, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	c := NewKeys(nil, testMinter, func() time.Time { return now }, uncounted, slog.New(slog.DiscardHandler))
 	id := func(n int) (id ledger.KeyID) {
 		binary.BigEndian.PutUint64(id[8:], uint64(n))
 		return id
@@ -44,7 +54,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	if c.get(id(0)) == nil {
 		t.Error("the key in use was evicted")
 	}
-	c.loaded(ledger.Key{}, id(0), now, ErrNotFound)
+	c.loaded(ledger.Key{}, id(0), now, ledger.ErrNotFound)
 	if c.get(id(0)) != nil || len(c.ids) != maxCachedKeys-1 {
 		t.Error("a key that is no more is still cached")
 	}
@@ -62,7 +72,7 @@ type counted struct {
 
 func (r *counted) Key(context.Context, ledger.KeyID) (ledger.Key, error) {
 	r.asked++
-	return ledger.Key{}, ErrNotFound
+	return ledger.Key{}, ledger.ErrNotFound
 }
 
 // TestUnknownKeysCostTheDatabaseNothing: a key that was made up is looked up nowhere,
@@ -71,11 +81,11 @@ func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)
 	r := &counted{}
-	c := newKeyCache(r, testMinter, func() time.Time { return now }, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	c := NewKeys(r, testMinter, func() time.Time { return now }, uncounted, slog.New(slog.DiscardHandler))
 	refused := func(text string) {
 		t.Helper()
-		var why *refusal
-		if _, err := c.verify(t.Context(), text); !errors.As(err, &why) || why.code != CodeUnauthenticated {
+		var why Invalid
+		if _, err := c.Verify(t.Context(), text); !errors.As(err, &why) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -102,7 +112,7 @@ func TestUnknownKeysCostTheDatabaseNothing(t *testing.T) {
 		t.Errorf("a key that is no more was looked up %d times in two seconds", r.asked)
 	}
 	for n := range 3 * maxUnknownKeys {
-		c.loaded(ledger.Key{}, ledger.KeyID{byte(n), byte(n >> 8), 7}, now, ErrNotFound)
+		c.loaded(ledger.Key{}, ledger.KeyID{byte(n), byte(n >> 8), 7}, now, ledger.ErrNotFound)
 		if len(c.unknown) > maxUnknownKeys {
 			t.Fatalf("%d keys that are not there are remembered", len(c.unknown))
 		}
@@ -121,7 +131,7 @@ type slow struct {
 
 func (r *slow) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {
 	r.asked.Add(1)
-	sleep(ctx, time.Second)
+	throttle.Pause(ctx, time.Second)
 	return ledger.Key{ID: id}, ctx.Err()
 }
 
@@ -131,7 +141,7 @@ func TestOneKeyIsLoadedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &slow{}
-		c := newKeyCache(r, testMinter, time.Now, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		c := NewKeys(r, testMinter, time.Now, uncounted, slog.New(slog.DiscardHandler))
 		var wg sync.WaitGroup
 		for range 4 * maxKeyWaits {
 			wg.Go(func() {
@@ -152,7 +162,7 @@ func TestOneKeyIsLoadedOnce(t *testing.T) {
 func TestMissesWhileLoadsFail(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newKeyCache(&slow{}, testMinter, time.Now, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		c := NewKeys(&slow{}, testMinter, time.Now, uncounted, slog.New(slog.DiscardHandler))
 		for range maxMisses { // nobody's turn comes
 			c.misses <- struct{}{}
 		}
@@ -170,18 +180,17 @@ func TestMissesWhileLoadsFail(t *testing.T) {
 		if err := miss(maxKeyWaits - 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one that waits: %v", err)
 		}
-		var crowded *refusal
-		if err := miss(maxKeyWaits); !errors.As(err, &crowded) || crowded.code != CodeOverloaded {
+		if err := miss(maxKeyWaits); !errors.Is(err, ErrCrowded) {
 			t.Errorf("one beyond those that may wait: %v", err)
 		}
 		c.loaded(ledger.Key{}, ledger.KeyID{200}, time.Now(), errors.New("down"))
 		if err := miss(maxMisses - 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the last that may wait while the database is down: %v", err)
 		}
-		if err := miss(maxMisses); !errors.Is(err, errKeyUnknown) {
+		if err := miss(maxMisses); !errors.Is(err, errNotAnswered) {
 			t.Errorf("one more while it is down: %v", err)
 		}
-		c.loaded(ledger.Key{}, ledger.KeyID{200}, time.Now(), ErrNotFound)
+		c.loaded(ledger.Key{}, ledger.KeyID{200}, time.Now(), ledger.ErrNotFound)
 		if err := miss(maxKeyWaits - 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one that waits for a database that is back: %v", err)
 		}

@@ -1,17 +1,13 @@
-package ingest
+package access
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/big"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -66,6 +62,7 @@ func parseToken(m *ledger.Minter, text string) (token, error) {
 	return token{role: ledger.Role(role), id: id, secret: rest[keyIDLength+1 : len(rest)-tagDigits]}, nil
 }
 
+// newSecret draws the secret of a key.
 func newSecret() string {
 	var entropy [secretBytes]byte
 	rand.Read(entropy[:])
@@ -75,6 +72,7 @@ func newSecret() string {
 // base62Digits are those of [big.Int.Text].
 const base62Digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+// keyTag is the tag that closes the text of a key under the minter's secret.
 func keyTag(m *ledger.Minter, body string) string {
 	var text [tagDigits]byte
 	tag := m.KeyTag(body)
@@ -89,28 +87,4 @@ func keyTag(m *ledger.Minter, body string) string {
 func base62(n *big.Int, digits int) string {
 	text := n.Text(62)
 	return strings.Repeat("0", digits-len(text)) + text
-}
-
-// IssueKey creates an API key of k's role, owner, name, time of creation and
-// expiry, draws its secret, and closes its text with a tag under the minter's. The
-// text it returns is the only copy of the key's secret. A zero k.ID is given a new one; where the registry already holds the
-// same key under k.ID, IssueKey returns that key and no text.
-func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger.Key) (stored ledger.Key, text string, err error) {
-	if k.ID.IsZero() {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return ledger.Key{}, "", fmt.Errorf("draw a key ID: %w", err)
-		}
-		k.ID = ledger.KeyID(id)
-	}
-	t := token{role: k.Role, id: k.ID, secret: newSecret()}
-	k.SecretHash = t.hash()
-	stored, made, err := registry.CreateKey(ctx, k)
-	if err != nil {
-		return ledger.Key{}, "", fmt.Errorf("create API key: %w", err)
-	}
-	if !made {
-		return stored, "", nil
-	}
-	return stored, t.text(m), nil
 }
