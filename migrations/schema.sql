@@ -1,6 +1,13 @@
 -- What the migrations add up to. Made from them; do not edit.
 -- Roles are not part of a dump: monedero_service must exist.
 
+CREATE FUNCTION public.change_digest(previous bytea, number bigint, at timestamp with time zone, chain integer, id uuid, owner uuid, key_id uuid, operation_id uuid, role text, person text, login text, action text, about text, reason text, request_id text, before jsonb, after jsonb) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $_$
+  select sha256($1 || convert_to(jsonb_build_array('monedero change 1', $2, (extract(epoch from $3) * 1000000)::bigint, $4, $5, $6, $7,
+    $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)::text, 'UTF8'))
+$_$;
+
 CREATE FUNCTION public.conflict_digest(partition integer, log integer, log_offset bigint, created_at timestamp with time zone, operation_id uuid, fingerprint bytea) RETURNS bytea
     LANGUAGE sql STABLE
     AS $_$
@@ -25,14 +32,23 @@ begin
 end
 $$;
 
-CREATE FUNCTION public.resolution_digest(partition integer, log integer, log_offset bigint, number integer, created_at timestamp with time zone, action text, operation_id uuid, to_partition integer, to_offset bigint, resolved_by text, login text, reason text) RETURNS bytea
-    LANGUAGE sql STABLE
-    AS $_$
-  select sha256(convert_to(concat_ws('|', 'monedero resolution 1', $1, $2, $3, $4,
-    (extract(epoch from $5) * 1000000)::bigint, $6, coalesce($7::text, '-'), coalesce($8::text, '-'),
-    coalesce($9::text, '-'), encode(sha256(convert_to($10, 'UTF8')), 'hex'), encode(sha256(convert_to($11, 'UTF8')), 'hex'),
-    encode(sha256(convert_to(coalesce($12, ''), 'UTF8')), 'hex')), 'UTF8'))
-$_$;
+CREATE FUNCTION public.seal_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  previous bytea;
+begin
+  insert into change_chains as c (chain, last_number, last_digest) values (new.chain, 1, '')
+  on conflict (chain) do update set last_number = c.last_number + 1
+  returning c.last_number, c.last_digest into new.number, previous;
+  new.at := coalesce(new.at, clock_timestamp());
+  new.digest := change_digest(previous, new.number, new.at, new.chain, new.id, new.owner, new.key_id, new.operation_id, new.role,
+    new.person, new.login, new.action, new.about, new.reason, new.request_id, new.before, new.after);
+  update change_chains set last_digest = new.digest where chain = new.chain;
+  return new;
+end
+$$;
 
 CREATE FUNCTION public.seal_conflict() RETURNS trigger
     LANGUAGE plpgsql
@@ -51,17 +67,6 @@ CREATE FUNCTION public.seal_dead_letter() RETURNS trigger
 begin
   new.digest := dead_letter_digest(new.partition, new.log, new.log_offset, new.record_time, new.created_at, new.operation_id,
     new.key, new.value, new.headers, new.reason);
-  return new;
-end
-$$;
-
-CREATE FUNCTION public.seal_resolution() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public'
-    AS $$
-begin
-  new.digest := resolution_digest(new.partition, new.log, new.log_offset, new.number, new.created_at, new.action,
-    new.operation_id, new.to_partition, new.to_offset, new.resolved_by, new.login, new.reason);
   return new;
 end
 $$;
@@ -97,6 +102,62 @@ COMMENT ON TABLE public.api_keys IS 'API keys; their secrets only as SHA-256.';
 
 COMMENT ON COLUMN public.api_keys.rate IS 'How many requests a second each ingest takes under the key, and as many at once; null: any number.';
 
+CREATE TABLE public.change_chains (
+    last_number bigint NOT NULL,
+    chain integer NOT NULL,
+    last_digest bytea NOT NULL
+);
+
+COMMENT ON TABLE public.change_chains IS 'Where each chain of changes ends: its lock, and how verify finds that its last rows are gone.';
+
+CREATE TABLE public.changes (
+    number bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    chain integer NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    owner uuid,
+    key_id uuid,
+    operation_id uuid,
+    role text NOT NULL,
+    person text,
+    login text DEFAULT SESSION_USER NOT NULL,
+    action text NOT NULL,
+    about text NOT NULL,
+    reason text,
+    request_id text,
+    before jsonb,
+    after jsonb,
+    digest bytea NOT NULL,
+    CONSTRAINT changes_action_check CHECK ((action = ANY (ARRAY['client_created'::text, 'merchant_created'::text, 'merchant_suspended'::text, 'merchant_resumed'::text, 'api_key_created'::text, 'api_key_rotated'::text, 'api_key_revoked'::text, 'deployment_changed'::text, 'progress_set'::text, 'dead_letter_discarded'::text, 'dead_letter_submitting'::text, 'dead_letter_submitted'::text]))),
+    CONSTRAINT changes_chain_check CHECK ((chain >= '-1'::integer)),
+    CONSTRAINT changes_letter_check CHECK (((action !~~ 'dead_letter_%'::text) OR ((chain >= 0) AND (after ? 'step'::text) AND (split_part(about, '/'::text, 3) <> ''::text) AND ((operation_id IS NULL) = (action = 'dead_letter_discarded'::text))))),
+    CONSTRAINT changes_progress_check CHECK (((action <> 'progress_set'::text) OR ((chain >= 0) AND (after ?& ARRAY['log'::text, 'offset'::text, 'epoch'::text])))),
+    CONSTRAINT changes_role_check CHECK ((role = ANY (ARRAY['merchant'::text, 'client'::text, 'operator'::text]))),
+    CONSTRAINT changes_text_check CHECK (((about <> ''::text) AND (person <> ''::text) AND (reason <> ''::text) AND (request_id <> ''::text)))
+);
+
+COMMENT ON TABLE public.changes IS 'What somebody changed that is no operation, who and why: append-only, each chain sealed by digests.';
+
+COMMENT ON COLUMN public.changes.number IS 'Place in the chain, 1, 2, 3 ...';
+
+COMMENT ON COLUMN public.changes.chain IS 'The partition that it is about; -1: of none.';
+
+COMMENT ON COLUMN public.changes.owner IS 'The merchant or client whose key asked; null: an operator.';
+
+COMMENT ON COLUMN public.changes.key_id IS 'The key that asked; null: a person at the command line.';
+
+COMMENT ON COLUMN public.changes.operation_id IS 'The operation that a dead letter was submitted as.';
+
+COMMENT ON COLUMN public.changes.person IS 'Who ran the command, and where; null: it came over the API.';
+
+COMMENT ON COLUMN public.changes.login IS 'As whom the command or the service logged in to the database.';
+
+COMMENT ON COLUMN public.changes.about IS 'What was changed: an ID, a partition, the place of a dead letter, a part of the deployment.';
+
+COMMENT ON COLUMN public.changes.before IS 'What changed, as it was: flat, of texts. Never a secret, nor its hash.';
+
+COMMENT ON COLUMN public.changes.digest IS 'Seal over the row and the digest of the one before it in its chain.';
+
 CREATE TABLE public.clients (
     created_at timestamp with time zone NOT NULL,
     id uuid NOT NULL,
@@ -120,36 +181,22 @@ COMMENT ON TABLE public.conflicts IS 'Requests that came under the ID of another
 
 COMMENT ON COLUMN public.conflicts.digest IS 'Seal over all other columns.';
 
-CREATE TABLE public.dead_letter_resolutions (
-    log_offset bigint NOT NULL,
-    to_offset bigint,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    partition integer NOT NULL,
-    log integer NOT NULL,
-    number integer NOT NULL,
-    to_partition integer,
-    operation_id uuid,
-    action text NOT NULL,
-    resolved_by text NOT NULL,
-    login text DEFAULT SESSION_USER NOT NULL,
-    reason text,
-    digest bytea NOT NULL,
-    CONSTRAINT dead_letter_resolutions_action_check CHECK ((((action = 'discarded'::text) AND (reason IS NOT NULL) AND (operation_id IS NULL)) OR ((action = ANY (ARRAY['submitting'::text, 'submitted'::text])) AND (operation_id IS NOT NULL)))),
-    CONSTRAINT dead_letter_resolutions_digest_check CHECK ((octet_length(digest) = 32)),
-    CONSTRAINT dead_letter_resolutions_number_check CHECK ((number >= 1)),
-    CONSTRAINT dead_letter_resolutions_text_check CHECK (((resolved_by <> ''::text) AND (reason <> ''::text))),
-    CONSTRAINT dead_letter_resolutions_to_check CHECK ((((to_offset IS NULL) = (to_partition IS NULL)) AND ((to_offset IS NOT NULL) = (action = 'submitted'::text)) AND (to_offset >= 0) AND (to_partition >= 0)))
-);
+CREATE VIEW public.dead_letter_resolutions AS
+ SELECT changes.chain AS partition,
+    (NULLIF(split_part(changes.about, '/'::text, 2), ''::text))::integer AS log,
+    (NULLIF(split_part(changes.about, '/'::text, 3), ''::text))::bigint AS log_offset,
+    ((changes.after ->> 'step'::text))::integer AS number,
+    changes.at AS created_at,
+    substr(changes.action, 13) AS action,
+    changes.operation_id,
+    ((changes.after ->> 'partition'::text))::integer AS to_partition,
+    ((changes.after ->> 'offset'::text))::bigint AS to_offset,
+    changes.person AS resolved_by,
+    changes.reason
+   FROM public.changes
+  WHERE (changes.action ~~ 'dead_letter_%'::text);
 
-COMMENT ON TABLE public.dead_letter_resolutions IS 'What people did about dead letters, step by step: append-only.';
-
-COMMENT ON COLUMN public.dead_letter_resolutions.to_offset IS 'Where the submitted record lies.';
-
-COMMENT ON COLUMN public.dead_letter_resolutions.operation_id IS 'The ID that the letter was submitted under.';
-
-COMMENT ON COLUMN public.dead_letter_resolutions.action IS 'Submitting is written before the record is, submitted once it is known to be.';
-
-COMMENT ON COLUMN public.dead_letter_resolutions.resolved_by IS 'Who ran the command, and where.';
+COMMENT ON VIEW public.dead_letter_resolutions IS 'What people did about dead letters, step by step. Submitting is written before the record is, submitted once it is known to be.';
 
 CREATE TABLE public.dead_letters (
     log_offset bigint NOT NULL,
@@ -216,19 +263,6 @@ COMMENT ON TABLE public.deployment IS 'The one topic that this database belongs 
 COMMENT ON COLUMN public.deployment.consumer_group IS 'The consumer group of the processors: two groups would take every partition from each other for ever.';
 
 COMMENT ON COLUMN public.deployment.history IS '1, and one more each time that the database was recovered after it had been restored.';
-
-CREATE TABLE public.deployment_changes (
-    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    what text NOT NULL,
-    from_value text NOT NULL,
-    to_value text NOT NULL,
-    changed_by text NOT NULL,
-    login text DEFAULT SESSION_USER NOT NULL,
-    reason text NOT NULL,
-    CONSTRAINT deployment_changes_text_check CHECK (((what <> ''::text) AND (changed_by <> ''::text) AND (reason <> ''::text)))
-);
-
-COMMENT ON TABLE public.deployment_changes IS 'When a person changed what this database belongs to, from what to what, and why: append-only.';
 
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,
@@ -356,38 +390,17 @@ COMMENT ON COLUMN public.partition_progress.halt_cause IS 'Why the partition''s 
 
 COMMENT ON COLUMN public.partition_progress.moved_epoch IS 'The epoch under which the progress came to next_offset: who sets it back, raises it.';
 
-CREATE TABLE public.progress_changes (
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    from_offset bigint,
-    to_offset bigint NOT NULL,
-    epoch bigint NOT NULL,
-    failed bigint NOT NULL,
-    dead bigint NOT NULL,
-    partition integer NOT NULL,
-    from_log integer,
-    to_log integer NOT NULL,
-    changed_by text NOT NULL,
-    login text DEFAULT SESSION_USER NOT NULL,
-    reason text NOT NULL,
-    CONSTRAINT progress_changes_counts_check CHECK (((failed >= 0) AND (dead >= 0))),
-    CONSTRAINT progress_changes_from_check CHECK ((((from_log IS NULL) = (from_offset IS NULL)) AND (from_log >= 1) AND (from_offset >= 0))),
-    CONSTRAINT progress_changes_text_check CHECK (((changed_by <> ''::text) AND (reason <> ''::text))),
-    CONSTRAINT progress_changes_to_check CHECK (((to_log >= 1) AND (to_offset >= 0) AND (epoch >= 1)))
-);
+CREATE VIEW public.progress_changes AS
+ SELECT changes.chain AS partition,
+    ((changes.before ->> 'log'::text))::integer AS from_log,
+    ((changes.before ->> 'offset'::text))::bigint AS from_offset,
+    ((changes.after ->> 'log'::text))::integer AS to_log,
+    ((changes.after ->> 'offset'::text))::bigint AS to_offset,
+    ((changes.after ->> 'epoch'::text))::bigint AS epoch
+   FROM public.changes
+  WHERE (changes.action = 'progress_set'::text);
 
-COMMENT ON TABLE public.progress_changes IS 'When a person moved the progress of a partition, from where to where, and why: append-only.';
-
-COMMENT ON COLUMN public.progress_changes.from_offset IS 'Null: the partition had no progress.';
-
-COMMENT ON COLUMN public.progress_changes.epoch IS 'The epoch that the move raised the partition to.';
-
-COMMENT ON COLUMN public.progress_changes.failed IS 'How many records that were passed over became failed operations.';
-
-COMMENT ON COLUMN public.progress_changes.dead IS 'How many records that were passed over became dead letters and nothing else.';
-
-COMMENT ON COLUMN public.progress_changes.changed_by IS 'Who ran the command, and where.';
-
-COMMENT ON COLUMN public.progress_changes.login IS 'As whom the command logged in to the database.';
+COMMENT ON VIEW public.progress_changes IS 'When a person moved the progress of a partition, and from where to where. From null: it had no progress.';
 
 CREATE TABLE public.verifications (
     verified_at timestamp with time zone NOT NULL,
@@ -428,20 +441,20 @@ ALTER TABLE ONLY public.account_balances
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.change_chains
+    ADD CONSTRAINT change_chains_pkey PRIMARY KEY (chain);
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (chain, number);
+
 ALTER TABLE ONLY public.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.conflicts
     ADD CONSTRAINT conflicts_pkey PRIMARY KEY (partition, log, log_offset);
 
-ALTER TABLE ONLY public.dead_letter_resolutions
-    ADD CONSTRAINT dead_letter_resolutions_pkey PRIMARY KEY (partition, log, log_offset, number);
-
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (partition, log, log_offset);
-
-ALTER TABLE ONLY public.deployment_changes
-    ADD CONSTRAINT deployment_changes_pkey PRIMARY KEY (changed_at, what);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_pkey PRIMARY KEY (one_row);
@@ -455,16 +468,29 @@ ALTER TABLE ONLY public.operations
 ALTER TABLE ONLY public.partition_progress
     ADD CONSTRAINT partition_progress_pkey PRIMARY KEY (partition);
 
-ALTER TABLE ONLY public.progress_changes
-    ADD CONSTRAINT progress_changes_pkey PRIMARY KEY (partition, epoch);
-
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verified_at);
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (partition, id);
 
+CREATE INDEX api_keys_created_idx ON public.api_keys USING btree (created_at, id);
+
+CREATE INDEX api_keys_owner_idx ON public.api_keys USING btree (COALESCE(merchant_id, client_id), created_at, id);
+
+CREATE INDEX changes_about_idx ON public.changes USING btree (about, at, id);
+
+CREATE INDEX changes_at_idx ON public.changes USING btree (at, id);
+
+CREATE UNIQUE INDEX changes_letter_key ON public.changes USING btree (chain, ((NULLIF(split_part(about, '/'::text, 2), ''::text))::integer), ((NULLIF(split_part(about, '/'::text, 3), ''::text))::bigint), (((after ->> 'step'::text))::integer)) WHERE (action ~~ 'dead_letter_%'::text);
+
+CREATE INDEX changes_progress_idx ON public.changes USING btree (chain) WHERE (action = 'progress_set'::text);
+
+CREATE INDEX clients_created_idx ON public.clients USING btree (created_at, id);
+
 CREATE INDEX conflicts_operation_id_idx ON public.conflicts USING btree (partition, operation_id);
+
+CREATE INDEX merchants_created_idx ON public.merchants USING btree (created_at, id);
 
 CREATE INDEX operations_decided_at_idx ON public.operations USING brin (decided_at);
 
@@ -480,17 +506,19 @@ CREATE INDEX operations_wallet_unsequenced_idx ON public.operations USING btree 
 
 CREATE INDEX wallets_client_idx ON public.wallets USING btree (client_id, opened_at, id);
 
+CREATE INDEX wallets_opened_idx ON public.wallets USING btree (opened_at, id);
+
+CREATE TRIGGER changes_refuse_change BEFORE DELETE OR UPDATE ON public.changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER changes_refuse_truncate BEFORE TRUNCATE ON public.changes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER changes_seal BEFORE INSERT ON public.changes FOR EACH ROW EXECUTE FUNCTION public.seal_change();
+
 CREATE TRIGGER conflicts_refuse_change BEFORE DELETE OR UPDATE ON public.conflicts FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER conflicts_refuse_truncate BEFORE TRUNCATE ON public.conflicts FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER conflicts_seal BEFORE INSERT ON public.conflicts FOR EACH ROW EXECUTE FUNCTION public.seal_conflict();
-
-CREATE TRIGGER dead_letter_resolutions_refuse_change BEFORE DELETE OR UPDATE ON public.dead_letter_resolutions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
-
-CREATE TRIGGER dead_letter_resolutions_refuse_truncate BEFORE TRUNCATE ON public.dead_letter_resolutions FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
-
-CREATE TRIGGER dead_letter_resolutions_seal BEFORE INSERT ON public.dead_letter_resolutions FOR EACH ROW EXECUTE FUNCTION public.seal_resolution();
 
 CREATE TRIGGER dead_letters_refuse_change BEFORE DELETE OR UPDATE ON public.dead_letters FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -498,17 +526,9 @@ CREATE TRIGGER dead_letters_refuse_truncate BEFORE TRUNCATE ON public.dead_lette
 
 CREATE TRIGGER dead_letters_seal BEFORE INSERT ON public.dead_letters FOR EACH ROW EXECUTE FUNCTION public.seal_dead_letter();
 
-CREATE TRIGGER deployment_changes_refuse_change BEFORE DELETE OR UPDATE ON public.deployment_changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
-
-CREATE TRIGGER deployment_changes_refuse_truncate BEFORE TRUNCATE ON public.deployment_changes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
-
 CREATE TRIGGER operations_refuse_change BEFORE DELETE OR UPDATE ON public.operations FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER operations_refuse_truncate BEFORE TRUNCATE ON public.operations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
-
-CREATE TRIGGER progress_changes_refuse_change BEFORE DELETE OR UPDATE ON public.progress_changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
-
-CREATE TRIGGER progress_changes_refuse_truncate BEFORE TRUNCATE ON public.progress_changes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id);
@@ -525,11 +545,39 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.account_balances TO monedero_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO monedero_service;
 
+GRANT SELECT ON TABLE public.change_chains TO monedero_service;
+
+GRANT SELECT ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(chain) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(owner) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(key_id) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(operation_id) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(role) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(person) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(action) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(about) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(reason) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(request_id) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(before) ON TABLE public.changes TO monedero_service;
+
+GRANT INSERT(after) ON TABLE public.changes TO monedero_service;
+
 GRANT SELECT,INSERT ON TABLE public.clients TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.conflicts TO monedero_service;
 
-GRANT SELECT,INSERT ON TABLE public.dead_letter_resolutions TO monedero_service;
+GRANT SELECT ON TABLE public.dead_letter_resolutions TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
 
@@ -537,9 +585,9 @@ GRANT SELECT ON TABLE public.dead_letter_states TO monedero_service;
 
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
 
-GRANT SELECT ON TABLE public.deployment_changes TO monedero_service;
-
 GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
+
+GRANT UPDATE(suspended) ON TABLE public.merchants TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.operations TO monedero_service;
 

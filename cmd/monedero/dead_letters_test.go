@@ -30,7 +30,7 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 	t.Cleanup(store.Close)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	client := ledger.Client{ID: ledger.ClientID{1}, Name: "Ada", CreatedAt: now}
-	if _, _, err := store.CreateClient(t.Context(), client); err != nil {
+	if _, _, err := store.CreateClient(t.Context(), client, ledger.Person("test", "")); err != nil {
 		t.Fatal(err)
 	}
 	wallet := ledger.WalletID{7}
@@ -163,12 +163,12 @@ func TestDeadLetterSubmittedTwice(t *testing.T) {
 	store, lost, _ := letters(t, environ)
 	place := first(t, environ)
 	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
-	execute(t, database, "alter table dead_letter_resolutions add constraint refused check (action <> 'submitted')")
+	execute(t, database, "alter table changes add constraint refused check (action <> 'dead_letter_submitted')")
 	r := monedero(t, environ, "dead-letters", "resubmit", "--at", place)
 	if r.code != exitFailed || !strings.Contains(r.errors, "written, but") || !strings.Contains(r.errors, "harmless") {
 		t.Errorf("where the end cannot be noted: %+v", r)
 	}
-	execute(t, database, "alter table dead_letter_resolutions drop constraint refused")
+	execute(t, database, "alter table changes drop constraint refused")
 	if r := monedero(t, environ, "dead-letters", "discard", "--at", place, "--reason", "x"); r.code != exitFailed {
 		t.Errorf("discarded what may have been submitted: %+v", r)
 	}
@@ -324,7 +324,8 @@ func TestDeadLetterSubmissionIsTakenOver(t *testing.T) {
 	place := strings.TrimSuffix(first(t, environ), "0") + "1"
 	must(t, environ, "dead-letters", "resubmit", "--at", place, "--key", "the first")
 	database := strings.TrimPrefix(environ[0], "DATABASE_URL=")
-	execute(t, database, "set session_replication_role = replica; delete from dead_letter_resolutions where action = 'submitted'")
+	execute(t, database, "set session_replication_role = replica; delete from changes where action = 'dead_letter_submitted'; "+
+		"update change_chains e set (last_number, last_digest) = (select number, digest from changes c where c.chain = e.chain order by number desc limit 1)")
 	shown := must(t, environ, "dead-letters", "show", "--at", place)
 	if !strings.Contains(shown, `under the key \"the first\"`) || !strings.Contains(shown, `"by": "`+whoRuns()+`"`) {
 		t.Errorf("neither key nor person:\n%s", shown)

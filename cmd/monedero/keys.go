@@ -15,8 +15,8 @@ import (
 
 // keyFlags say whose key it is to be.
 type keyFlags struct {
-	role, merchant, client, name string
-	rate                         int64
+	role, merchant, client, name, reason string
+	rate                                 int64
 }
 
 func newKeys(environ []string) *cobra.Command {
@@ -34,6 +34,7 @@ stored nowhere: whoever loses it needs another one.`),
 	flags.StringVar(&f.merchant, "merchant", "", "of a merchant's key: the merchant (mer_...)")
 	flags.StringVar(&f.client, "client", "", "of a client's key: the client (cli_...)")
 	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
+	flags.StringVar(&f.reason, "reason", "", "why; it is recorded")
 	flags.Int64Var(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
 	return group("keys", "Make API keys", create)
 }
@@ -60,7 +61,7 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 	if err := store.Known().CheckSecret(minter); err != nil {
 		return err
 	}
-	_, text, err := access.IssueKey(cmd.Context(), store, minter, k)
+	_, text, err := access.IssueKey(cmd.Context(), store, minter, k, ledger.Person(whoRuns(), f.reason))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return fmt.Errorf("there is no %s of this ID", f.role)
 	}

@@ -81,7 +81,7 @@ func ReadName(text string) (name string, faults []string) {
 // same key under k.ID, IssueKey returns that one and no text. It fails with
 // [ledger.ErrNotFound] if there is no such owner, and with [ledger.ErrReused] if the ID
 // belongs to another key.
-func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger.Key) (stored ledger.Key, text string, err error) {
+func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger.Key, by ledger.Author) (stored ledger.Key, text string, err error) {
 	if k.ID.IsZero() {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -91,7 +91,7 @@ func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger
 	}
 	t := token{role: k.Role, id: k.ID, secret: newSecret()}
 	k.SecretHash = t.hash()
-	stored, made, err := registry.CreateKey(ctx, k)
+	stored, made, err := registry.CreateKey(ctx, k, by)
 	if err != nil {
 		return ledger.Key{}, "", fmt.Errorf("create API key: %w", err)
 	}

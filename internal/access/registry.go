@@ -8,12 +8,22 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-// Registry keeps API keys.
+// Registry keeps API keys. What changes something writes down who did so, in the same
+// transaction; what finds it done already changes nothing.
 type Registry interface {
 	// CreateKey inserts the key, or finds the row of the same ID: then it returns what is
 	// stored and made == false, or [ledger.ErrReused] if that says something else. It fails
 	// with [ledger.ErrNotFound] if the key's owner does not exist.
-	CreateKey(ctx context.Context, k ledger.Key) (stored ledger.Key, made bool, err error)
+	CreateKey(ctx context.Context, k ledger.Key, by ledger.Author) (stored ledger.Key, made bool, err error)
+	// RotateKey makes another key of the party, name, rate and expiry of the old one, which
+	// from then on expires the overlap after next.CreatedAt, unless it does so earlier.
+	// Of next, the ID, the hash of the secret and the time count. Where there is a key of
+	// that ID already, it returns that one and made == false, or [ledger.ErrReused] if it is
+	// none that could follow on the old one. It fails with [ledger.ErrNotFound], and with
+	// [ledger.ErrEnded] where the old key is good no more.
+	RotateKey(ctx context.Context, old ledger.KeyID, next ledger.Key, overlap time.Duration, by ledger.Author) (stored ledger.Key, made bool, err error)
+	// RevokeKey ends the key for good. It fails with [ledger.ErrNotFound].
+	RevokeKey(ctx context.Context, id ledger.KeyID, at time.Time, by ledger.Author) (ledger.Key, error)
 	// Key fails with [ledger.ErrNotFound].
 	Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error)
 	// Used notes when keys were last used.

@@ -138,7 +138,7 @@ func (r *run) issueKey(ctx context.Context, d *database, k ledger.Key) (string, 
 	}
 	defer store.Close()
 	k.Name, k.CreatedAt = "bench", time.Now()
-	_, text, err := access.IssueKey(ctx, store, r.minter, k)
+	_, text, err := access.IssueKey(ctx, store, r.minter, k, ledger.Person("bench", ""))
 	return text, err
 }
 

@@ -129,13 +129,13 @@ func (r *run) populate(ctx context.Context, w *world, store *postgres.Store) err
 	clients := make([]ledger.ClientID, worldClients)
 	for i := range clients {
 		clients[i] = newID()
-		if _, _, err := store.CreateClient(ctx, ledger.Client{ID: clients[i], Name: "Ana", CreatedAt: now}); err != nil {
+		if _, _, err := store.CreateClient(ctx, ledger.Client{ID: clients[i], Name: "Ana", CreatedAt: now}, ledger.Person("bench", "")); err != nil {
 			return err
 		}
 	}
 	for range worldMerchants {
 		id := ledger.MerchantID(newID())
-		if _, _, err := store.CreateMerchant(ctx, ledger.Merchant{ID: id, Name: "Bodega", CreatedAt: now}); err != nil {
+		if _, _, err := store.CreateMerchant(ctx, ledger.Merchant{ID: id, Name: "Bodega", CreatedAt: now}, ledger.Person("bench", "")); err != nil {
 			return err
 		}
 		w.merchants = append(w.merchants, id)

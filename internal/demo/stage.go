@@ -187,7 +187,7 @@ func (s *stage) admit(ctx context.Context) error {
 	}
 	_, text, err := access.IssueKey(ctx, s.store, s.minter, ledger.Key{
 		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "demo", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
-	})
+	}, ledger.Person("demo", ""))
 	if err != nil {
 		return err
 	}

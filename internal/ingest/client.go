@@ -42,7 +42,7 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	c, made, err := s.registry.CreateClient(ctx, ledger.Client{ID: id, Name: name, CreatedAt: s.now()})
+	c, made, err := s.registry.CreateClient(ctx, ledger.Client{ID: id, Name: name, CreatedAt: s.now()}, author(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("create client: %w", err)
 	}

@@ -94,11 +94,11 @@ func (d *database) Merchant(ctx context.Context, id ledger.MerchantID) (ledger.M
 	return d.Store.Merchant(ctx, id)
 }
 
-func (d *database) CreateClient(ctx context.Context, c ledger.Client) (ledger.Client, bool, error) {
+func (d *database) CreateClient(ctx context.Context, c ledger.Client, by ledger.Author) (ledger.Client, bool, error) {
 	if err := d.door(ctx); err != nil {
 		return ledger.Client{}, false, err
 	}
-	return d.Store.CreateClient(ctx, c)
+	return d.Store.CreateClient(ctx, c, by)
 }
 
 func (d *database) Key(ctx context.Context, id ledger.KeyID) (ledger.Key, error) {

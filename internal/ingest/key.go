@@ -72,7 +72,7 @@ func (s *Server) createKey(ctx context.Context, in *creationInput) (*keyOutput, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	stored, text, err := access.IssueKey(ctx, s.registry, s.minter, k)
+	stored, text, err := access.IssueKey(ctx, s.registry, s.minter, k, author(ctx))
 	if errors.Is(err, ledger.ErrNotFound) {
 		at := "body.merchant_id"
 		if k.Role == ledger.RoleClient {

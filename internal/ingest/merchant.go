@@ -67,7 +67,7 @@ func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*mercha
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	m, made, err := s.registry.CreateMerchant(ctx, ledger.Merchant{ID: id, Owner: owner, Name: name, CreatedAt: s.now()})
+	m, made, err := s.registry.CreateMerchant(ctx, ledger.Merchant{ID: id, Owner: owner, Name: name, CreatedAt: s.now()}, author(ctx))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, invalid([]Fault{{Location: "body.client_id", Message: "is no client"}})
 	}

@@ -140,6 +140,11 @@ func caller(ctx context.Context) ledger.Key {
 	return key
 }
 
+// author is who changes master data over the API.
+func author(ctx context.Context) ledger.Author {
+	return ledger.Author{Asker: caller(ctx).Asker(), RequestID: requestID(ctx)}
+}
+
 // authenticate lets pass who has a valid API key of one of the roles.
 func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {

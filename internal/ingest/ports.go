@@ -125,11 +125,14 @@ type Balance struct {
 // Registry keeps clients, merchants and API keys. Each Create inserts, or finds
 // the row of the same ID: then it returns what is stored and made == false, or
 // ledger.ErrReused if that says something else. It fails with ledger.ErrNotFound if the
-// client or merchant that it names does not exist.
+// client or merchant that it names does not exist. What changes something writes down
+// who did so, in the same transaction; what finds it done already changes nothing.
 type Registry interface {
 	access.Registry
-	CreateClient(ctx context.Context, c ledger.Client) (stored ledger.Client, made bool, err error)
-	CreateMerchant(ctx context.Context, m ledger.Merchant) (stored ledger.Merchant, made bool, err error)
+	CreateClient(ctx context.Context, c ledger.Client, by ledger.Author) (stored ledger.Client, made bool, err error)
+	CreateMerchant(ctx context.Context, m ledger.Merchant, by ledger.Author) (stored ledger.Merchant, made bool, err error)
+	// Suspend lets the merchant's charges fail, or, without suspended, no more. It fails with ledger.ErrNotFound.
+	Suspend(ctx context.Context, id ledger.MerchantID, suspended bool, by ledger.Author) (ledger.Merchant, error)
 }
 
 // Direct decides operations that must not wait in the queue: open, freeze,

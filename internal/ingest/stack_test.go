@@ -110,7 +110,7 @@ func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
 	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), ingest.Seats, s.topic), map[string]int{topicName: partitions})
 	t.Cleanup(func() { _ = publisher.Close() })
 	s.queue = &queue{Queue: kafka.NewQueue(publisher, s.cluster, s.topic, nil)}
-	_, text, err := access.IssueKey(t.Context(), store, s.minter, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}, Name: "tests", CreatedAt: now})
+	_, text, err := access.IssueKey(t.Context(), store, s.minter, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}, Name: "tests", CreatedAt: now}, ledger.Person("test", ""))
 	if err != nil {
 		t.Fatal(err)
 	}

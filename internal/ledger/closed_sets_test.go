@@ -114,6 +114,18 @@ func TestEveryReasonExplainsItself(t *testing.T) {
 	}
 }
 
+// An action that is declared and forgotten elsewhere fails here.
+func TestActionsAreComplete(t *testing.T) {
+	t.Parallel()
+	var listed []string
+	for _, a := range ledger.Actions() {
+		listed = append(listed, string(a))
+	}
+	if diff := cmp.Diff(constants(t, "change.go", "Action"), listed); diff != "" {
+		t.Errorf("Actions() (-declared +listed):\n%s", diff)
+	}
+}
+
 // A kind that is declared and forgotten elsewhere fails here.
 func TestKindsAreComplete(t *testing.T) {
 	t.Parallel()

@@ -9,4 +9,6 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrReused says that the idempotency key was used before, for something else.
 	ErrReused = errors.New("the idempotency key belongs to another request")
+	// ErrEnded says that an API key is revoked or has expired.
+	ErrEnded = errors.New("the API key is revoked or has expired")
 )

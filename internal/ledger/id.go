@@ -16,6 +16,7 @@ const (
 	merchantPrefix  = "mer_"
 	clientPrefix    = "cli_"
 	keyPrefix       = "key_"
+	changePrefix    = "chg_"
 )
 
 // OperationID names an operation. It is computed from what was asked (see
@@ -34,6 +35,9 @@ type ClientID [16]byte
 // KeyID names an API key.
 type KeyID [16]byte
 
+// ChangeID names a row of the audit log.
+type ChangeID [16]byte
+
 // String returns the canonical text: op_ and 26 characters.
 func (id OperationID) String() string { return formatID(operationPrefix, id) }
 
@@ -48,6 +52,9 @@ func (id ClientID) String() string { return formatID(clientPrefix, id) }
 
 // String returns the canonical text: key_ and 26 characters.
 func (id KeyID) String() string { return formatID(keyPrefix, id) }
+
+// String returns the canonical text: chg_ and 26 characters.
+func (id ChangeID) String() string { return formatID(changePrefix, id) }
 
 // IsZero reports whether the ID is absent.
 func (id OperationID) IsZero() bool { return id == OperationID{} }

@@ -122,6 +122,12 @@ type Key struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never
 	RevokedAt  time.Time // zero: not revoked
+	UsedAt     time.Time // about when it was used last; zero: never, as far as is known
+}
+
+// Ended reports whether the key is good no more at the time.
+func (k Key) Ended(at time.Time) bool {
+	return !k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt)
 }
 
 // Asker is who asks with the key.

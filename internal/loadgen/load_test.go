@@ -55,7 +55,7 @@ func start(t *testing.T) (api, operator string) {
 	defer store.Close()
 	_, operator, err = access.IssueKey(t.Context(), store, minter, ledger.Key{
 		Party: ledger.Party{Role: ledger.RoleOperator}, Name: "test", CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
-	})
+	}, ledger.Person("test", ""))
 	must(err)
 	environ := []string{
 		"DATABASE_URL=" + database, "KAFKA_BROKERS=" + strings.Join(broker.Brokers, ","), "KAFKA_TOPIC=" + topic,

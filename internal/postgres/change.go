@@ -3,48 +3,128 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 var (
+	//go:embed queries/record_change.sql
+	recordChangeSQL string
 	//go:embed queries/changes.sql
 	changesSQL string
-	//go:embed queries/register_deployment_change.sql
-	registerDeploymentChangeSQL string
+	//go:embed queries/changes_about.sql
+	changesAboutSQL string
 )
 
-// Change is something of the deployment, or the progress of a partition, that a person
-// changed. It is never changed itself.
-type Change struct {
-	At       time.Time
-	What     string
-	From, To string
-	By       string // who ran the command, and where
-	Login    string // as whom the command logged in to the database
-	Reason   string
+// noPartition is the chain of the changes that are of no partition.
+const noPartition = -1
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// Changes are the newest changes that people made, the newest first.
-func (s *Store) Changes(ctx context.Context, limit int) ([]Change, error) {
-	rows, err := s.pool.Query(ctx, changesSQL, limit)
+// recordChange writes the change down at the end of the partition's chain, in the
+// transaction that makes it. The chain is locked until that one ends.
+func recordChange(ctx context.Context, q execer, partition int, c ledger.Change) error {
+	optional := func(text string) pgtype.Text { return pgtype.Text{String: text, Valid: text != ""} }
+	before, err := encodeFacts(c.Before)
 	if err != nil {
-		return nil, fmt.Errorf("list changes: %w", err)
+		return err
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Change])
+	after, err := encodeFacts(c.After)
 	if err != nil {
-		return nil, fmt.Errorf("list changes: %w", err)
+		return err
 	}
-	return list, nil
+	if _, err := q.Exec(ctx, recordChangeSQL, partition, string(c.By.Role), idOrNull(c.By.Owner), idOrNull(c.By.Key), optional(c.By.Person),
+		optional(c.By.Reason), optional(c.By.RequestID), string(c.Action), c.About, idOrNull(c.Operation), before, after); err != nil {
+		return fmt.Errorf("record the change: %w", err)
+	}
+	return nil
+}
+
+// encodeFacts is the facts as JSON; null for none.
+func encodeFacts(f ledger.Facts) (pgtype.Text, error) {
+	if f == nil {
+		return pgtype.Text{}, nil
+	}
+	text, err := json.Marshal(f)
+	if err != nil {
+		return pgtype.Text{}, fmt.Errorf("record the change: %w", err)
+	}
+	return pgtype.Text{String: string(text), Valid: true}, nil
 }
 
 // recordDeploymentChange writes down what is changed of the deployment, in the
 // transaction that changes it.
 func recordDeploymentChange(ctx context.Context, tx pgx.Tx, what string, from, to any, by, reason string) error {
-	if _, err := tx.Exec(ctx, registerDeploymentChangeSQL, what, fmt.Sprint(from), fmt.Sprint(to), by, reason); err != nil {
-		return fmt.Errorf("record the change: %w", err)
+	return recordChange(ctx, tx, noPartition, ledger.Change{
+		By: ledger.Person(by, reason), Action: ledger.ActionDeploymentChanged, About: what,
+		Before: ledger.Facts{"value": fmt.Sprint(from)}, After: ledger.Facts{"value": fmt.Sprint(to)},
+	})
+}
+
+// recordProgressSet writes down that a person moved a progress, or let it go on, in the
+// transaction that does so.
+func recordProgressSet(ctx context.Context, q execer, partition int, m Moved, by ledger.Author) error {
+	place := func(p ledger.Place) ledger.Facts {
+		return ledger.Facts{"log": strconv.Itoa(int(p.Log)), "offset": strconv.FormatInt(p.Offset, 10)}
 	}
-	return nil
+	after := place(m.To)
+	after["epoch"] = strconv.FormatInt(m.Epoch, 10)
+	after["failed"], after["dead"] = strconv.FormatInt(m.Failed, 10), strconv.FormatInt(m.Dead, 10)
+	c := ledger.Change{By: by, Action: ledger.ActionProgressSet, About: "partition " + strconv.Itoa(partition), After: after}
+	if !m.Made {
+		c.Before = place(m.From)
+	}
+	return recordChange(ctx, q, partition, c)
+}
+
+// Changes is a page of what people changed, newest first: of at most limit, of the one
+// thing that about names (empty: of all), behind the cursor (nil: the first page). It
+// says where the next page begins (nil: this is the last one).
+func (s *Store) Changes(ctx context.Context, about string, limit int, after *ingest.Cursor) ([]ledger.Change, *ingest.Cursor, error) {
+	ctx, end, err := s.lists.take(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list changes: %w", err)
+	}
+	defer end()
+	at, id := afterTime(after)
+	sql, args := changesSQL, []any{limit + 1, at, id}
+	if about != "" {
+		sql, args = changesAboutSQL, append(args, about)
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list changes: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanChange)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list changes: %w", err)
+	}
+	if len(list) <= limit {
+		return list, nil, nil
+	}
+	last := list[limit-1]
+	return list[:limit], &ingest.Cursor{DecidedAt: last.At, ID: ledger.OperationID(last.ID)}, nil
+}
+
+func scanChange(row pgx.CollectableRow) (ledger.Change, error) {
+	var c ledger.Change
+	var owner, key, operation pgtype.UUID
+	var person, reason, request pgtype.Text
+	var at time.Time
+	err := row.Scan((*[16]byte)(&c.ID), &at, (*string)(&c.By.Role), &owner, &key, &person, &reason, &request, &c.Login,
+		(*string)(&c.Action), &c.About, &operation, &c.Before, &c.After)
+	c.At, c.By.Owner, c.By.Key, c.Operation = at.UTC(), owner.Bytes, key.Bytes, operation.Bytes
+	c.By.Person, c.By.Reason, c.By.RequestID = person.String, reason.String, request.String
+	return c, err
 }

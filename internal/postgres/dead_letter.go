@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,8 +25,6 @@ var (
 	deadLetterSQL string
 	//go:embed queries/resolutions.sql
 	resolutionsSQL string
-	//go:embed queries/resolve.sql
-	resolveSQL string
 )
 
 var (
@@ -170,21 +169,17 @@ func (l DeadLetter) Next() Resolution { return l.next }
 // Resolve notes a step about a dead letter; durable when it returns nil. It fails
 // with [ErrResolvedMeanwhile] if there is a step of this number.
 func (s *Store) Resolve(ctx context.Context, r Resolution) error {
-	var partition pgtype.Int4
-	var offset pgtype.Int8
+	step := ledger.Facts{"step": strconv.Itoa(r.Number)}
 	if r.Action == ActionSubmitted {
-		partition, offset = pgtype.Int4{Int32: int32(r.Partition), Valid: true}, pgtype.Int8{Int64: r.Offset, Valid: true}
+		step["partition"], step["offset"] = strconv.Itoa(r.Partition), strconv.FormatInt(r.Offset, 10)
 	}
-	reason := pgtype.Text{String: r.Reason, Valid: r.Reason != ""}
-	_, err := s.pool.Exec(ctx, resolveSQL, r.Of.Partition, r.Of.Log, r.Of.Offset, r.Number, string(r.Action), idOrNull(r.Operation),
-		partition, offset, r.By, reason)
+	err := recordChange(ctx, s.pool, r.Of.Partition, ledger.Change{
+		By: ledger.Person(r.By, r.Reason), Action: "dead_letter_" + ledger.Action(r.Action), About: r.Of.String(), Operation: r.Operation, After: step,
+	})
 	if sqlState(err) == codeUnique {
 		return ErrResolvedMeanwhile
 	}
-	if err != nil {
-		return fmt.Errorf("resolve dead letter: %w", err)
-	}
-	return nil
+	return err
 }
 
 func scanLetter(row pgx.CollectableRow) (DeadLetter, error) {

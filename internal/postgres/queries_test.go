@@ -165,7 +165,7 @@ func TestUpdateWalletsLooksUpEach(t *testing.T) {
 var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dead_letters)\b.*\n\s+(?:Index|Recheck) Cond: \(partition = \$\d+\)$`)
 
 // ofOwner are the statements that only the owner may run, besides those that register.
-var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history", "record_progress_change"}
+var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
 var besides = []string{"wallets_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}

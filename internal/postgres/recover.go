@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
 )
 
@@ -113,8 +114,6 @@ func (r Restored) release(ctx context.Context, tx pgx.Tx, by Recovery) error {
 	if released.RowsAffected() == 0 {
 		return ErrNotAsShown
 	}
-	if _, err := tx.Exec(ctx, recordProgressChangeSQL, r.Partition, at.Log, at.NextOffset, at.Log, at.NextOffset, epoch, 0, 0, by.By, by.Reason); err != nil {
-		return fmt.Errorf("record the change: %w", err)
-	}
-	return nil
+	stays := ledger.Place{Log: at.Log, Offset: at.NextOffset}
+	return recordProgressSet(ctx, tx, r.Partition, Moved{From: stays, To: stays, Epoch: epoch}, ledger.Person(by.By, by.Reason))
 }

@@ -26,15 +26,15 @@ func TestRegistryCreatesOnce(t *testing.T) {
 		late := w.now.Add(time.Duration(i) * time.Minute)
 		c2, m2, k2 := c, m, k
 		c2.CreatedAt, m2.CreatedAt, k2.CreatedAt, k2.SecretHash = late, late, late, [32]byte{byte(1 + i)}
-		gotC, madeC, err := w.store.CreateClient(ctx, c2)
+		gotC, madeC, err := w.store.CreateClient(ctx, c2, byTest)
 		if err != nil || madeC != made || gotC != c {
 			t.Errorf("client: %+v, %v, %v", gotC, madeC, err)
 		}
-		gotM, madeM, err := w.store.CreateMerchant(ctx, m2)
+		gotM, madeM, err := w.store.CreateMerchant(ctx, m2, byTest)
 		if err != nil || madeM != made || gotM != m {
 			t.Errorf("merchant: %+v, %v, %v", gotM, madeM, err)
 		}
-		gotK, madeK, err := w.store.CreateKey(ctx, k2)
+		gotK, madeK, err := w.store.CreateKey(ctx, k2, byTest)
 		if diff := cmp.Diff(k, gotK); err != nil || madeK != made || diff != "" {
 			t.Errorf("key: %v, %v, %s", madeK, err, diff)
 		}
@@ -43,13 +43,13 @@ func TestRegistryCreatesOnce(t *testing.T) {
 		t.Errorf("key: %+v, %v", got, err)
 	}
 	c.Name, m.Owner, k.Name = "Eva", ledger.ClientID{}, "other till"
-	if _, _, err := w.store.CreateClient(ctx, c); !errors.Is(err, ledger.ErrReused) {
+	if _, _, err := w.store.CreateClient(ctx, c, byTest); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("client: %v", err)
 	}
-	if _, _, err := w.store.CreateMerchant(ctx, m); !errors.Is(err, ledger.ErrReused) {
+	if _, _, err := w.store.CreateMerchant(ctx, m, byTest); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("merchant: %v", err)
 	}
-	if _, _, err := w.store.CreateKey(ctx, k); !errors.Is(err, ledger.ErrReused) {
+	if _, _, err := w.store.CreateKey(ctx, k, byTest); !errors.Is(err, ledger.ErrReused) {
 		t.Errorf("key: %v", err)
 	}
 }
@@ -58,11 +58,11 @@ func TestRegistryNeedsWhatItNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	_, _, err := w.store.CreateMerchant(ctx, ledger.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now})
+	_, _, err := w.store.CreateMerchant(ctx, ledger.Merchant{ID: newID(), Owner: newID(), Name: "x", CreatedAt: w.now}, byTest)
 	if !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("merchant: %v", err)
 	}
-	_, _, err = w.store.CreateKey(ctx, ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleClient, Owner: newID()}, Name: "x", CreatedAt: w.now})
+	_, _, err = w.store.CreateKey(ctx, ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleClient, Owner: newID()}, Name: "x", CreatedAt: w.now}, byTest)
 	if !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("key: %v", err)
 	}
@@ -132,7 +132,7 @@ func TestKeysUsed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	k := ledger.Key{ID: newID(), Party: ledger.Party{Role: ledger.RoleOperator}, Name: "x", CreatedAt: w.now}
-	if _, _, err := w.store.CreateKey(t.Context(), k); err != nil {
+	if _, _, err := w.store.CreateKey(t.Context(), k, byTest); err != nil {
 		t.Fatal(err)
 	}
 	late := w.now.Add(time.Hour)

@@ -26,7 +26,7 @@ type Report struct {
 
 // Violation is one thing that should always hold and does not.
 type Violation struct {
-	Partition int
+	Partition int // -1: of none
 	Rule      ledger.Rule
 	Wallet    ledger.WalletID    // zero: not about one wallet
 	Operation ledger.OperationID // zero: not about one operation
@@ -44,6 +44,7 @@ const (
 	RuleProgress   ledger.Rule = "progress"    // accounts for every offset
 	RulePlace      ledger.Rule = "place"       // rows and records go together
 	RuleRecord     ledger.Rule = "record"      // dead letters, conflicts and resolutions are as they were written
+	RuleChange     ledger.Rule = "change"      // the audit log is as it was written, and whole
 )
 
 // OK reports whether everything held.
@@ -66,7 +67,11 @@ func (r Report) String() string {
 // String is one line: where, what, how.
 func (v Violation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "partition %d", v.Partition)
+	if v.Partition == noPartition {
+		b.WriteString("outside of all partitions")
+	} else {
+		fmt.Fprintf(&b, "partition %d", v.Partition)
+	}
 	if !v.Place.IsZero() {
 		fmt.Fprintf(&b, ", log %d, offset %d", v.Place.Log, v.Place.Offset)
 	}

@@ -40,7 +40,9 @@ func TestServiceRights(t *testing.T) {
 		"insert into partition_progress (partition, topic) values (9, 'x')", "update dead_letters set reason = ''",
 		"delete from conflicts", "create table x ()", "alter table operations disable trigger all",
 		"drop trigger operations_refuse_change on operations", "delete from api_keys", "delete from goose_db_version", "delete from verifications", "update verifications set violations = 0",
-		"update clients set name = ''", "update merchants set owner = null", "update merchants set suspended = false",
+		"update clients set name = ''", "update merchants set owner = null", "update merchants set name = ''", "update changes set reason = ''", "delete from changes",
+		"insert into changes (chain, role, action, about, at) values (-1, 'operator', 'client_created', 'x', now())",
+		"update change_chains set last_number = 0", "delete from change_chains",
 	} {
 		if _, err := w.store.Pool().Exec(t.Context(), sql); state(err) != "42501" {
 			t.Errorf("%s: %v", sql, err)

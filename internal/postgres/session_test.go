@@ -22,7 +22,7 @@ import (
 
 // create writes something, whatever connection it gets.
 func (w *world) create(ctx context.Context) error {
-	_, _, err := w.store.CreateClient(ctx, ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now})
+	_, _, err := w.store.CreateClient(ctx, ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}, byTest)
 	return err
 }
 
@@ -291,12 +291,14 @@ func TestBindGroup(t *testing.T) {
 	if before, err := postgres.BindGroup(t.Context(), w.url, "others", "a person", "once more"); err != nil || before != "others" {
 		t.Errorf("before the same: %q, %v", before, err)
 	}
-	changes, err := w.store.Changes(t.Context(), 10)
+	changes, _, err := w.store.Changes(t.Context(), "", 10, nil)
 	if err != nil || len(changes) != 1 {
 		t.Fatalf("changes: %+v, %v", changes, err)
 	}
-	changes[0].At, changes[0].Login = time.Time{}, ""
-	want := postgres.Change{What: "consumer_group", From: "processors", To: "others", By: "a person", Reason: "a test"}
+	want := ledger.Change{
+		ID: changes[0].ID, At: changes[0].At, Login: changes[0].Login, By: ledger.Person("a person", "a test"), Action: ledger.ActionDeploymentChanged,
+		About: "consumer_group", Before: ledger.Facts{"value": "processors"}, After: ledger.Facts{"value": "others"},
+	}
 	if diff := cmp.Diff(want, changes[0]); diff != "" {
 		t.Error(diff)
 	}

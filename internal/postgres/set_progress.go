@@ -31,8 +31,6 @@ var (
 	countDeadLettersSQL string
 	//go:embed queries/set_progress.sql
 	setProgressSQL string
-	//go:embed queries/record_progress_change.sql
-	recordProgressChangeSQL string
 )
 
 // setProgressSettings are of one transaction that may read a long log between its
@@ -380,11 +378,5 @@ func (m *mover) write(ctx context.Context) error {
 	if _, err := m.conn.Exec(ctx, setProgressSQL, p, to.Log, to.Offset, m.moved.Epoch, hash); err != nil {
 		return fmt.Errorf("set progress: %w", err)
 	}
-	had := !m.moved.Made
-	if _, err := m.conn.Exec(ctx, recordProgressChangeSQL, p,
-		pgtype.Int4{Int32: m.moved.From.Log, Valid: had}, pgtype.Int8{Int64: m.moved.From.Offset, Valid: had},
-		to.Log, to.Offset, m.moved.Epoch, m.moved.Failed, m.moved.Dead, m.move.By, m.move.Reason); err != nil {
-		return fmt.Errorf("record the change: %w", err)
-	}
-	return nil
+	return recordProgressSet(ctx, m.conn, p, m.moved, ledger.Person(m.move.By, m.move.Reason))
 }

@@ -72,7 +72,7 @@ func TestWhoHangsUpClosesNoConnection(t *testing.T) {
 		{"a merchant", "merchants", func(ctx context.Context) error { _, err := w.store.Merchant(ctx, shop); return err }},
 		{"balances", "account_balances", func(ctx context.Context) error { _, err := w.store.Balances(ctx, shop); return err }},
 		{"a creation", "clients", func(ctx context.Context) error {
-			_, _, err := w.store.CreateClient(ctx, ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now})
+			_, _, err := w.store.CreateClient(ctx, ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}, byTest)
 			return err
 		}},
 		{"a freeze", "wallets", func(ctx context.Context) error { _, _, err := w.store.Apply(ctx, *freeze()); return err }},

@@ -28,6 +28,8 @@ var (
 	verifyBalancesSQL string
 	//go:embed queries/verify_sums.sql
 	verifySumsSQL string
+	//go:embed queries/verify_changes.sql
+	verifyChangesSQL string
 	//go:embed queries/verify_strays.sql
 	verifyStraysSQL string
 )
@@ -96,14 +98,27 @@ func (s *Store) VerifyScope(ctx context.Context, scope Scope) (Report, error) {
 	return r, err
 }
 
-// strays looks for rows in partitions that the topic does not have.
+// strays looks for rows in partitions that the topic does not have, and at the changes that
+// are of none.
 func (s *Store) strays(ctx context.Context, r *Report) error {
 	return s.snapshot(ctx, scanSettings, func(tx pgx.Tx) error {
+		if err := changes(ctx, tx, noPartition, r); err != nil {
+			return err
+		}
 		var table string
 		var rows int64
 		return forEach(ctx, tx, verifyStraysSQL, []any{s.deployment.Partitions}, []any{&table, &rows}, func() {
-			r.add(Violation{Rule: RulePartition, Detail: fmt.Sprintf("%d rows of %s lie in no partition of the topic", rows, table)})
+			r.add(Violation{Partition: noPartition, Rule: RulePartition, Detail: fmt.Sprintf("%d rows of %s lie in no partition of the topic", rows, table)})
 		})
+	})
+}
+
+// changes looks at one chain of the audit log.
+func changes(ctx context.Context, tx pgx.Tx, chain int, r *Report) error {
+	var number int64
+	var fault string
+	return forEach(ctx, tx, verifyChangesSQL, []any{chain}, []any{&number, &fault}, func() {
+		r.add(Violation{Partition: chain, Rule: RuleChange, Detail: fmt.Sprintf("%d %s", number, fault)})
 	})
 }
 
@@ -156,6 +171,9 @@ func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 	if err := forEach(ctx, tx, verifySealsSQL, []any{p.partition}, []any{&place.Log, &place.Offset, &fault}, func() {
 		p.violation(RuleRecord, ledger.Operation{Place: place}, "%s", fault)
 	}); err != nil {
+		return err
+	}
+	if err := changes(ctx, tx, p.partition, p.report); err != nil {
 		return err
 	}
 	if err := p.orphans(ctx, tx); err != nil {

@@ -24,6 +24,9 @@ const (
 	clusterID  = "test-cluster"
 )
 
+// byTest is who changes master data in tests.
+var byTest = ledger.Person("somebody@somewhere", "a test")
+
 // world is a store on a database of its own, and what a test does with it.
 type world struct {
 	t      testing.TB
@@ -104,7 +107,7 @@ func walletID(partition int) ledger.WalletID {
 func (w *world) client() ledger.ClientID {
 	w.t.Helper()
 	c := ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}
-	if _, made, err := w.store.CreateClient(w.t.Context(), c); err != nil || !made {
+	if _, made, err := w.store.CreateClient(w.t.Context(), c, byTest); err != nil || !made {
 		w.t.Fatal(made, err)
 	}
 	return c.ID
@@ -113,7 +116,7 @@ func (w *world) client() ledger.ClientID {
 func (w *world) merchant(owner ledger.ClientID) ledger.MerchantID {
 	w.t.Helper()
 	m := ledger.Merchant{ID: newID(), Owner: owner, Name: "Bodega", CreatedAt: w.now}
-	if _, made, err := w.store.CreateMerchant(w.t.Context(), m); err != nil || !made {
+	if _, made, err := w.store.CreateMerchant(w.t.Context(), m, byTest); err != nil || !made {
 		w.t.Fatal(made, err)
 	}
 	return m.ID

@@ -61,11 +61,11 @@ func newFixture(t *testing.T) *fixture {
 	}
 	t.Cleanup(f.store.Close)
 	f.client, f.merchant = ledger.ClientID(uuid.New()), ledger.MerchantID(uuid.New())
-	if _, _, err := f.store.CreateClient(t.Context(), ledger.Client{ID: f.client, Name: "Ada", CreatedAt: f.clock}); err != nil {
+	if _, _, err := f.store.CreateClient(t.Context(), ledger.Client{ID: f.client, Name: "Ada", CreatedAt: f.clock}, ledger.Person("test", "")); err != nil {
 		t.Fatal(err)
 	}
 	merchant := ledger.Merchant{ID: f.merchant, Name: "Bakery", CreatedAt: f.clock}
-	if _, _, err := f.store.CreateMerchant(t.Context(), merchant); err != nil {
+	if _, _, err := f.store.CreateMerchant(t.Context(), merchant, ledger.Person("test", "")); err != nil {
 		t.Fatal(err)
 	}
 	f.wallet = f.open()

@@ -37,9 +37,9 @@ func TestBoundToAnotherCluster(t *testing.T) {
 	p.served.terminate()
 	p.monedero(append(append([]string{"topics"}, bind...), "--yes")...)
 	p.monedero("topics", "create") // changes nothing
-	if said := p.monedero("changes"); !strings.Contains(said, "cluster_id") || !strings.Contains(said, cluster.ClusterID) ||
+	if said := p.monedero("audit", "--about", "cluster_id"); !strings.Contains(said, "cluster_id") || !strings.Contains(said, cluster.ClusterID) ||
 		!strings.Contains(said, "the old one burnt down") || strings.Count(said, "\n") != 1 {
-		t.Errorf("changes shows\n%s", said)
+		t.Errorf("audit shows\n%s", said)
 	}
 
 	settler := p.processor()

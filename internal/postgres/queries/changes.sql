@@ -1,16 +1,9 @@
--- What people changed of the deployment and of the progress of partitions, the newest
--- first: what, from what, to what, who, logged in as whom, and why.
--- $1 how many.
+-- A page of what people changed, the newest first.
+-- $1 rows; before the time $2 (infinity: the first page) and the ID $3.
 -- Locks: none.
-select changed_at, what, from_value, to_value, changed_by, login, reason
-from (
-  select changed_at, what, from_value, to_value, changed_by, login, reason
-  from deployment_changes
-  union all
-  select
-    changed_at, 'progress of partition ' || partition, coalesce('log ' || from_log || ', offset ' || from_offset, 'none'),
-    'log ' || to_log || ', offset ' || to_offset, changed_by, login, reason
-  from progress_changes
-) c
-order by changed_at desc, what
+-- Index: changes_at_idx.
+select id, at, role, owner, key_id, person, reason, request_id, login, action, about, operation_id, before, after
+from changes
+where (at, id) < ($2::timestamptz, $3::uuid)
+order by at desc, id desc
 limit $1

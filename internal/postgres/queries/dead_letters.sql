@@ -2,7 +2,7 @@
 -- $1 partitions, $2 partition, $3 log and $4 offset to start behind, $5 also those that are done with, $6 limit,
 -- $7 text that their reason holds, $8 and $9 the time that they were set aside: from, and before; null: any.
 -- Locks: none.
--- Index: dead_letters_pkey, dead_letter_resolutions_pkey.
+-- Index: dead_letters_pkey, changes_letter_key.
 select
   d.partition, d.log, d.log_offset, d.record_time, d.created_at, d.operation_id, d.key, d.value, d.headers::text, d.reason
 from dead_letter_states d

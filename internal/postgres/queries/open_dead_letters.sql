@@ -1,7 +1,7 @@
 -- How many dead letters nobody is done with: as dead_letters.sql lists them.
 -- $1 how far to count.
 -- Locks: none.
--- Index: dead_letter_resolutions_pkey, dead_letters_pkey.
+-- Index: changes_letter_key, dead_letters_pkey.
 select count(*)
 from (
   select 1

@@ -2,7 +2,7 @@
 -- come before a person set its progress back: rows up to there are as they must be.
 -- $1 partition.
 -- Locks: none.
--- Index: partition_progress_pkey, progress_changes_pkey.
+-- Index: partition_progress_pkey, changes_progress_idx.
 select p.topic, p.log, p.first_offset, p.next_offset, p.settled, p.duplicates, p.conflicts, p.dead, p.gaps, greatest(
   p.next_offset, (select max(c.from_offset) from progress_changes c where c.partition = p.partition and c.from_log = p.log)
 )

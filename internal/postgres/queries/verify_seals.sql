@@ -12,12 +12,6 @@ select log, log_offset, 'a conflict is not as it was written'
 from conflicts
 where partition = $1 and digest <> conflict_digest(partition, log, log_offset, created_at, operation_id, fingerprint)
 union all
-select log, log_offset, 'a resolution is not as it was written'
-from dead_letter_resolutions
-where partition = $1 and digest <> resolution_digest(
-  partition, log, log_offset, number, created_at, action, operation_id, to_partition, to_offset, resolved_by, login, reason
-)
-union all
 select log, log_offset, 'resolutions of a dead letter are missing'
 from dead_letter_resolutions
 where partition = $1

@@ -13,7 +13,9 @@ from (
   union all
   select 'conflicts', count(*) from conflicts where partition < 0 or partition >= $1
   union all
-  select 'dead_letter_resolutions', count(*) from dead_letter_resolutions where partition < 0 or partition >= $1
+  select 'changes', count(*) from changes where chain < -1 or chain >= $1
+  union all
+  select 'change_chains', count(*) from change_chains where chain < -1 or chain >= $1
   union all
   select 'partition_progress', count(*) from partition_progress where partition < 0 or partition >= $1
 ) strays
