@@ -33,6 +33,7 @@ type log struct {
 	position  int64
 	before    func() *record.Hash
 
+	looked  time.Time // what the brokers said of the topic since then is asked no more
 	trusted time.Time // when it was last seen to be the right log; zero: not yet
 	share   int64     // bytes to ask for as a rule
 	limit   int64     // bytes to ask for next
@@ -102,17 +103,26 @@ func (l *log) advance(found fetched) {
 	l.before = func() *record.Hash { return nil }
 }
 
-// verify compares Kafka with what is known: the cluster, the size of the topic,
-// the bounds of the log and the record before the position.
+// verify compares Kafka with what is known: the cluster, the size and the settings of
+// the topic, the bounds of the log and the record before the position.
 func (l *log) verify(ctx context.Context) error {
+	since := l.looked
+	l.looked = time.Time{}
+	if time.Since(since) > trustFor {
+		since = time.Now()
+	}
 	if l.known.ClusterID != "" {
-		err := l.source.cluster.Check(ctx, l.known)
+		_, err := l.source.cluster.seen(ctx, l.known, since)
 		if refuses(err) {
 			return &haltError{err}
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if l.reaches(ctx) {
+		l.trusted = time.Now()
+		return nil
 	}
 	start, end, err := l.source.cluster.Offsets(ctx, l.known.Name, l.partition)
 	if err != nil {
@@ -132,6 +142,22 @@ func (l *log) verify(ctx context.Context) error {
 	}
 	l.trusted = time.Now()
 	return nil
+}
+
+// reaches reports whether the record before the position was read, and is the one that
+// was settled: then the position lies within the bounds of the log, and they need not be
+// asked for. Where it does not, they say why.
+func (l *log) reaches(ctx context.Context) bool {
+	want := l.before()
+	if want == nil {
+		return false
+	}
+	found, err := l.source.fetch(ctx, l.position-1, leastFetchBytes)
+	if err != nil || len(found.records) == 0 || found.records[0].Offset != l.position-1 || found.records[0].Hash() != *want {
+		return false
+	}
+	l.end = found.highWatermark
+	return true
 }
 
 // compare reads the record before the position again.

@@ -48,12 +48,12 @@ type partition struct {
 	noted     string          // why the database says that the partition halts; empty: it does not
 	notedAt   time.Time       // when that was tried last
 	retry     backoff         // after errors of Kafka and the claimer
-	claimedAt time.Time       // when it was tried last
+	claimedAt time.Time       // when it was tried last; of the first time, when the generation began
 	fencedFor time.Duration   // the wait after the last fence
 	trouble   string          // what was logged last and still holds
 }
 
-func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies, share int64) *partition {
+func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies, share int64, began time.Time) *partition {
 	label, m := strconv.Itoa(a.ID), s.options.Metrics
 	p := &partition{
 		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies, held: s.heldOf(a.ID), share: share,
@@ -61,7 +61,8 @@ func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies
 		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
 		fetchErrors: m.fetchErrors.WithLabelValues(label), redelivered: m.redelivered.WithLabelValues(label),
-		retry: backoff{low: s.options.RetryMin, high: s.options.RetryMax},
+		retry:     backoff{low: s.options.RetryMin, high: s.options.RetryMax},
+		claimedAt: began,
 	}
 	if p.claimer == nil {
 		p.committed = &committed{cluster: s.cluster, offset: a.Offset}
@@ -74,7 +75,7 @@ func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies
 // is tried again in place.
 func (p *partition) run(stop context.Context) {
 	defer p.s.options.Metrics.forget(p.number)
-	for stop.Err() == nil {
+	for ; stop.Err() == nil; p.claimedAt = time.Now() {
 		err := p.own(stop)
 		var halt *haltError
 		switch {
@@ -160,7 +161,6 @@ func (p *partition) note(stop context.Context, cause string) {
 // own claims the partition and delivers it until the claim ends: with errFenced,
 // a haltError, or stop.
 func (p *partition) own(stop context.Context) error {
-	p.claimedAt = time.Now()
 	claim, err := p.claim(stop)
 	if errors.Is(err, processor.ErrNoProgress) || errors.Is(err, processor.ErrRestored) {
 		return &haltError{err}
@@ -172,6 +172,7 @@ func (p *partition) own(stop context.Context) error {
 	p.claims.Inc()
 	p.claimed, p.noted = claim, claim.Halt
 	log := openLog(p.s.cluster, claim, p.share)
+	log.looked = p.claimedAt
 	defer log.close()
 	reader := &ahead{log: log}
 	defer reader.stop()

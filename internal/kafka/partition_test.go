@@ -60,7 +60,7 @@ func newLonePartition(t *testing.T, answer func(context.Context) error) (*partit
 	s := &subscription{options: o, topic: "t", log: o.Logger, work: context.Background(), out: make(chan *message.Message)}
 	copies := newCopies(nil, nil, "t", o.Logger)
 	copies.found = map[int]processor.Memory{}
-	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies, fetchBytes), c
+	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies, fetchBytes, time.Now()), c
 }
 
 // runFor runs the partition for so long of virtual time.

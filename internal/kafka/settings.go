@@ -181,8 +181,12 @@ func arrange(ctx context.Context, client *kafkago.Client, topic kafkago.Topic, b
 	}
 	a.brokers = len(ids)
 	a.values[replicasSetting] = value{text: strconv.Itoa(a.replicas)}
+	var names []string
+	for _, s := range settings() {
+		names = append(names, s.name) // a name that the broker does not know does no harm
+	}
 	answer, err := client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
-		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic.Name}},
+		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic.Name, ConfigNames: names}},
 	})
 	if err != nil {
 		return a, err

@@ -277,9 +277,12 @@ func (s *subscription) leave(member string) {
 }
 
 // serve starts the partitions of a generation. A function that returns ends the
-// generation for the whole group, so they return when revoked or stopped only; and
-// the watch of the topic where the group has to share it out anew.
+// generation, and its member joins the next one. So they return when revoked only, and
+// the watch of the topic where the group has to share it out anew. When stop ends, it is
+// the group's Close that revokes: a member that joins once more before it leaves would
+// make the others stop and begin twice.
 func (s *subscription) serve(stop context.Context, generation *kafkago.Generation, partitions *sync.WaitGroup) {
+	began := time.Now()
 	assigned := generation.Assignments[s.topic]
 	numbers := make([]int, len(assigned))
 	for i, a := range assigned {
@@ -289,19 +292,21 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	s.log.Info("partitions assigned", "group", s.options.Group, "generation", generation.ID, "partitions", numbers)
 	copies := newCopies(s.cluster, generation, s.topic, s.log)
 	var own sync.WaitGroup
+	values := context.WithoutCancel(stop)
 	start := func(f func(context.Context)) {
 		partitions.Add(1)
 		generation.Start(func(revoked context.Context) {
 			defer partitions.Done()
-			both, cancel := context.WithCancel(stop)
+			ctx, cancel := context.WithCancel(values)
 			defer cancel()
 			defer context.AfterFunc(revoked, cancel)()
-			f(both)
+			f(ctx)
 		})
 	}
+	start(func(stop context.Context) { s.watchTopic(stop, began, len(assigned) > 0) })
 	all := make([]*partition, len(assigned))
 	for i, a := range assigned {
-		p := newPartition(s, a, copies, fetchShare(len(assigned)))
+		p := newPartition(s, a, copies, fetchShare(len(assigned)), began)
 		all[i] = p
 		own.Add(1)
 		start(func(stop context.Context) {
@@ -309,7 +314,6 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 			p.run(stop)
 		})
 	}
-	start(func(stop context.Context) { s.watchTopic(stop, len(assigned) > 0) })
 	start(func(stop context.Context) { s.watchLag(stop, all) })
 	if holder, can := s.options.Claimer.(processor.Holder); can {
 		start(func(stop context.Context) { s.watchClaims(stop, holder, all) })
@@ -321,14 +325,16 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 // than before. While there is none it stays, and so do the partitions that this
 // halted: kafka-go's own watcher ends the generation then, and each one after it
 // at once. Whoever was assigned nothing cannot tell whether there was no topic to
-// share out or too many members, and asks once for another generation.
-func (s *subscription) watchTopic(stop context.Context, assigned bool) {
+// share out or too many members, and asks once for another generation. What it asks
+// first serves the claims of the generation, which began then, too.
+func (s *subscription) watchTopic(stop context.Context, began time.Time, assigned bool) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	for first := true; ; {
+	since := began
+	for first := true; ; since = time.Now() {
 		// Trouble with Kafka is told by the fetches.
-		if found, err := s.cluster.Describe(stop, s.topic); err == nil {
-			now := int64(found.Partitions)
+		if seen, err := s.cluster.look(stop, s.topic, since); err == nil {
+			now := int64(seen.topic.Partitions)
 			before := s.size.Swap(now)
 			switch {
 			case now == 0 && (first || before != 0):
