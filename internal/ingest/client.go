@@ -104,7 +104,7 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 	if err != nil {
 		return nil, invalid([]Fault{{Location: "path.client", Message: "is not a client ID"}})
 	}
-	if !caller(ctx).SeesWallet(id) {
+	if !caller(ctx).May("get-account", ledger.Party{Role: ledger.RoleClient, Owner: id}) {
 		return nil, ledger.ErrNotFound
 	}
 	cursors, err := cursorsOf(s.minter, "wallets", id.String())

@@ -25,7 +25,8 @@ type document struct {
 }
 
 type documentedRoute struct {
-	Responses map[string]documentedAnswer `json:"responses"`
+	OperationID string                      `json:"operationId"`
+	Responses   map[string]documentedAnswer `json:"responses"`
 }
 
 type documentedAnswer struct {

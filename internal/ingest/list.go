@@ -96,7 +96,7 @@ func (s *Server) visible(ctx context.Context, f Filter) error {
 	k := caller(ctx)
 	switch k.Role {
 	case ledger.RoleMerchant:
-		if f.Merchant != k.Merchant() {
+		if !k.May("list-operations", ledger.Party{Role: ledger.RoleMerchant, Owner: f.Merchant}) {
 			return ledger.ErrNotFound
 		}
 		return nil

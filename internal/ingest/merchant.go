@@ -88,17 +88,13 @@ func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body
 	if err != nil {
 		return nil, invalid([]Fault{{Location: "path.merchant", Message: "is not a merchant ID"}})
 	}
-	k := caller(ctx)
-	if k.Role == ledger.RoleMerchant && k.Merchant() != id {
-		return nil, ledger.ErrNotFound
-	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	m, err := s.accounts.Merchant(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read merchant: %w", err)
 	}
-	if k.Role == ledger.RoleClient && !k.SeesWallet(m.Owner) {
+	if !caller(ctx).May("get-merchant", ledger.Party{Role: ledger.RoleMerchant, Owner: id}, ledger.Party{Role: ledger.RoleClient, Owner: m.Owner}) {
 		return nil, ledger.ErrNotFound
 	}
 	balances, err := s.accounts.Balances(ctx, id)

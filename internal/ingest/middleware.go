@@ -145,8 +145,8 @@ func author(ctx context.Context) ledger.Author {
 	return ledger.Author{Asker: caller(ctx).Asker(), RequestID: requestID(ctx)}
 }
 
-// authenticate lets pass who has a valid API key of one of the roles.
-func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.Context)) {
+// authenticate lets pass who has a valid API key of a role that may do it.
+func (s *Server) authenticate(to ledger.Permission) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(c)
 		if err := errors.Join(checkHeaders(r.Header), checkQuery(r.URL.RawQuery)); err != nil {
@@ -174,7 +174,7 @@ func (s *Server) authenticate(roles []ledger.Role) func(huma.Context, func(huma.
 			s.problem(c.Context(), refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))).write(w)
 			return
 		}
-		if !slices.Contains(roles, key.Role) {
+		if to.Reach(key.Role) == ledger.ReachNone {
 			s.problem(c.Context(), refuse(CodeForbidden, "a key of the role "+string(key.Role)+" may not do this")).write(w)
 			return
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 const schemaPrefix = "#/components/schemas/"
@@ -57,8 +59,8 @@ func schemaName(t reflect.Type, hint string) string {
 
 // operation describes the route.
 func (rt route) operation(schemas huma.Registry) huma.Operation {
-	roles := make([]string, 0, len(rt.roles))
-	for _, r := range rt.roles {
+	var roles []string
+	for _, r := range ledger.PermissionFor(rt.id).Roles() {
 		roles = append(roles, string(r))
 	}
 	return huma.Operation{

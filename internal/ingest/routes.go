@@ -17,15 +17,13 @@ import (
 // route is one operation of the API.
 type route struct {
 	method, path string
-	id           string // its name in the OpenAPI document
+	id           string // its name in the OpenAPI document, under which [ledger.Permissions] says who may
 	summary      string
 	description  string
-	roles        []ledger.Role
-	status       int          // of a success
+	status       int          // of a success; 202: it is to be queued
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
 	keyRequired  bool   // it needs an Idempotency-Key, whatever its body says
-	submission   bool   // it is to be queued
 	page         bool   // it answers with a page that may be large
 	codes        []Code // of its problems, besides those that any route has
 }
@@ -79,12 +77,12 @@ func (s *Server) queued() {
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/charges", id: "charge", summary: "Charge a wallet",
 		description: "Queues the charge and answers at once. Its outcome is read under Location. The merchant is the key's. " +
 			"A retry under the same key, or without one with the same invoice, is the same charge.",
-		roles: []ledger.Role{ledger.RoleMerchant}, status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), submission: true, codes: submit,
+		status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), codes: submit,
 	}, s.charge)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
-		roles:       []ledger.Role{ledger.RoleOperator}, status: http.StatusAccepted, body: reflect.TypeFor[topUpBody](), submission: true, keyRequired: true, codes: submit,
+		status:      http.StatusAccepted, body: reflect.TypeFor[topUpBody](), keyRequired: true, codes: submit,
 	}, s.topUp)
 	for _, d := range []struct {
 		kind             ledger.Kind
@@ -97,39 +95,38 @@ func (s *Server) queued() {
 		handle(s, route{
 			method: http.MethodPost, path: "/v1/wallets/{wallet}/" + string(d.kind), id: string(d.kind) + "-wallet", summary: d.summary,
 			description: d.comment + " It takes effect at once, before every charge that is still queued.",
-			roles:       []ledger.Role{ledger.RoleOperator}, status: http.StatusOK, body: reflect.TypeFor[directBody](), bodyOptional: true,
+			status:      http.StatusOK, body: reflect.TypeFor[directBody](), bodyOptional: true,
 			codes: []Code{CodeNotFound, CodeKeyReused},
 		}, s.directly(d.kind))
 	}
 }
 
 func (s *Server) decided() {
-	everybody := []ledger.Role{ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator}
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations/{id}", id: "get-operation", summary: "Read an operation",
 		description: "Shows the outcome to the merchant that asked, the client that owns the wallet and the operator. " +
 			"An operation without an outcome yet is pending to everybody who has its ID.",
-		roles: everybody, status: http.StatusOK, codes: []Code{CodeNotFound},
+		status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.operation)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
 		description: "Lists decided operations, newest first: of a wallet, of a merchant, of both, or of an invoice within these. " +
 			"A merchant's invoice is listed wallet by wallet, newest first within each.",
-		roles: everybody, status: http.StatusOK, page: true, codes: []Code{CodeNotFound, CodeFilterRequired},
+		status: http.StatusOK, page: true, codes: []Code{CodeNotFound, CodeFilterRequired},
 	}, s.operations)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
-		roles: []ledger.Role{ledger.RoleClient, ledger.RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+		status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.wallet)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
 		description: "Shows the client's wallets with their balances, oldest first, page by page.",
-		roles:       []ledger.Role{ledger.RoleClient, ledger.RoleOperator}, status: http.StatusOK, codes: []Code{CodeNotFound},
+		status:      http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.clientWallets)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/merchants/{merchant}", id: "get-merchant", summary: "Read a merchant",
 		description: "Shows the merchant and its settlement balances to itself, the client that owns it and the operator.",
-		roles:       everybody, status: http.StatusOK, codes: []Code{CodeNotFound},
+		status:      http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.merchant)
 }
 
@@ -137,7 +134,7 @@ func (s *Server) resources() {
 	creation := func(path, id, summary, description string, body reflect.Type) route {
 		return route{
 			method: http.MethodPost, path: path, id: id, summary: summary, description: description,
-			roles: []ledger.Role{ledger.RoleOperator}, status: http.StatusCreated, body: body, codes: []Code{CodeKeyReused},
+			status: http.StatusCreated, body: body, codes: []Code{CodeKeyReused},
 		}
 	}
 	const again = " Under an Idempotency-Key a retry answers 200 with the same object."
@@ -152,7 +149,7 @@ func (s *Server) resources() {
 // stricter than huma.
 func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, error)) {
 	op := rt.operation(s.api.OpenAPI().Components.Schemas)
-	op.Middlewares = huma.Middlewares{s.authenticate(rt.roles)}
+	op.Middlewares = huma.Middlewares{s.authenticate(ledger.PermissionFor(rt.id))}
 	if rt.page {
 		op.Middlewares = append(op.Middlewares, s.boundPages)
 	}
@@ -162,7 +159,7 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		var out *O
-		if err := s.seated(ctx, rt.submission, func(ctx context.Context) (err error) {
+		if err := s.seated(ctx, rt.status == http.StatusAccepted, func(ctx context.Context) (err error) {
 			out, err = h(ctx, in)
 			return err
 		}); err != nil {

@@ -71,22 +71,12 @@ func ParseOwner(role Role, text string) (Party, error) {
 // SeesWallet reports whether the party may see the balance of a wallet of the owner:
 // zero where there is no such wallet.
 func (p Party) SeesWallet(owner ClientID) bool {
-	switch p.Role {
-	case RoleOperator:
-		return true
-	case RoleClient:
-		return !owner.IsZero() && owner == p.Client()
-	case RoleMerchant:
-	}
-	return false
+	return p.May("get-wallet", Party{Role: RoleClient, Owner: owner})
 }
 
 // SeesOperation reports whether the party may see the operation, given whose its wallet is.
 func (p Party) SeesOperation(o Operation, owner ClientID) bool {
-	if p.Role == RoleMerchant {
-		return !o.Merchant.IsZero() && o.Merchant == p.Merchant()
-	}
-	return p.SeesWallet(owner)
+	return p.May("get-operation", Party{Role: RoleMerchant, Owner: o.Merchant}, Party{Role: RoleClient, Owner: owner})
 }
 
 // Asker is who asked: a party, and with which of its keys.

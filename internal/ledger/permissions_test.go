@@ -1,0 +1,67 @@
+package ledger_test
+
+import (
+	"testing"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// TestPermissions: each operation has one row, which lets somebody do it.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, p := range ledger.Permissions() {
+		if p.Operation == "" || seen[p.Operation] || len(p.Roles()) == 0 {
+			t.Errorf("%+v: no operation, or one that has a row already, or nobody's", p)
+		}
+		seen[p.Operation] = true
+		if ledger.PermissionFor(p.Operation) != p {
+			t.Errorf("%s is not found", p.Operation)
+		}
+		if p.Operator == ledger.ReachOwn {
+			t.Errorf("%s: the operator owns nothing", p.Operation)
+		}
+	}
+	if got := ledger.PermissionFor("dance").Roles(); got != nil {
+		t.Errorf("what has no row is done by %v", got)
+	}
+}
+
+// TestMay asks for things of one's own, of others and of nobody.
+func TestMay(t *testing.T) {
+	t.Parallel()
+	const shown, asked = "get-operation", "charge" // by all and by merchants
+	id, other := [16]byte{1}, [16]byte{2}
+	nobody := ledger.Party{}
+	for _, role := range ledger.Roles() {
+		self := ledger.Party{Role: role, Owner: id}
+		if role == ledger.RoleOperator {
+			self.Owner = [16]byte{}
+		}
+		operator := role == ledger.RoleOperator
+		for _, c := range []struct {
+			what   string
+			owners []ledger.Party
+			want   bool
+		}{
+			{"its own", []ledger.Party{{Role: ledger.RoleOperator, Owner: other}, self}, true},
+			{"another's", []ledger.Party{{Role: role, Owner: other}}, operator},
+			{"one of the same ID in another role", []ledger.Party{{Role: "king", Owner: id}}, operator},
+			{"nobody's", []ledger.Party{nobody, {Role: role}}, operator},
+			{"nothing", nil, operator},
+		} {
+			if got := self.May(shown, c.owners...); got != c.want {
+				t.Errorf("a %s may see %s: %v", role, c.what, got)
+			}
+		}
+		if got := self.May(asked, nobody); got != (role == ledger.RoleMerchant) {
+			t.Errorf("a %s may charge: %v", role, got)
+		}
+		if self.May("dance", self) {
+			t.Errorf("a %s may do what has no row", role)
+		}
+	}
+	if nobody.May(shown, nobody) {
+		t.Error("nobody sees what is nobody's")
+	}
+}
