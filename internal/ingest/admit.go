@@ -25,7 +25,7 @@ const (
 	maxOthers = Seats / 2
 	// maxWaiting requests wait for an outcome at once. They cost a query at each
 	// tick, and some 30 KB each.
-	maxWaiting = maxLookup
+	maxWaiting = 1000
 	// MaxPages pages of lists that are larger than smallPage are held in memory at once. One
 	// is held until its last byte is handed to the connection, which takes pageTimeout at
 	// most; with its rows and its text it may take some 4 MiB.

@@ -24,6 +24,7 @@ import (
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/record"
 )
 
@@ -280,8 +281,8 @@ func (m *memory) Submit(context.Context, ledger.Request) (ingest.Receipt, error)
 func (m *memory) End(context.Context, int, int64) (int64, error) { return m.offset.Load(), nil }
 func (m *memory) Check(context.Context) error                    { return nil }
 
-func (m *memory) LookUp(context.Context, []ledger.OperationID) (ingest.Found, error) {
-	return ingest.Found{}, nil
+func (m *memory) LookUp(context.Context, []ledger.OperationID) (outcomes.Found, error) {
+	return outcomes.Found{}, nil
 }
 
 func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.OperationID, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 )
 
 type directBody struct {
@@ -42,7 +43,7 @@ func (s *Server) directly(kind ledger.Kind) func(context.Context, *directInput) 
 		if err != nil {
 			return nil, err
 		}
-		return &directOutput{Replayed: replayed(made), Body: newOperation(Decided{Operation: op}, caller(ctx))}, nil
+		return &directOutput{Replayed: replayed(made), Body: newOperation(outcomes.Decided{Operation: op}, caller(ctx))}, nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/postgres"
 )
 
@@ -43,10 +44,10 @@ func (d *database) door(ctx context.Context) error {
 	return nil
 }
 
-func (d *database) LookUp(ctx context.Context, ids []ledger.OperationID) (ingest.Found, error) {
+func (d *database) LookUp(ctx context.Context, ids []ledger.OperationID) (outcomes.Found, error) {
 	d.decided.Add(1)
 	if err := d.door(ctx); err != nil {
-		return ingest.Found{}, err
+		return outcomes.Found{}, err
 	}
 	return d.Store.LookUp(ctx, ids)
 }

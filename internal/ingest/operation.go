@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 )
 
 // operationBody is an operation as the API shows it. While it is pending it says
@@ -51,7 +52,7 @@ func newPending(id ledger.OperationID) operationBody {
 }
 
 // newOperation is what the key may see of a decided operation.
-func newOperation(d Decided, k ledger.Key) operationBody {
+func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	b := operationBody{
 		ID: d.ID.String(), Object: "operation", Kind: string(d.Kind), Status: string(d.Status()), Done: true,
 		WalletID: d.Wallet.String(), Amount: d.Amount, Currency: string(d.Currency), Invoice: d.Invoice,
@@ -115,8 +116,8 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	}
 	wait := s.patience(ctx, in.Prefer)
 	a, err := s.find(ctx, id)
-	if err == nil && !a.found && wait > 0 {
-		if a.Decided, a.found = s.await(ctx, id, wait); !a.found {
+	if err == nil && !a.Found && wait > 0 {
+		if a.Decided, a.Found = s.await(ctx, id, wait); !a.Found {
 			a, err = s.find(ctx, id) // how far its partition has come meanwhile
 		}
 	}
@@ -124,7 +125,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 		return nil, fmt.Errorf("read operation: %w", err)
 	}
 	out := &operationOutput{Status: 200, Applied: applied(wait)}
-	if a.found {
+	if a.Found {
 		if !caller(ctx).SeesOperation(a.Operation, a.Owner) {
 			return nil, ledger.ErrNotFound
 		}
@@ -133,33 +134,33 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	}
 	out.RetryAfter = retryAfter
 	out.Body = newPending(id)
-	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset, a.next); err != nil {
+	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset, a.Next); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (s *Server) find(ctx context.Context, id ledger.OperationID) (answer, error) {
+func (s *Server) find(ctx context.Context, id ledger.OperationID) (outcomes.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	return s.reads.find(ctx, id)
+	return s.reads.Find(ctx, id)
 }
 
 // await waits for an outcome for as long as is asked, but not beyond the
 // service's own end.
-func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (Decided, bool) {
+func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (outcomes.Decided, bool) {
 	stepAside(ctx)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	q := s.watch.await(id)
-	defer s.watch.drop(q)
+	q := s.watch.Await(id)
+	defer s.watch.Drop(q)
 	select {
-	case a := <-q.answer:
-		return a.Decided, a.found
+	case a := <-q.Answer():
+		return a.Decided, a.Found
 	case <-ctx.Done():
 	case <-s.drain:
 	}
-	return Decided{}, false
+	return outcomes.Decided{}, false
 }
 
 // ahead is how many records are to be settled before the operation's; nil where

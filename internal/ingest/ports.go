@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 )
 
 // The errors of the interfaces below that have a meaning of their own. Every
@@ -44,28 +45,9 @@ type Queue interface {
 	Check(ctx context.Context) error
 }
 
-// Decided is an operation on record, and what a reader of it needs besides.
-type Decided struct {
-	ledger.Operation
-	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
-	Conflicts int             // how many other requests came under its ID
-	Log       int32           // of its partition at present; only History.LookUp says it
-}
-
-// Found is what a look-up found.
-type Found struct {
-	Decided []Decided            // in no order
-	Next    map[int]ledger.Place // of the next record to settle, for each partition asked for
-}
-
 // History reads operations. Its lists fail with ErrBusy.
 type History interface {
-	// LookUp finds those of the operations that have an outcome, and where the
-	// partitions of all of them stand, by partition and ID.
-	LookUp(ctx context.Context, ids []ledger.OperationID) (Found, error)
-	// DecidedIDs is which of the operations have an outcome, in no order: it costs less
-	// than LookUp, above all where few have.
-	DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error)
+	outcomes.History
 	// List is one page of at most f.Limit operations, which may be fewer though more
 	// follow: it is bounded in bytes, too, and in how much it reads to find them.
 	List(ctx context.Context, f Filter) (Page, error)
@@ -73,7 +55,7 @@ type History interface {
 
 // Page is a part of a list.
 type Page struct {
-	Operations []Decided
+	Operations []outcomes.Decided
 	Next       *Cursor // behind which the next page begins; nil: this is the last one
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/throttle"
 )
 
@@ -62,8 +63,8 @@ type Server struct {
 
 	bodies  bodies
 	keys    *access.Keys
-	reads   *lookup // of operations that mostly have an outcome
-	watch   *lookup // of operations that mostly have none yet: submissions, and who waits
+	reads   *outcomes.Lookup // of operations that mostly have an outcome
+	watch   *outcomes.Lookup // of operations that mostly have none yet: submissions, and who waits
 	health  *health
 	running atomic.Bool
 
@@ -105,8 +106,8 @@ func New(o Options) (*Server, error) {
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
 		keys:   access.NewKeys(o.Registry, o.Minter, o.Clock, o.Metrics.key, o.Log),
-		reads:  newLookup(o.History.LookUp, o.Metrics, o.Log),
-		watch:  newLookup(knownFirst(o.History), o.Metrics, o.Log),
+		reads:  outcomes.OfDecided(o.History, o.Metrics.looked, o.Log),
+		watch:  outcomes.OfPending(o.History, o.Metrics.looked, o.Log),
 		health: newHealth(o.Queue, o.Log),
 		drain:  make(chan struct{}),
 
@@ -135,8 +136,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.health.run(ctx) })
-	g.Go(func() error { return s.reads.run(ctx) })
-	g.Go(func() error { return s.watch.run(ctx) })
+	g.Go(func() error { return s.reads.Run(ctx) })
+	g.Go(func() error { return s.watch.Run(ctx) })
 	g.Go(func() error { return s.keys.Run(ctx) })
 	g.Go(func() error { return s.unknown.run(ctx) })
 	return g.Wait()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 )
 
 type chargeBody struct {
@@ -82,16 +83,16 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	}
 	r.ID = s.minter.OperationID(r.Identity())
 
-	known := s.watch.ask(r.ID)
-	defer s.watch.drop(known)
+	known := s.watch.Ask(r.ID)
+	defer s.watch.Drop(known)
 	receipt, err := s.produce(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if d, found := s.watch.promptly(known); found && earlier(d, receipt) {
+	if d, found := s.watch.Promptly(known); found && earlier(d, receipt) {
 		return s.settled(ctx, r, d, receipt, wait)
 	}
-	s.watch.drop(known) // who waits is not under way any more
+	s.watch.Drop(known) // who waits is not under way any more
 	if wait > 0 {
 		if d, found := s.await(ctx, r.ID, wait); found {
 			return s.settled(ctx, r, d, receipt, wait)
@@ -125,7 +126,7 @@ func (s *Server) enqueue(ctx context.Context, r ledger.Request) (Receipt, error)
 }
 
 // settled answers with the outcome that the request's ID has.
-func (s *Server) settled(ctx context.Context, r ledger.Request, d Decided, at Receipt, wait time.Duration) (*operationOutput, error) {
+func (s *Server) settled(ctx context.Context, r ledger.Request, d outcomes.Decided, at Receipt, wait time.Duration) (*operationOutput, error) {
 	if d.Fingerprint != r.Fingerprint() {
 		s.metrics.conflicted(r.Kind)
 		return nil, ledger.ErrReused
@@ -141,7 +142,7 @@ func (s *Server) settled(ctx context.Context, r ledger.Request, d Decided, at Re
 // earlier reports whether the outcome is that of another record than the one
 // just submitted: of an earlier request under the same ID.
 // An offset alone would not tell: in a topic that was made anew it comes again.
-func earlier(d Decided, at Receipt) bool {
+func earlier(d outcomes.Decided, at Receipt) bool {
 	return d.Place != ledger.Place{Log: d.Log, Offset: at.Offset}
 }
 

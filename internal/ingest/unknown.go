@@ -18,10 +18,12 @@ const (
 	unknownBurst = 100
 	unknownEvery = 10 * time.Second
 
-	maxKnownWallets  = 50_000                // remembered to exist
-	maxWalletChecks  = 4096                  // that wait; one more is not made
-	maxBudgets       = 10_000                // owners; one more, and all begin anew
-	walletCheckPause = 20 * time.Millisecond // between two queries
+	maxKnownWallets    = 50_000                // remembered to exist
+	maxWalletChecks    = 4096                  // that wait; one more is not made
+	maxBudgets         = 10_000                // owners; one more, and all begin anew
+	maxWalletRound     = 1000                  // wallets in one query
+	walletCheckTimeout = 2 * time.Second       // of one query
+	walletCheckPause   = 20 * time.Millisecond // between two queries
 )
 
 // unknownWallets bounds what an owner submits of wallets that do not exist: each such
@@ -86,7 +88,7 @@ func (u *unknownWallets) run(ctx context.Context) error {
 			return nil
 		case first := <-u.checks:
 			round := []walletCheck{first}
-			for len(round) < maxLookup && len(u.checks) > 0 {
+			for len(round) < maxWalletRound && len(u.checks) > 0 {
 				round = append(round, <-u.checks)
 			}
 			u.look(ctx, round)
@@ -100,7 +102,7 @@ func (u *unknownWallets) look(ctx context.Context, round []walletCheck) {
 	for i, c := range round {
 		wallets[i] = c.wallet
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, walletCheckTimeout)
 	defer cancel()
 	found, err := u.find(ctx, wallets)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/processor"
 )
 
@@ -78,7 +78,7 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 // beforeDirect is what is on record about a direct operation.
 type beforeDirect struct {
 	wallet  *ledger.Wallet
-	decided *ingest.Decided
+	decided *outcomes.Decided
 	client  bool // the request's client exists
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/processor"
 )
 
@@ -40,7 +41,7 @@ var (
 var errFilter = errors.New("list operations: want a wallet, a merchant or both")
 
 // LookUp finds operations, and where their partitions stand, in one round trip.
-func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found ingest.Found, err error) {
+func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found outcomes.Found, err error) {
 	found.Next = map[int]ledger.Place{}
 	partitions := s.partitionsOf(list)
 	b := &pgx.Batch{}
@@ -64,7 +65,7 @@ func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found in
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-		return ingest.Found{}, fmt.Errorf("read operations: %w", err)
+		return outcomes.Found{}, fmt.Errorf("read operations: %w", err)
 	}
 	for i, d := range found.Decided {
 		found.Decided[i].Log = found.Next[d.ID.Partition(s.deployment.Partitions)].Log
@@ -73,7 +74,7 @@ func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found in
 }
 
 // Decided is those of the operations that have an outcome, in no order.
-func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]ingest.Decided, error) {
+func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]outcomes.Decided, error) {
 	found, err := s.LookUp(ctx, list)
 	return found.Decided, err
 }
@@ -169,7 +170,7 @@ func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
 // the page, and whether the search ends with it.
 func collectPage(rows pgx.Rows, limit int) (page ingest.Page, err error) {
 	var r decidedRow
-	var last ingest.Decided
+	var last outcomes.Decided
 	var all int
 	var found, ends bool
 	read := 0
@@ -193,7 +194,7 @@ func collectPage(rows pgx.Rows, limit int) (page ingest.Page, err error) {
 	return page, err
 }
 
-func cursorAfter(d ingest.Decided) *ingest.Cursor {
+func cursorAfter(d outcomes.Decided) *ingest.Cursor {
 	return &ingest.Cursor{Sequence: d.Sequence, DecidedAt: d.DecidedAt, Wallet: d.Wallet, ID: d.ID}
 }
 
@@ -239,6 +240,6 @@ func (r *decidedRow) targets(more ...any) []any {
 	return r.operationRow.targets(append([]any{&r.owner, &r.conflicts}, more...)...)
 }
 
-func (r *decidedRow) read() ingest.Decided {
-	return ingest.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
+func (r *decidedRow) read() outcomes.Decided {
+	return outcomes.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
 }

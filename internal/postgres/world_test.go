@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
@@ -206,7 +206,7 @@ func (w *world) settle(partition int, items ...processor.Item) processor.Tally {
 	return tally
 }
 
-func (w *world) decided(r *ledger.Request) ingest.Decided {
+func (w *world) decided(r *ledger.Request) outcomes.Decided {
 	w.t.Helper()
 	found, err := w.store.Decided(w.t.Context(), []ledger.OperationID{r.ID})
 	if err != nil || len(found) != 1 {

@@ -1,4 +1,4 @@
-package ingest
+package outcomes
 
 import (
 	"context"
@@ -38,77 +38,89 @@ const (
 	lookupAgain = 2 * time.Millisecond
 )
 
-// lookup finds outcomes for many requests of the replica together: one query at
+// Lookup finds outcomes for many requests of the replica together: one query at
 // a time, and each holds everything that was asked while the one before ran. Who
 // waits for an outcome is asked for again, in the same query: soon at first, then
-// at each tick. Those who ask share no lock.
-type lookup struct {
+// at each tick. Those who ask share no lock. It answers while [Lookup.Run] runs, and is safe for
+// concurrent use.
+type Lookup struct {
 	lookUp  func(context.Context, []ledger.OperationID) (Found, error)
-	metrics *Metrics
+	count   func(operations int, took time.Duration, err error)
 	log     *slog.Logger
 	trouble throttle.Log
 
-	asked atomic.Pointer[question]  // for the next query: the last one, and by its next the others
+	asked atomic.Pointer[Question]  // for the next query: the last one, and by its next the others
 	wake  chan struct{}             // holds one token while asked is not nil
 	open  atomic.Int64              // questions that are not dropped
 	since atomic.Pointer[time.Time] // when the query in flight began; nil: there is none
 	slow  atomic.Bool               // the last query failed or took longer than lookupPatience
 
 	// Those who wait are asked for again until found: early ones when they are due,
-	// the others at each tick. Both are of run alone.
-	early, waiting map[*question]struct{}
+	// the others at each tick. Both are of Run alone.
+	early, waiting map[*Question]struct{}
 }
 
-// question is one request's wish to know an outcome. Exactly one answer comes,
+// Question is one request's wish to know an outcome. Exactly one answer comes,
 // unless it is dropped before.
-type question struct {
+type Question struct {
 	id      ledger.OperationID
 	until   bool // not answered before the outcome is there
-	answer  chan answer
+	answer  chan Answer
 	dropped atomic.Bool
 	pause   time.Duration // while it is early: from the last query for it to due
 	due     time.Time
-	next    *question // in lookup.asked, and then in the round: another one for the same operation
+	next    *Question // in Lookup.asked, and then in the round: another one for the same operation
 }
 
-type answer struct {
-	Decided
-	found bool
-	next  map[int]ledger.Place // where partitions stand, as [Found] says
-	err   error
+// Answer is what came of a question.
+type Answer struct {
+	Decided                      // where Found
+	Found   bool                 // whether the operation has an outcome
+	Next    map[int]ledger.Place // where partitions stand, as [Found] says
+	Err     error                // of the query: then nothing is known
 }
 
-// newLookup makes a look-up that reads by lookUp, which is [History].LookUp or does
-// as that does.
-func newLookup(lookUp func(context.Context, []ledger.OperationID) (Found, error), m *Metrics, log *slog.Logger) *lookup {
-	return &lookup{
-		lookUp: lookUp, metrics: m, log: log, wake: make(chan struct{}, 1),
-		early: map[*question]struct{}{}, waiting: map[*question]struct{}{},
-	}
+// Answer is where the answer comes.
+func (q *Question) Answer() <-chan Answer { return q.answer }
+
+// OfDecided makes a look-up of operations most of which have an outcome. It calls count
+// with each query: for how many operations it was, how long it took, and its error.
+func OfDecided(h History, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
+	return newLookup(h.LookUp, count, log)
 }
 
-// knownFirst reads operations most of which have no outcome yet: it asks first
-// which have one, which costs less than reading.
-func knownFirst(h History) func(context.Context, []ledger.OperationID) (Found, error) {
-	return func(ctx context.Context, ids []ledger.OperationID) (Found, error) {
+// OfPending makes a look-up of operations most of which have none yet: it asks first
+// which have one, which costs less than reading. It says nothing of where partitions stand while none has.
+// It calls count as [OfDecided] does.
+func OfPending(h History, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
+	return newLookup(func(ctx context.Context, ids []ledger.OperationID) (Found, error) {
 		known, err := h.DecidedIDs(ctx, ids)
 		if err != nil || len(known) == 0 {
 			return Found{}, err
 		}
 		return h.LookUp(ctx, known)
+	}, count, log)
+}
+
+func newLookup(
+	lookUp func(context.Context, []ledger.OperationID) (Found, error), count func(operations int, took time.Duration, err error), log *slog.Logger,
+) *Lookup {
+	return &Lookup{
+		lookUp: lookUp, count: count, log: log, wake: make(chan struct{}, 1),
+		early: map[*Question]struct{}{}, waiting: map[*Question]struct{}{},
 	}
 }
 
-// ask puts a question into the next query. Every question must be dropped.
-func (l *lookup) ask(id ledger.OperationID) *question { return l.put(&question{id: id}) }
+// Ask puts a question into the next query. Every question must be dropped.
+func (l *Lookup) Ask(id ledger.OperationID) *Question { return l.put(&Question{id: id}) }
 
-// await puts a question that is answered only once the operation has an outcome.
-func (l *lookup) await(id ledger.OperationID) *question {
-	return l.put(&question{id: id, until: true})
+// Await puts a question that is answered only once the operation has an outcome. It must be dropped.
+func (l *Lookup) Await(id ledger.OperationID) *Question {
+	return l.put(&Question{id: id, until: true})
 }
 
-func (l *lookup) put(q *question) *question {
-	q.answer = make(chan answer, 1)
+func (l *Lookup) put(q *Question) *Question {
+	q.answer = make(chan Answer, 1)
 	l.open.Add(1)
 	for {
 		q.next = l.asked.Load()
@@ -123,31 +135,32 @@ func (l *lookup) put(q *question) *question {
 	return q
 }
 
-// drop ends the question, answered or not.
-func (l *lookup) drop(q *question) {
+// Drop ends the question, answered or not; once is enough.
+func (l *Lookup) Drop(q *Question) {
 	if !q.dropped.Swap(true) {
 		l.open.Add(-1)
 	}
 }
 
-// find is the operation's outcome as of now, and where its partition stands.
-func (l *lookup) find(ctx context.Context, id ledger.OperationID) (answer, error) {
-	q := l.ask(id)
-	defer l.drop(q)
+// Find is the operation's outcome as of now, and where its partition stands. It fails with
+// the error of the query, or of ctx.
+func (l *Lookup) Find(ctx context.Context, id ledger.OperationID) (Answer, error) {
+	q := l.Ask(id)
+	defer l.Drop(q)
 	select {
 	case a := <-q.answer:
-		return a, a.err
+		return a, a.Err
 	case <-ctx.Done():
-		return answer{}, ctx.Err()
+		return Answer{}, ctx.Err()
 	}
 }
 
-// promptly is the answer if it is there, or comes within lookupPatience from a
-// database that is well.
-func (l *lookup) promptly(q *question) (Decided, bool) {
+// Promptly is the outcome if it is known, or comes within 10 ms from a database that
+// answered as fast the last time. Otherwise it does not wait.
+func (l *Lookup) Promptly(q *Question) (Decided, bool) {
 	select {
 	case a := <-q.answer:
-		return a.Decided, a.found
+		return a.Decided, a.Found
 	default:
 	}
 	if !l.prompt() {
@@ -157,32 +170,32 @@ func (l *lookup) promptly(q *question) (Decided, bool) {
 	defer timer.Stop()
 	select {
 	case a := <-q.answer:
-		return a.Decided, a.found
+		return a.Decided, a.Found
 	case <-timer.C:
 		return Decided{}, false
 	}
 }
 
 // prompt reports whether the database answers at once, as far as is known.
-func (l *lookup) prompt() bool {
+func (l *Lookup) prompt() bool {
 	since := l.since.Load()
 	return !l.slow.Load() && (since == nil || time.Since(*since) < lookupPatience)
 }
 
-func (l *lookup) began(at time.Time) { l.since.Store(&at) }
+func (l *Lookup) began(at time.Time) { l.since.Store(&at) }
 
-func (l *lookup) ended(took time.Duration, err error) {
+func (l *Lookup) ended(took time.Duration, err error) {
 	l.slow.Store(err != nil || took > lookupPatience)
 	l.since.Store(nil)
 }
 
-// run asks until ctx ends.
-func (l *lookup) run(ctx context.Context) error {
+// Run asks until ctx ends, and then returns nil. It runs once.
+func (l *Lookup) Run(ctx context.Context) error {
 	tick := time.NewTicker(waitTick)
 	defer tick.Stop()
 	soon := time.NewTimer(waitTick)
 	defer soon.Stop()
-	round := map[ledger.OperationID]*question{}
+	round := map[ledger.OperationID]*Question{}
 	for {
 		var ticked bool
 		select {
@@ -210,8 +223,8 @@ func (l *lookup) run(ctx context.Context) error {
 
 // take fills the next round: the questions by operation, those of one operation
 // by next.
-func (l *lookup) take(round map[ledger.OperationID]*question, now time.Time, ticked bool) {
-	add := func(q *question) { q.next, round[q.id] = round[q.id], q }
+func (l *Lookup) take(round map[ledger.OperationID]*Question, now time.Time, ticked bool) {
+	add := func(q *Question) { q.next, round[q.id] = round[q.id], q }
 	if ticked {
 		for q := range l.waiting {
 			if q.dropped.Load() {
@@ -248,7 +261,7 @@ func (l *lookup) take(round map[ledger.OperationID]*question, now time.Time, tic
 	}
 }
 
-func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*question) error {
+func (l *Lookup) round(ctx context.Context, round map[ledger.OperationID]*Question) error {
 	ids := make([]ledger.OperationID, 0, len(round))
 	for id := range round {
 		ids = append(ids, id)
@@ -262,7 +275,7 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*questi
 		for _, id := range chunk {
 			d, ok := found[id]
 			for q := round[id]; q != nil; q = q.next {
-				l.reply(q, answer{Decided: d, found: ok, next: next, err: err})
+				l.reply(q, Answer{Decided: d, Found: ok, Next: next, Err: err})
 			}
 		}
 		if err != nil {
@@ -273,8 +286,8 @@ func (l *lookup) round(ctx context.Context, round map[ledger.OperationID]*questi
 }
 
 // reply answers the question; one that waits hears only of an outcome.
-func (l *lookup) reply(q *question, a answer) {
-	if q.until && !a.found {
+func (l *Lookup) reply(q *Question, a Answer) {
+	if q.until && !a.Found {
 		return
 	}
 	select {
@@ -285,7 +298,7 @@ func (l *lookup) reply(q *question, a answer) {
 	delete(l.waiting, q)
 }
 
-func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (
+func (l *Lookup) query(ctx context.Context, ids []ledger.OperationID) (
 	decided map[ledger.OperationID]Decided, next map[int]ledger.Place, err error,
 ) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
@@ -295,7 +308,7 @@ func (l *lookup) query(ctx context.Context, ids []ledger.OperationID) (
 	found, err := l.lookUp(ctx, ids)
 	took := time.Since(start)
 	l.ended(took, err)
-	l.metrics.looked(len(ids), took, err)
+	l.count(len(ids), took, err)
 	if err != nil {
 		if skipped, ok := l.trouble.Next(); ok {
 			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)

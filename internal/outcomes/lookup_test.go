@@ -1,4 +1,4 @@
-package ingest
+package outcomes
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/monedero/monedero/internal/ledger"
 )
+
+func uncounted(int, time.Duration, error) {}
 
 // TestEveryQuestionIsAnswered has many ask at once, for operations that are on
 // record and others: for each one's own, for one that all ask for, and some who
@@ -33,12 +33,12 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 			}
 		}
 		return found, nil
-	}, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	}, uncounted, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var running, asking sync.WaitGroup
 	running.Go(func() {
-		if err := l.run(ctx); err != nil {
+		if err := l.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,12 +50,12 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 					id[1] = callers // the same for all
 				}
 				if round%7 == 0 {
-					l.drop(l.await(id))
+					l.Drop(l.Await(id))
 					continue
 				}
-				a, err := l.find(t.Context(), id)
-				if err != nil || a.found != onRecord(id) || (a.found && a.ID != id) {
-					t.Errorf("%s: %v, %v, %v", id, a.ID, a.found, err)
+				a, err := l.Find(t.Context(), id)
+				if err != nil || a.Found != onRecord(id) || (a.Found && a.ID != id) {
+					t.Errorf("%s: %v, %v, %v", id, a.ID, a.Found, err)
 				}
 			}
 		})
@@ -72,21 +72,21 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 // millisecond may bring a query.
 func TestWaitersAreAskedForSoonAndThenAtTicks(t *testing.T) {
 	t.Parallel()
-	l := newLookup(nil, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	l := newLookup(nil, uncounted, slog.New(slog.DiscardHandler))
 	start := time.Now()
-	at := func(millisecond int) map[ledger.OperationID]*question {
-		round := map[ledger.OperationID]*question{}
+	at := func(millisecond int) map[ledger.OperationID]*Question {
+		round := map[ledger.OperationID]*Question{}
 		now := start.Add(time.Duration(millisecond) * time.Millisecond)
 		l.take(round, now, millisecond > 0 && now.Sub(start)%waitTick == 0)
 		return round
 	}
-	q := l.await([16]byte{1})
-	gone := l.await([16]byte{2})
+	q := l.Await([16]byte{1})
+	gone := l.Await([16]byte{2})
 	var asked []int
 	for millisecond := range 101 {
 		round := at(millisecond)
 		if millisecond == 10 {
-			l.drop(gone)
+			l.Drop(gone)
 		}
 		if _, in := round[gone.id]; in && millisecond > 10 {
 			t.Errorf("asked for after %d ms, when nobody waits any more", millisecond)
@@ -102,11 +102,11 @@ func TestWaitersAreAskedForSoonAndThenAtTicks(t *testing.T) {
 	if want := []int{0, 2, 6, 14, 30, 40, 60, 80, 100}; !slices.Equal(asked, want) {
 		t.Errorf("asked for after %v ms, want %v", asked, want)
 	}
-	l.reply(q, answer{found: true})
+	l.reply(q, Answer{Found: true})
 	if len(at(120)) > 0 || len(l.early)+len(l.waiting) > 0 {
 		t.Errorf("it is answered, and asked for: %v, %v", l.early, l.waiting)
 	}
-	l.reply(l.await([16]byte{3}), answer{})
+	l.reply(l.Await([16]byte{3}), Answer{})
 	if len(at(121)) != 1 || len(l.early) != 1 {
 		t.Error("an outcome that is not there yet ended the wait")
 	}
@@ -116,7 +116,7 @@ func TestWaitersAreAskedForSoonAndThenAtTicks(t *testing.T) {
 // only while the database is well.
 func TestPatienceEndsWithTheFirstTrouble(t *testing.T) {
 	t.Parallel()
-	l := newLookup(nil, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	l := newLookup(nil, uncounted, slog.New(slog.DiscardHandler))
 	for _, step := range []struct {
 		what string
 		do   func()
@@ -134,10 +134,10 @@ func TestPatienceEndsWithTheFirstTrouble(t *testing.T) {
 		}
 	}
 	l.slow.Store(true)
-	q := l.ask([16]byte{1})
-	defer l.drop(q)
-	q.answer <- answer{found: true}
-	if _, found := l.promptly(q); !found {
+	q := l.Ask([16]byte{1})
+	defer l.Drop(q)
+	q.answer <- Answer{Found: true}
+	if _, found := l.Promptly(q); !found {
 		t.Error("an answer that is there is not taken")
 	}
 }

@@ -1,0 +1,31 @@
+package outcomes
+
+import (
+	"context"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// Decided is an operation on record, and what a reader of it needs besides.
+type Decided struct {
+	ledger.Operation
+	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
+	Conflicts int             // how many other requests came under its ID
+	Log       int32           // of its partition at present; only [History.LookUp] says it
+}
+
+// Found is what a look-up found.
+type Found struct {
+	Decided []Decided            // in no order
+	Next    map[int]ledger.Place // of the next record to settle, for each partition asked for
+}
+
+// History reads what became of operations.
+type History interface {
+	// LookUp finds those of the operations that have an outcome, and where the
+	// partitions of all of them stand, by partition and ID.
+	LookUp(ctx context.Context, ids []ledger.OperationID) (Found, error)
+	// DecidedIDs is which of the operations have an outcome, in no order: it costs less
+	// than LookUp, above all where few have.
+	DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error)
+}
