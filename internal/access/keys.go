@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/throttle"
@@ -67,8 +66,7 @@ type Keys struct {
 type cachedKey struct {
 	key        ledger.Key
 	loadedAt   time.Time
-	budget     *rate.Limiter // nil: the key has no rate
-	usedAt     atomic.Int64  // Unix nanoseconds
+	usedAt     atomic.Int64 // Unix nanoseconds
 	refreshing atomic.Bool
 }
 
@@ -167,15 +165,6 @@ func (c *Keys) get(id ledger.KeyID) *cachedKey {
 	e, _ := c.cached.Load(id)
 	k, _ := e.(*cachedKey)
 	return k
-}
-
-// Spend counts a request under the key. It reports whether the key's rate allows it.
-func (c *Keys) Spend(k ledger.Key) bool {
-	if k.Rate == 0 {
-		return true
-	}
-	e := c.get(k.ID)
-	return e == nil || e.budget == nil || e.budget.AllowN(c.clock(), 1)
 }
 
 // miss loads a key that is not cached.
@@ -298,11 +287,6 @@ func (c *Keys) loaded(key ledger.Key, id ledger.KeyID, at time.Time, err error) 
 	}
 	delete(c.unknown, id)
 	fresh := &cachedKey{key: key, loadedAt: at}
-	if old := c.get(id); old != nil && old.key.Rate == key.Rate {
-		fresh.budget = old.budget
-	} else if key.Rate > 0 {
-		fresh.budget = rate.NewLimiter(rate.Limit(key.Rate), key.Rate)
-	}
 	fresh.usedAt.Store(at.UnixNano())
 	if _, known := c.cached.Swap(id, fresh); !known {
 		c.ids = append(c.ids, id)

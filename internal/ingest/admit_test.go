@@ -6,17 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
-func testAdmission(inHand, others, waiting int) *admission {
-	return &admission{
-		inHand: newShares(inHand, time.Now), others: newShares(others, time.Now), waiting: newShares(waiting, time.Now),
-	}
-}
-
-func (a *admission) held() [3]int {
-	return [3]int{a.inHand.held(), a.others.held(), a.waiting.held()}
+func testAdmission(inHand, others, waiting int) *admission.Admission {
+	return admission.New(admission.Bounds{Seats: inHand, Others: others, Waits: waiting}, time.Now)
 }
 
 func as(ctx context.Context, k ledger.Key) context.Context {
@@ -46,7 +41,7 @@ func TestWaitsBeyondTheBoundAreNotApplied(t *testing.T) {
 		if got := s.patience(ctx, "respond-async, wait=1"); got != time.Second {
 			t.Errorf("the first wait is %v", got)
 		}
-		if got := s.admission.held(); got != [3]int{1, 1, 1} {
+		if got := s.admission.Held(); got != (admission.Bounds{Seats: 1, Others: 1, Waits: 1}) {
 			t.Errorf("held: %v", got)
 		}
 		if err := seated(merchantKey(2), func(ctx context.Context) {
@@ -56,48 +51,15 @@ func TestWaitsBeyondTheBoundAreNotApplied(t *testing.T) {
 		}); err != nil {
 			t.Error(err)
 		}
-		stepAside(ctx)
-		stepAside(ctx) // once is enough
-		if got := s.admission.held(); got != [3]int{0, 0, 1} {
+		release(ctx)
+		release(ctx) // once is enough
+		if got := s.admission.Held(); got != (admission.Bounds{Waits: 1}) {
 			t.Errorf("held: %v", got)
 		}
 	}); err != nil {
 		t.Error(err)
 	}
-	if got := s.admission.held(); got != [3]int{} {
-		t.Errorf("held, with nobody there: %v", got)
-	}
-}
-
-// TestOthersLeaveSeats: charges and top-ups are taken where nothing else is.
-func TestOthersLeaveSeats(t *testing.T) {
-	t.Parallel()
-	a := testAdmission(8, 4, 1)
-	take := func(n byte, submission bool, want grant) *seat {
-		t.Helper()
-		s, got := a.enter(merchantKey(n).Party, submission)
-		if got != want {
-			t.Fatalf("owner %d, submission %v: %v, want %v", n, submission, got, want)
-		}
-		return s
-	}
-	var seats []*seat
-	for n := range byte(4) {
-		seats = append(seats, take(n, false, granted))
-	}
-	take(5, false, allTaken)
-	for n := range byte(4) {
-		seats = append(seats, take(10+n, true, granted))
-	}
-	take(20, true, allTaken)
-	seats[0].stepAside()
-	seats[0].leave()
-	take(21, true, granted).leave()
-	take(22, false, granted).leave()
-	for _, s := range seats[1:] {
-		s.leave()
-	}
-	if got := a.held(); got != [3]int{} {
+	if got := s.admission.Held(); got != (admission.Bounds{}) {
 		t.Errorf("held, with nobody there: %v", got)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -163,13 +164,13 @@ func (s *Server) authenticate(to ledger.Permission) func(huma.Context, func(huma
 			s.problem(c.Context(), err).write(w)
 			return
 		}
-		if !keepConnection(c.Context(), key.Party) {
+		if !admission.KeepConnection(c.Context(), key.Party) {
 			s.metrics.shed("connection")
 			w.Header().Set("Connection", "close")
 			s.problem(c.Context(), refuse(CodeOverloaded, "the key's owner has its share of the connections; the request was not taken: send it again, under the same idempotency key")).write(w)
 			return
 		}
-		if !s.keys.Spend(key) {
+		if !s.rates.Take(key) {
 			s.metrics.shed("rate")
 			s.problem(c.Context(), refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))).write(w)
 			return
@@ -232,11 +233,11 @@ func checkQuery(text string) error {
 func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(c)
 	controller := http.NewResponseController(w)
-	arriving := s.arrivals.begin(caller(c.Context()).Party, func() {
+	arriving := s.arrivals.Begin(caller(c.Context()).Party, func() {
 		_ = controller.SetReadDeadline(time.Unix(1, 0)) // not supported only where there is no connection
 	})
 	body, err := readAll(w, r)
-	s.arrivals.end(arriving)
+	s.arrivals.End(arriving)
 	if err == nil {
 		// A deadline left behind would end a request that waits for its outcome.
 		if err = controller.SetReadDeadline(time.Time{}); errors.Is(err, http.ErrNotSupported) {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -267,7 +268,7 @@ func TestUnreadPagesAreBounded(t *testing.T) {
 	// What does not hold a place is refused: it had none, or its turn to be read did not come.
 	eventually(t, func() bool {
 		noPlace, noTurn := s.metric(`monedero_shed_total{what="page"}`), s.metric(`monedero_shed_total{what="read"}`)
-		return noPlace+noTurn >= unread-2*ingest.MaxPages
+		return noPlace+noTurn >= unread-2*admission.MaxPages
 	})
 	bob.shop.get(list+bob.merchant).want(t, http.StatusOK)
 	for _, conn := range unreadConns {

@@ -149,7 +149,7 @@ func (s *Server) find(ctx context.Context, id ledger.OperationID) (outcomes.Answ
 // await waits for an outcome for as long as is asked, but not beyond the
 // service's own end.
 func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (outcomes.Decided, bool) {
-	stepAside(ctx)
+	release(ctx)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	q := s.watch.Await(id)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/monedero/monedero/internal/admission"
 )
 
 // The limits of a connection.
@@ -28,15 +30,15 @@ const (
 // returns nil when all of that went well. Of connections it serves so many at once
 // as the options say, and turns further ones away.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Duration) error {
-	bounded := newConnections(plainly{Listener: l, metrics: s.metrics}, s.maxConnections, s.metrics)
+	bounded := admission.NewConnections(plainly{Listener: l, metrics: s.metrics}, s.maxConnections, turnedAway, s.metrics.shed)
 	server := &http.Server{
 		Handler:        s.handler,
 		ReadTimeout:    requestTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ConnContext:    bounded.context,
-		ConnState:      bounded.changed,
+		ConnContext:    bounded.Context,
+		ConnState:      bounded.Changed,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 
 		DisableGeneralOptionsHandler: true, // what there is nothing under is answered alike under every method
@@ -67,7 +69,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drainTimeout time.Du
 	}
 	stop()
 	err = errors.Join(err, shared.Wait())
-	bounded.wait() // it accepts no more
+	bounded.Wait() // it accepts no more
 	return err
 }
 
@@ -79,4 +81,10 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server, drainTimeout
 		return errors.Join(fmt.Errorf("drain: %w", err), server.Close())
 	}
 	return nil
+}
+
+// turnedAway is the answer on a connection for which there is no room.
+func turnedAway() []byte {
+	return refuse(CodeOverloaded, "too many connections are open; the request was not taken: send it again, under the same idempotency key").
+		problem(newRequestID()).text()
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/access"
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/throttle"
@@ -68,9 +69,10 @@ type Server struct {
 	health  *health
 	running atomic.Bool
 
-	admission      *admission
-	arrivals       arrivals
-	unknown        *unknownWallets
+	admission      *admission.Admission
+	rates          *admission.Rates
+	arrivals       *admission.Arrivals
+	unknown        *admission.UnknownWallets
 	maxConnections int
 	lameDuck       time.Duration
 
@@ -100,7 +102,7 @@ func New(o Options) (*Server, error) {
 		o.Clock = time.Now
 	}
 	if o.MaxConnections == 0 {
-		o.MaxConnections = MaxConnections
+		o.MaxConnections = admission.MaxConnections
 	}
 	s := &Server{
 		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
@@ -111,9 +113,10 @@ func New(o Options) (*Server, error) {
 		health: newHealth(o.Queue, o.Log),
 		drain:  make(chan struct{}),
 
-		admission:      newAdmission(o.Clock),
-		arrivals:       arrivals{most: maxArriving, metrics: o.Metrics},
-		unknown:        newUnknownWallets(o.Accounts.KnownWallets, o.Clock, o.Metrics, o.Log),
+		admission:      admission.New(admission.Usual(), o.Clock),
+		rates:          admission.NewRates(o.Clock),
+		arrivals:       admission.NewArrivals(func() { o.Metrics.shed("body") }),
+		unknown:        admission.NewUnknownWallets(o.Accounts.KnownWallets, o.Clock, o.Log),
 		maxConnections: o.MaxConnections,
 		lameDuck:       o.LameDuck,
 	}
@@ -139,6 +142,6 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.reads.Run(ctx) })
 	g.Go(func() error { return s.watch.Run(ctx) })
 	g.Go(func() error { return s.keys.Run(ctx) })
-	g.Go(func() error { return s.unknown.run(ctx) })
+	g.Go(func() error { return s.unknown.Run(ctx) })
 	return g.Wait()
 }

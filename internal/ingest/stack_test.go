@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/access"
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
@@ -107,7 +108,7 @@ func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
 	t.Cleanup(store.Close)
 	s.db = &database{Store: store}
 	s.cluster = s.kafka.Client(t)
-	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), ingest.Seats, s.topic), map[string]int{topicName: partitions})
+	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), admission.Seats, s.topic), map[string]int{topicName: partitions})
 	t.Cleanup(func() { _ = publisher.Close() })
 	s.queue = &queue{Queue: kafka.NewQueue(publisher, s.cluster, s.topic, nil)}
 	_, text, err := access.IssueKey(t.Context(), store, s.minter, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}, Name: "tests", CreatedAt: now}, ledger.Person("test", ""))

@@ -78,8 +78,9 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	if err := invalid(withRules(faults, r)); err != nil {
 		return nil, err
 	}
-	if err := s.unknown.admit(caller(ctx).Party, r.Wallet); err != nil {
-		return nil, err
+	if !s.unknown.Admit(caller(ctx).Party, r.Wallet) {
+		s.metrics.shed("unknown_wallet")
+		return nil, refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
 	}
 	r.ID = s.minter.OperationID(r.Identity())
 

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"syscall"
 
-	"github.com/monedero/monedero/internal/ingest"
+	"github.com/monedero/monedero/internal/admission"
 )
 
 // What an ingest needs of the files that it may have open (RLIMIT_NOFILE), besides the
@@ -25,7 +25,7 @@ func connectionsWithin(files uint64) (int, error) {
 		return 0, fmt.Errorf("at most %d files may be open (RLIMIT_NOFILE), and an ingest needs at least %d: raise the hard limit",
 			files, otherFiles+fewestConnections)
 	}
-	return int(min(files-otherFiles, ingest.MaxConnections)), nil //nolint:gosec // it is small
+	return int(min(files-otherFiles, admission.MaxConnections)), nil //nolint:gosec // it is small
 }
 
 // connections is how many connections this ingest can serve. The runtime has raised
@@ -36,9 +36,9 @@ func connections(log *slog.Logger) (int, error) {
 		return 0, fmt.Errorf("read the limit of open files: %w", err)
 	}
 	n, err := connectionsWithin(limit.Cur)
-	if err == nil && n < ingest.MaxConnections {
+	if err == nil && n < admission.MaxConnections {
 		log.Warn("fewer connections are served than usual: the limit of open files is low", "files", limit.Cur, "connections", n,
-			"usual", ingest.MaxConnections)
+			"usual", admission.MaxConnections)
 	}
 	return n, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/monedero/monedero/internal/admission"
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/kafka"
@@ -48,7 +49,7 @@ func serveIngest(
 	registry.MustRegister(b.stats())
 	metrics := kafka.NewMetrics(registry)
 	b.cluster.Tell(log, metrics)
-	producer := kafka.NewProducer(b.cluster, metrics, ingest.Seats, b.topic)
+	producer := kafka.NewProducer(b.cluster, metrics, admission.Seats, b.topic)
 	publisher := kafka.NewPublisher(b.cluster, producer, map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
 

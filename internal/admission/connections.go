@@ -1,4 +1,4 @@
-package ingest
+package admission
 
 import (
 	"container/list"
@@ -35,20 +35,21 @@ const (
 	lingerTimeout = 100 * time.Millisecond
 )
 
-// connections is a listener that lets so many connections be served at once. It
+// Connections is a listener that lets so many connections be served at once. It
 // does not leave the next one waiting where nobody sees it. First it closes one over
 // which no valid key ever came, for they must cost nobody else a connection; where there is none to
-// close, it answers the request of the next one with 503 and closes that.
+// close, it tells the next one so and closes that.
 //
 // Connections with a valid key are of the key's owner, who gets its fair share of them. It
-// counts by [connections.context] and [connections.changed], which are to be the server's ConnContext
+// counts by [Connections.Context] and [Connections.Changed], which are to be the server's ConnContext
 // and ConnState: what it hands out is what it got, since net/http looks for more than
 // [net.Conn] in it.
-type connections struct {
+type Connections struct {
 	net.Listener
-	most    int
-	metrics *Metrics
-	owned   *shares // those that a valid key came over
+	most   int
+	answer func() []byte
+	shed   func(what string)
+	owned  *shares // those that a valid key came over
 
 	mu        sync.Mutex
 	peers     map[net.Conn]*peer
@@ -60,7 +61,7 @@ type connections struct {
 
 // peer is a connection that is served.
 type peer struct {
-	in       *connections
+	in       *Connections
 	conn     net.Conn
 	since    time.Time
 	stranger *list.Element // nil: a valid key came over it
@@ -70,15 +71,18 @@ type peer struct {
 
 type peerKey struct{}
 
-func newConnections(l net.Listener, most int, m *Metrics) *connections {
-	return &connections{
-		Listener: l, most: most, metrics: m, owned: newShares(most-most/keptForStrangers, time.Now),
+// NewConnections makes a listener that serves at most so many connections of l at once. What
+// is turned away gets answer, whole as it goes over the wire. It calls shed for each "connection" that is
+// turned away and each "stranger" that is closed.
+func NewConnections(l net.Listener, most int, answer func() []byte, shed func(what string)) *Connections {
+	return &Connections{
+		Listener: l, most: most, answer: answer, shed: shed, owned: newShares(most-most/keptForStrangers, time.Now),
 		peers: map[net.Conn]*peer{}, turned: make(chan struct{}, maxTurnedAway),
 	}
 }
 
-// context counts a connection of the server, and lets its requests find it.
-func (c *connections) context(ctx context.Context, conn net.Conn) context.Context {
+// Context counts a connection of the server, and lets its requests find it.
+func (c *Connections) Context(ctx context.Context, conn net.Conn) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &peer{in: c, conn: conn, since: time.Now()}
@@ -87,8 +91,8 @@ func (c *connections) context(ctx context.Context, conn net.Conn) context.Contex
 	return context.WithValue(ctx, peerKey{}, p)
 }
 
-// changed counts the connections that end, and notes which strangers had their answer.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+// Changed counts the connections that end, and notes which strangers had their answer.
+func (c *Connections) Changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateClosed, http.StateHijacked:
 		c.mu.Lock()
@@ -106,7 +110,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 }
 
 // forget ends the count of a connection; nil: it was counted no more.
-func (c *connections) forget(p *peer) {
+func (c *Connections) forget(p *peer) {
 	if p == nil {
 		return
 	}
@@ -118,9 +122,9 @@ func (c *connections) forget(p *peer) {
 	c.owned.give(p.owner)
 }
 
-// keepConnection notes that a valid key of the owner came over the request's connection. It
+// KeepConnection notes that a valid key of the owner came over the request's connection. It
 // reports whether that may stay: not where the owner has its share of connections.
-func keepConnection(ctx context.Context, o ledger.Party) bool {
+func KeepConnection(ctx context.Context, o ledger.Party) bool {
 	p, ok := ctx.Value(peerKey{}).(*peer)
 	if !ok {
 		return true // there is no connection, as in a test
@@ -133,7 +137,7 @@ func keepConnection(ctx context.Context, o ledger.Party) bool {
 		return true
 	case p.stranger == nil && p.owner == o:
 		return true
-	case c.owned.take(o) != granted:
+	case c.owned.take(o) != Granted:
 		return false
 	}
 	if p.stranger != nil {
@@ -148,17 +152,17 @@ func keepConnection(ctx context.Context, o ledger.Party) bool {
 
 // Accept returns the next connection that there is room for. The server counts it
 // before it asks for another one.
-func (c *connections) Accept() (net.Conn, error) {
+func (c *Connections) Accept() (net.Conn, error) {
 	for {
 		conn, err := c.Listener.Accept()
 		if err != nil || c.room() {
 			return conn, err
 		}
-		c.metrics.shed("connection")
+		c.shed("connection")
 		select {
 		case c.turned <- struct{}{}:
 			c.away.Go(func() {
-				turnAway(conn)
+				turnAway(conn, c.answer)
 				<-c.turned
 			})
 		default:
@@ -169,7 +173,7 @@ func (c *connections) Accept() (net.Conn, error) {
 
 // room reports whether there is room for one more connection, and makes some if it can:
 // it closes a stranger that had an answer, or was silent for too long.
-func (c *connections) room() bool {
+func (c *Connections) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.peers) < c.most {
@@ -184,18 +188,18 @@ func (c *connections) room() bool {
 		return false
 	}
 	c.forget(p)
-	c.metrics.shed("stranger")
+	c.shed("stranger")
 	_ = p.conn.Close()
 	return true
 }
 
-// wait returns once the last one that was turned away is gone, which takes
+// Wait returns once the last one that was turned away is gone, which takes
 // turnAwayTimeout and lingerTimeout at most.
-func (c *connections) wait() { c.away.Wait() }
+func (c *Connections) Wait() { c.away.Wait() }
 
 // turnAway answers the first request of the connection, unread, and closes it. What
 // goes wrong meanwhile concerns nobody: the caller is not served either way.
-func turnAway(conn net.Conn) {
+func turnAway(conn net.Conn, answer func() []byte) {
 	defer conn.Close() //nolint:errcheck // see above
 	_ = conn.SetDeadline(time.Now().Add(turnAwayTimeout))
 	// Before a request nobody expects an answer.
@@ -203,9 +207,7 @@ func turnAway(conn net.Conn) {
 	if _, err := conn.Read(received); err != nil {
 		return
 	}
-	p := refuse(CodeOverloaded, "too many connections are open; the request was not taken: send it again, under the same idempotency key").
-		problem(newRequestID())
-	_, err := conn.Write(p.text())
+	_, err := conn.Write(answer())
 	// To close with something unread would break the connection before the answer is
 	// read: so the rest of the request comes first, until the caller closes.
 	if c, ok := conn.(interface{ CloseWrite() error }); ok {

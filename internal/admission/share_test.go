@@ -1,4 +1,4 @@
-package ingest
+package admission
 
 import (
 	"testing"
@@ -8,6 +8,10 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 )
+
+func merchantKey(n byte) ledger.Key {
+	return ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: [16]byte{n}}}
+}
 
 // TestShares compares with the rule, said in the plainest way: nobody holds more than
 // three quarters, and of the last quarter a place is given to whoever holds less than an
@@ -37,21 +41,21 @@ func TestShares(t *testing.T) {
 					active++
 				}
 			}
-			want := granted
+			want := Granted
 			quarters := most * 3 / 4
 			switch {
 			case taken == most:
-				want = allTaken
+				want = AllTaken
 			case held[o] > 0 && held[o] >= quarters:
-				want = shareTaken
+				want = ShareTaken
 			case taken >= quarters && held[o] > 0 && held[o] >= most/(active+1):
-				want = shareTaken
+				want = ShareTaken
 			}
 			got := s.take(o)
 			if got != want {
 				t.Fatalf("%d of %d taken, %d of them by the owner, %d active: %v, want %v", taken, most, held[o], active, got, want)
 			}
-			if got == granted {
+			if got == Granted {
 				held[o]++
 				taken++
 			}
@@ -67,13 +71,13 @@ func TestSharesLeaveRoom(t *testing.T) {
 	t.Parallel()
 	s := newShares(Seats, time.Now)
 	greedy := ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}}.Party
-	for s.take(greedy) == granted {
+	for s.take(greedy) == Granted {
 	}
 	if n := s.held(); n != Seats*3/4 {
 		t.Errorf("one owner holds %d", n)
 	}
 	for n := range byte(100) {
-		if got := s.take(merchantKey(n).Party); got != granted {
+		if got := s.take(merchantKey(n).Party); got != Granted {
 			t.Fatalf("owner %d finds none: %v", n, got)
 		}
 	}
@@ -102,16 +106,16 @@ func TestOwners(t *testing.T) {
 // TestArrivalsCutTheOldestOfWhoHasMost: bodies that dawdle cost their own sender.
 func TestArrivalsCutTheOldestOfWhoHasMost(t *testing.T) {
 	t.Parallel()
-	a := &arrivals{most: 4, metrics: NewMetrics(nil)}
+	a := &Arrivals{most: 4, shed: func() {}}
 	var cut []int
-	begin := func(n int, o byte) *arrival {
-		return a.begin(merchantKey(o).Party, func() { cut = append(cut, n) })
+	begin := func(n int, o byte) *Arrival {
+		return a.Begin(merchantKey(o).Party, func() { cut = append(cut, n) })
 	}
 	brief := begin(0, 1)
 	begin(1, 2)
 	begin(2, 2)
 	begin(3, 1)
-	a.end(brief)
+	a.End(brief)
 	begin(4, 2)
 	if cut != nil {
 		t.Errorf("%v were cut off with room for all", cut)
@@ -120,8 +124,8 @@ func TestArrivalsCutTheOldestOfWhoHasMost(t *testing.T) {
 	if len(cut) != 1 || cut[0] != 1 {
 		t.Errorf("%v were cut off, want the oldest of the owner with most", cut)
 	}
-	a.end(last)
-	a.end(last) // once is enough
+	a.End(last)
+	a.End(last) // once is enough
 	if n := a.bodies.Len(); n != 3 {
 		t.Errorf("%d are on their way", n)
 	}

@@ -1,4 +1,4 @@
-package ingest
+package admission
 
 import (
 	"sync"
@@ -35,13 +35,14 @@ type holding struct {
 	asked  time.Time
 }
 
-// grant says whether somebody got a place, and if not why.
-type grant int
+// Grant says whether somebody got a place, and if not why.
+type Grant int
 
+// The grants.
 const (
-	granted    grant = iota
-	allTaken         // they are all taken
-	shareTaken       // the owner has as many as it may
+	Granted    Grant = iota // it got one
+	AllTaken                // they are all taken
+	ShareTaken              // the owner has as many as it may
 )
 
 func newShares(most int, clock func() time.Time) *shares {
@@ -49,7 +50,7 @@ func newShares(most int, clock func() time.Time) *shares {
 }
 
 // take takes a place for the owner.
-func (s *shares) take(o ledger.Party) grant {
+func (s *shares) take(o ledger.Party) Grant {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,13 +64,13 @@ func (s *shares) take(o ledger.Party) grant {
 	kept := s.most * 3 / 4
 	switch {
 	case s.taken >= s.most:
-		return allTaken
+		return AllTaken
 	case h.places >= max(1, kept), s.taken >= kept && h.places >= max(1, s.most/(len(s.owners)+1)):
-		return shareTaken
+		return ShareTaken
 	}
 	s.taken++
 	h.places++
-	return granted
+	return Granted
 }
 
 // give gives a place of the owner's back.

@@ -1,4 +1,4 @@
-package ingest
+package admission
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // TestNobodyIsToldWhereTooManyAre holds every place at which a connection is turned
@@ -18,7 +16,7 @@ func TestNobodyIsToldWhereTooManyAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newConnections(l, 0, NewMetrics(prometheus.NewRegistry()))
+	c := NewConnections(l, 0, func() []byte { return []byte("no") }, func(string) {})
 	for range maxTurnedAway {
 		c.turned <- struct{}{}
 	}
@@ -46,5 +44,5 @@ func TestNobodyIsToldWhereTooManyAre(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("a connection beyond the bound was handed out")
 	}
-	c.wait()
+	c.Wait()
 }

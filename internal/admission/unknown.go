@@ -1,4 +1,4 @@
-package ingest
+package admission
 
 import (
 	"context"
@@ -20,20 +20,18 @@ const (
 
 	maxKnownWallets    = 50_000                // remembered to exist
 	maxWalletChecks    = 4096                  // that wait; one more is not made
-	maxBudgets         = 10_000                // owners; one more, and all begin anew
 	maxWalletRound     = 1000                  // wallets in one query
 	walletCheckTimeout = 2 * time.Second       // of one query
 	walletCheckPause   = 20 * time.Millisecond // between two queries
 )
 
-// unknownWallets bounds what an owner submits of wallets that do not exist: each such
+// UnknownWallets bounds what an owner submits of wallets that do not exist: each such
 // submission is a row for ever. Submissions do not wait for it: which wallets exist is found out beside
 // them, in one query for many, and what was spent on others counts against what comes next.
 // While the database does not answer nothing is counted, and nothing refused.
-type unknownWallets struct {
+type UnknownWallets struct {
 	find    func(context.Context, []ledger.WalletID) ([]ledger.WalletID, error)
 	clock   func() time.Time
-	metrics *Metrics
 	log     *slog.Logger
 	trouble throttle.Log
 	checks  chan walletCheck
@@ -49,39 +47,37 @@ type walletCheck struct {
 	owner  ledger.Party
 }
 
-func newUnknownWallets(
-	find func(context.Context, []ledger.WalletID) ([]ledger.WalletID, error), clock func() time.Time, m *Metrics, log *slog.Logger,
-) *unknownWallets {
-	return &unknownWallets{
-		find: find, clock: clock, metrics: m, log: log, checks: make(chan walletCheck, maxWalletChecks),
+// NewUnknownWallets makes the bound. It needs [UnknownWallets.Run] beside it. find finds those of
+// the wallets that exist, in no order.
+func NewUnknownWallets(
+	find func(context.Context, []ledger.WalletID) ([]ledger.WalletID, error), clock func() time.Time, log *slog.Logger,
+) *UnknownWallets {
+	return &UnknownWallets{
+		find: find, clock: clock, log: log, checks: make(chan walletCheck, maxWalletChecks),
 		known: map[ledger.WalletID]struct{}{}, budgets: map[ledger.Party]*rate.Limiter{},
 	}
 }
 
-// admit fails with CodeRateLimited where the wallet is not known to exist and the owner
-// has spent its budget. The wallet is looked for all the same: if it exists, the next
+// Admit reports whether a submission is taken: not where the wallet is not known to exist and the
+// owner has spent its budget. The wallet is looked for all the same: if it exists, the next
 // attempt is taken.
-func (u *unknownWallets) admit(o ledger.Party, w ledger.WalletID) error {
+func (u *UnknownWallets) Admit(o ledger.Party, w ledger.WalletID) bool {
 	u.mu.Lock()
 	_, known := u.known[w]
 	budget := u.budgets[o]
 	u.mu.Unlock()
 	if known {
-		return nil
+		return true
 	}
 	select {
 	case u.checks <- walletCheck{w, o}:
 	default:
 	}
-	if budget != nil && budget.TokensAt(u.clock()) < 1 {
-		u.metrics.shed("unknown_wallet")
-		return refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
-	}
-	return nil
+	return budget == nil || budget.TokensAt(u.clock()) >= 1
 }
 
-// run looks for wallets until ctx ends.
-func (u *unknownWallets) run(ctx context.Context) error {
+// Run looks for wallets until ctx ends, and then returns nil.
+func (u *UnknownWallets) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,7 +93,7 @@ func (u *unknownWallets) run(ctx context.Context) error {
 	}
 }
 
-func (u *unknownWallets) look(ctx context.Context, round []walletCheck) {
+func (u *UnknownWallets) look(ctx context.Context, round []walletCheck) {
 	wallets := make([]ledger.WalletID, len(round))
 	for i, c := range round {
 		wallets[i] = c.wallet
@@ -135,14 +131,11 @@ func (u *unknownWallets) look(ctx context.Context, round []walletCheck) {
 
 // spend takes one from the owner's budget. What was taken before anybody could know is
 // owed, up to one budget more.
-func (u *unknownWallets) spend(o ledger.Party) {
+func (u *UnknownWallets) spend(o ledger.Party) {
 	budget := u.budgets[o]
 	if budget == nil {
-		if len(u.budgets) >= maxBudgets {
-			clear(u.budgets)
-		}
 		budget = rate.NewLimiter(rate.Every(unknownEvery), unknownBurst)
-		u.budgets[o] = budget
+		keep(u.budgets, o, budget)
 	}
 	if now := u.clock(); budget.TokensAt(now) > -unknownBurst {
 		budget.ReserveN(now, 1)

@@ -1,0 +1,113 @@
+package admission
+
+import (
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The limits of what a replica has in hand. What comes beyond them would only wait,
+// for Kafka or for the CPU, and make everything before it wait too.
+const (
+	// Seats is how many requests are worked on at once. Kafka writes what comes meanwhile in
+	// one batch: at 10 ms a batch, so many are 50,000 requests a second, more than
+	// the CPUs of a replica carry; at 3,000 a second, the last one is answered
+	// within 0.2 s.
+	Seats = 512
+	// maxOthers requests in hand at once are no submissions. Submissions need Kafka,
+	// the others the database: while that hangs, each of them stays for seconds, and
+	// they must not take the seats of the submissions.
+	maxOthers = Seats / 2
+	// maxWaiting requests wait for an outcome at once. They cost a query at each
+	// tick, and some 30 KB each.
+	maxWaiting = 1000
+	// MaxPages pages of lists that are large are held in memory at once. One
+	// is held until its last byte is handed to the connection, which takes some seconds
+	// at most; with its rows and its text it may take some 4 MiB.
+	MaxPages = 24
+)
+
+// Bounds are how many of each there may be at once.
+type Bounds struct{ Seats, Others, Waits, Pages int }
+
+// Usual are the bounds of a replica: [Seats], half of them for what is no submission, 1,000 waits, [MaxPages].
+func Usual() Bounds {
+	return Bounds{Seats: Seats, Others: maxOthers, Waits: maxWaiting, Pages: MaxPages}
+}
+
+// Admission gives out seats to the requests in hand, those of them that are no
+// submissions among a smaller number, places to wait for an outcome, and places for pages
+// in memory. Of each an owner gets its fair share.
+type Admission struct {
+	inHand, others, waiting, pages *shares
+}
+
+// New makes the admission of a replica.
+func New(b Bounds, clock func() time.Time) *Admission {
+	return &Admission{
+		inHand: newShares(b.Seats, clock), others: newShares(b.Others, clock), waiting: newShares(b.Waits, clock),
+		pages: newShares(b.Pages, clock),
+	}
+}
+
+// Held is how many of each are taken.
+func (a *Admission) Held() Bounds {
+	return Bounds{Seats: a.inHand.held(), Others: a.others.held(), Waits: a.waiting.held(), Pages: a.pages.held()}
+}
+
+// TakePage takes a place for a large page, if it is granted; it must be given back then.
+func (a *Admission) TakePage(o ledger.Party) Grant { return a.pages.take(o) }
+
+// GivePage gives the place of a page back.
+func (a *Admission) GivePage(o ledger.Party) { a.pages.give(o) }
+
+// Seat is what a request occupies. It belongs to the request's goroutine.
+type Seat struct {
+	in                     *Admission
+	owner                  ledger.Party
+	inHand, other, mayWait bool
+}
+
+// Enter takes a seat for a request, if it is granted; [Seat.Leave] gives it back.
+func (a *Admission) Enter(o ledger.Party, submission bool) (*Seat, Grant) {
+	s := &Seat{in: a, owner: o}
+	if !submission {
+		if g := a.others.take(o); g != Granted {
+			return nil, g
+		}
+		s.other = true
+	}
+	if g := a.inHand.take(o); g != Granted {
+		s.Leave()
+		return nil, g
+	}
+	s.inHand = true
+	return s, Granted
+}
+
+// Reserve takes a place to wait at, later; false: there is none.
+func (s *Seat) Reserve() bool {
+	s.mayWait = s.in.waiting.take(s.owner) == Granted
+	return s.mayWait
+}
+
+// Release gives the seat back while the request only waits, and then says what it knows. Once is enough.
+func (s *Seat) Release() {
+	if s.inHand {
+		s.in.inHand.give(s.owner)
+		s.inHand = false
+	}
+	if s.other {
+		s.in.others.give(s.owner)
+		s.other = false
+	}
+}
+
+// Leave gives back what the request still has.
+func (s *Seat) Leave() {
+	s.Release()
+	if s.mayWait {
+		s.in.waiting.give(s.owner)
+		s.mayWait = false
+	}
+}
