@@ -91,7 +91,8 @@ func (s *Seat) Reserve() bool {
 	return s.mayWait
 }
 
-// Release gives the seat back while the request only waits, and then says what it knows. Once is enough.
+// Release gives the seat back, and keeps the place to wait at: from now on the request only
+// waits, and then says what it knows. Once is enough.
 func (s *Seat) Release() {
 	if s.inHand {
 		s.in.inHand.give(s.owner)
