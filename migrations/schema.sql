@@ -303,6 +303,14 @@ CREATE TABLE public.operations (
     description text,
     metadata text,
     note text,
+    limit_after bigint,
+    "position" bigint NOT NULL,
+    seal integer NOT NULL,
+    merchant_owner uuid,
+    asker_id uuid,
+    asker_key uuid,
+    merchant_state text,
+    asker_role text,
     CONSTRAINT operations_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
     CONSTRAINT operations_bare_check CHECK ((((kind IS NOT NULL) AND (received_at IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text)))),
     CONSTRAINT operations_currency_check CHECK ((octet_length(currency) = 3)),
@@ -337,6 +345,22 @@ COMMENT ON COLUMN public.operations.invoice_key IS 'First 16 bytes of a hash of 
 COMMENT ON COLUMN public.operations.metadata IS 'Canonical JSON, as text: what was sealed is what is read.';
 
 COMMENT ON COLUMN public.operations.note IS 'Of an operator to operators: no client and no merchant is shown it.';
+
+COMMENT ON COLUMN public.operations.limit_after IS 'The credit limit in force after it.';
+
+COMMENT ON COLUMN public.operations."position" IS 'Place among all operations of the partition, in the order of commits: 1, 2, 3 ... without gaps.';
+
+COMMENT ON COLUMN public.operations.seal IS 'Version of what the digest covers.';
+
+COMMENT ON COLUMN public.operations.merchant_owner IS 'The client that owned the merchant.';
+
+COMMENT ON COLUMN public.operations.asker_id IS 'The merchant or the client that asked.';
+
+COMMENT ON COLUMN public.operations.asker_key IS 'The API key that it was asked with.';
+
+COMMENT ON COLUMN public.operations.merchant_state IS 'What was found of the merchant: active or suspended; null: none was asked for, or found.';
+
+COMMENT ON COLUMN public.operations.asker_role IS 'Who asked: merchant, client or operator.';
 
 CREATE VIEW public.movements AS
  SELECT operations.partition,
@@ -373,6 +397,7 @@ CREATE TABLE public.partition_progress (
     halted_at timestamp with time zone,
     halt_cause text,
     moved_epoch bigint DEFAULT 0 NOT NULL,
+    last_position bigint DEFAULT 0 NOT NULL,
     CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
     CONSTRAINT partition_progress_halt_check CHECK (((halted_at IS NULL) = (halt_cause IS NULL))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
@@ -389,6 +414,8 @@ COMMENT ON COLUMN public.partition_progress.last_record IS 'Hash of the record a
 COMMENT ON COLUMN public.partition_progress.halt_cause IS 'Why the partition''s owner settles nothing; null: it does not say that it halts.';
 
 COMMENT ON COLUMN public.partition_progress.moved_epoch IS 'The epoch under which the progress came to next_offset: who sets it back, raises it.';
+
+COMMENT ON COLUMN public.partition_progress.last_position IS 'Of the last operation; made from the operations.';
 
 CREATE VIEW public.progress_changes AS
  SELECT changes.chain AS partition,
@@ -499,6 +526,8 @@ CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING b
 CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key, wallet_id, COALESCE(sequence, (0)::bigint), id) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
 
 CREATE INDEX operations_merchant_idx ON public.operations USING btree (merchant_id, decided_at, id) WHERE (merchant_id IS NOT NULL);
+
+CREATE UNIQUE INDEX operations_position_key ON public.operations USING btree (partition, "position");
 
 CREATE UNIQUE INDEX operations_wallet_sequence_key ON public.operations USING btree (partition, wallet_id, sequence) WHERE (sequence IS NOT NULL);
 

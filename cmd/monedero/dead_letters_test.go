@@ -40,7 +40,7 @@ func letters(t *testing.T, environ []string) (store *postgres.Store, lost, forge
 		{Kind: ledger.KindTopUp, Wallet: wallet, Amount: 7, Currency: "EUR", IdempotencyKey: "forged"},
 	}
 	for i := range requests {
-		requests[i].ReceivedAt = now
+		requests[i].ReceivedAt, requests[i].Asker.Party = now, ledger.AsOperator()
 		requests[i].ID = follows(t, requests[i])
 	}
 	requests[2].ID[15]++

@@ -49,7 +49,7 @@ func (d Draft) Key(now time.Time) (ledger.Key, []ledger.Fault) {
 			add(field, fmt.Sprintf("is required for a %s's key", owner.role))
 		default:
 			var err error
-			if k.Party, err = ledger.ParseOwner(owner.role, owner.text); err != nil {
+			if k.Party, err = ledger.ParseParty(owner.role, owner.text); err != nil {
 				add(field, fmt.Sprintf("is not a %s ID", owner.role))
 			}
 		}

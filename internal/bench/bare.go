@@ -115,6 +115,7 @@ func (b *bare) model() error {
 		Invoice: fmt.Sprintf("INV-%0*d", numberDigits, 1), Description: submitDescription,
 		IdempotencyKey: fmt.Sprintf("order-%0*d", numberDigits, 1), ReceivedAt: time.Now().UTC().Truncate(time.Microsecond),
 	}
+	q.Asker = ledger.Asker{Party: ledger.AsMerchant(q.Merchant), Key: newID()}
 	q.ID = minter.OperationID(q.Identity())
 	record, err := encoded(q)
 	if err != nil {

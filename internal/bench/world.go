@@ -214,7 +214,10 @@ func (w *world) draw(partition int) func() ledger.Request {
 
 // minted gives the request its ID and the time of its receipt.
 func (r *run) minted(q ledger.Request) ledger.Request {
-	q.ReceivedAt = time.Now().UTC()
+	q.ReceivedAt, q.Asker.Party = time.Now().UTC(), ledger.AsOperator()
+	if q.Kind == ledger.KindCharge {
+		q.Asker.Party = ledger.AsMerchant(q.Merchant)
+	}
 	q.ID = r.minter.OperationID(q.Identity())
 	return q
 }

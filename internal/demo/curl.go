@@ -30,7 +30,7 @@ func trials(w *world, minter *ledger.Minter, day int) ([]trial, error) {
 	}
 	key := fmt.Sprintf("by-hand-%d", day)
 	id := minter.OperationID(ledger.Identity{
-		Kind: ledger.KindCharge, Merchant: merchantID, Wallet: walletID, Source: ledger.SourceKey, Value: key,
+		Kind: ledger.KindCharge, Asker: ledger.AsMerchant(merchantID), Wallet: walletID, Source: ledger.SourceKey, Value: key,
 	})
 	body := client.Charge{Amount: 250, Currency: payer.currency, Invoice: fmt.Sprintf("HAND-%04d", day)}
 	return []trial{

@@ -149,6 +149,7 @@ func bareSubmit(b *testing.B, s *stack, p people) string {
 		Kind: ledger.KindCharge, Wallet: wallet, Merchant: ledger.MerchantID{1}, Amount: 1250, Currency: "EUR", Invoice: "INV-1001",
 		Description: "Monthly plan", Metadata: ledger.NewMetadata(map[string]string{"order": "8821"}), IdempotencyKey: "bench-1000", ReceivedAt: time.Now(),
 	}
+	r.Asker = ledger.Asker{Party: ledger.AsMerchant(r.Merchant), Key: ledger.KeyID{1}}
 	r.ID = s.minter.OperationID(r.Identity())
 	value, headers, err := record.Encode(r)
 	if err != nil {

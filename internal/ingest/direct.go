@@ -49,7 +49,7 @@ func (s *Server) directly(kind ledger.Kind) func(context.Context, *directInput) 
 
 // apply validates a direct request, gives it its ID and carries it out.
 func (s *Server) apply(ctx context.Context, r ledger.Request, faults []Fault) (op ledger.Operation, made bool, err error) {
-	r.ReceivedAt = s.clock().UTC().Truncate(time.Microsecond)
+	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
 	if err := invalid(withRules(faults, r)); err != nil {
 		return ledger.Operation{}, false, err
 	}

@@ -42,6 +42,7 @@ func golden(t *testing.T, name string, got answer) {
 	clean := regexp.MustCompile(`mon_(\w+?)_key_\w+`).ReplaceAllString(text.String(), "mon_${1}_...")
 	clean = regexp.MustCompile(`req_[0-9a-f]{16}`).ReplaceAllString(clean, "req_...")
 	clean = regexp.MustCompile(`"next_cursor": "[\w-]{102}"`).ReplaceAllString(clean, `"next_cursor": "..."`)
+	clean = regexp.MustCompile(`"api_key_id": "key_\w{26}"`).ReplaceAllString(clean, `"api_key_id": "key_..."`)
 
 	path := filepath.Join("testdata", name+".http")
 	if *update {

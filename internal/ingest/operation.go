@@ -25,7 +25,8 @@ type operationBody struct {
 	Offset       *int64            `json:"offset,omitempty" doc:"In a 202: the request's place in that partition." example:"1042"`
 	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12"`
 	WalletID     string            `json:"wallet_id,omitempty" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that charged; absent where the operator asked." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that is paid." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	AskedBy      *askerBody        `json:"asked_by,omitempty" doc:"Who asked."`
 	Amount       int64             `json:"amount,omitempty" doc:"The amount in minor units." example:"1250"`
 	Currency     string            `json:"currency,omitempty" doc:"The currency, ISO 4217." example:"EUR"`
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
@@ -47,6 +48,35 @@ type failureBody struct {
 	DuplicateOf string `json:"duplicate_of,omitempty" doc:"Of a duplicate_invoice: the accepted charge." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
 }
 
+type askerBody struct {
+	Role       string `json:"role" doc:"What the API key may do that it was asked with." enum:"merchant,client,operator" example:"merchant"`
+	MerchantID string `json:"merchant_id,omitempty" doc:"The merchant whose key it was. Shown to itself and the operator." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	ClientID   string `json:"client_id,omitempty" doc:"The client whose key it was. Shown to itself and the operator." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	APIKeyID   string `json:"api_key_id,omitempty" doc:"The API key. Shown to its owner and the operator." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+}
+
+// newAsker is what the key may see of who asked; nil where it is not known.
+func newAsker(a ledger.Asker, k ledger.Key) *askerBody {
+	if a.Role == "" {
+		return nil
+	}
+	b := &askerBody{Role: string(a.Role)}
+	if k.Role != ledger.RoleOperator && k.Party != a.Party {
+		return b
+	}
+	switch a.Role {
+	case ledger.RoleMerchant:
+		b.MerchantID = a.String()
+	case ledger.RoleClient:
+		b.ClientID = a.String()
+	case ledger.RoleOperator:
+	}
+	if !a.Key.IsZero() {
+		b.APIKeyID = a.Key.String()
+	}
+	return b
+}
+
 func newPending(id ledger.OperationID) operationBody {
 	return operationBody{ID: id.String(), Object: "operation", Status: string(ledger.StatusPending)}
 }
@@ -57,6 +87,7 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 		ID: d.ID.String(), Object: "operation", Kind: string(d.Kind), Status: string(d.Status()), Done: true,
 		WalletID: d.Wallet.String(), Amount: d.Amount, Currency: string(d.Currency), Invoice: d.Invoice,
 		Description: d.Description, Conflicts: &d.Conflicts, ReceivedAt: stamp(d.ReceivedAt), DecidedAt: stamp(d.DecidedAt),
+		AskedBy: newAsker(d.Asker, k),
 	}
 	if !d.Merchant.IsZero() {
 		b.MerchantID = d.Merchant.String()

@@ -74,7 +74,7 @@ func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, e
 // submit is the way of everything that is queued. The request is durable when
 // it answers 202; a 503 leaves open whether it is.
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
-	r.ReceivedAt = s.clock().UTC().Truncate(time.Microsecond)
+	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
 	if err := invalid(withRules(faults, r)); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ type Rule string
 const (
 	RuleSequence    Rule = "sequence"    // 1, 2, 3 ... without gaps
 	RuleOrder       Rule = "order"       // queued operations in the order of the log
+	RulePosition    Rule = "position"    // in the partition 1, 2, 3 ... without gaps, in a wallet rising
 	RuleDigest      Rule = "digest"      // follows from the operation and the digest before it
 	RuleFingerprint Rule = "fingerprint" // follows from the request
 	RuleOutcome     Rule = "outcome"     // deciding again comes to the same
@@ -31,6 +32,7 @@ type Audit struct {
 	wallet Wallet
 	exists bool
 	last   Place
+	behind int64 // the position of the last operation
 }
 
 // Wallet is what the operations so far made of the wallet, and whether there is
@@ -41,8 +43,8 @@ func (a *Audit) Wallet() (Wallet, bool) { return a.wallet, a.exists }
 // accepted charge of the operation's invoice on this wallet; zero if there is
 // none.
 //
-// What the history cannot know, a merchant's state, is taken from the operation:
-// of those reasons it is only checked that none before them held.
+// What was found of the merchant, and the credit limit, are taken from the operation,
+// and never from today.
 func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 	f := flaws{}
 	bare := o.Reason == ReasonProcessingError
@@ -67,6 +69,10 @@ func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 		}
 		a.last = o.Place
 	}
+	if o.Position <= a.behind {
+		f.add(RulePosition, "position %d comes after position %d", o.Position, a.behind)
+	}
+	a.behind = o.Position
 	if o.Digest != o.Seal(a.wallet.Digest) {
 		f.add(RuleDigest, "does not follow from the operation and the one before it")
 	}
@@ -81,14 +87,8 @@ func (a *Audit) again(o Operation, charged OperationID) Operation {
 	if a.exists {
 		known.Wallets[o.Wallet] = a.wallet
 	}
-	switch o.Reason {
-	case ReasonMerchantNotFound:
-	case ReasonMerchantSuspended:
-		known.Merchants[o.Merchant] = Merchant{Suspended: true}
-	case ReasonSelfCharge:
-		known.Merchants[o.Merchant] = Merchant{Owner: a.wallet.Client}
-	default:
-		known.Merchants[o.Merchant] = Merchant{}
+	if o.MerchantState != "" {
+		known.Merchants[o.Merchant] = Merchant{Owner: o.MerchantOwner, Suspended: o.MerchantState == MerchantSuspended}
 	}
 	if !charged.IsZero() {
 		invoice, _ := o.WalletInvoice()
@@ -105,7 +105,8 @@ func (a *Audit) adopt(o Operation) {
 		a.exists = true
 		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
 	}
-	a.wallet.Sequence, a.wallet.Balance, a.wallet.Status, a.wallet.Digest = o.Sequence, o.BalanceAfter, o.StatusAfter, o.Digest
+	a.wallet.Sequence, a.wallet.Balance, a.wallet.CreditLimit, a.wallet.Status, a.wallet.Digest =
+		o.Sequence, o.BalanceAfter, o.LimitAfter, o.StatusAfter, o.Digest
 }
 
 type flaws []Flaw
@@ -124,6 +125,8 @@ func (f *flaws) outcome(o, again Operation) {
 	case o.Sequence == 0:
 	case o.BalanceAfter != again.BalanceAfter:
 		f.add(RuleOutcome, "leaves a balance of %d, deciding again gives %d", o.BalanceAfter, again.BalanceAfter)
+	case o.LimitAfter != again.LimitAfter:
+		f.add(RuleOutcome, "leaves a credit limit of %d, deciding again gives %d", o.LimitAfter, again.LimitAfter)
 	case o.StatusAfter != again.StatusAfter:
 		f.add(RuleOutcome, "leaves the wallet %s, deciding again gives %s", o.StatusAfter, again.StatusAfter)
 	}

@@ -131,7 +131,7 @@ func TestAuditFindsFlaws(t *testing.T) {
 		"two exchanged": {func(h []ledger.Operation) []ledger.Operation {
 			h[4], h[5] = h[5], h[4]
 			return h
-		}, []string{"4 sequence", "4 digest", "5 sequence", "5 order", "5 digest", "6 sequence", "6 digest"}},
+		}, []string{"4 sequence", "4 digest", "5 sequence", "5 order", "5 position", "5 digest", "6 sequence", "6 digest"}},
 		"resealed, money from nowhere": {func(h []ledger.Operation) []ledger.Operation {
 			h[17-1].BalanceAfter = 7
 			sealed(h, 16)
@@ -177,6 +177,21 @@ func TestAuditFindsFlaws(t *testing.T) {
 			sealed(h, 17)
 			return h
 		}, []string{"17 order"}},
+		"resealed, an earlier position": {func(h []ledger.Operation) []ledger.Operation {
+			h[17].Position = 3
+			sealed(h, 17)
+			return h
+		}, []string{"17 position"}},
+		"resealed, another state of the merchant": {func(h []ledger.Operation) []ledger.Operation {
+			h[15].MerchantState = ledger.MerchantSuspended
+			sealed(h, 15)
+			return h
+		}, []string{"15 outcome", "16 digest"}},
+		"resealed, another credit limit": {func(h []ledger.Operation) []ledger.Operation {
+			h[17].LimitAfter = 100
+			sealed(h, 17)
+			return h
+		}, []string{"17 outcome"}},
 		"resealed, an earlier log": {func(h []ledger.Operation) []ledger.Operation {
 			h[1].Place.Log = 2
 			sealed(h, 1)

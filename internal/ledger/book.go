@@ -16,6 +16,7 @@ type Known struct {
 	Merchants map[MerchantID]Merchant
 	Decided   map[OperationID]Fingerprint   // which of the batch's IDs have an outcome
 	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted, and as what
+	Position  int64                         // of the partition's last operation; 0: it has none
 }
 
 // Verdict says what became of one request or record.
@@ -69,33 +70,33 @@ func (b *Book) Expect(n int) { b.operations = slices.Grow(b.operations, n) }
 func (b *Book) Decide(r Request, at Place) Verdict {
 	r.ApplyBefore = microseconds(r.ApplyBefore)
 	r.ReceivedAt = microseconds(r.ReceivedAt)
-	op := Operation{Request: r, Place: at, Fingerprint: r.Fingerprint(), DecidedAt: b.now}
-	if v := b.repeated(op); v != 0 {
-		return v
+	op, verdict := b.next(&r, r.Fingerprint(), at)
+	if op == nil {
+		return verdict
 	}
 	kind := r.Kind.row()
 	w, exists := b.known.Wallets[r.Wallet]
 	if !exists && kind.opens {
 		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
 	}
+	b.findMerchant(op)
 	invoice, _ := r.WalletInvoice()
-	op.Reason = b.judge(kind, &op.Request, invoice, &w, exists)
+	op.Reason = b.judge(kind, op, invoice, &w, exists)
 	if op.Reason == "" {
 		w, exists = w.apply(kind, r), true
 		b.accept(op, invoice)
 	} else if op.Reason == ReasonDuplicateInvoice {
 		op.DuplicateOf = b.known.Invoices[invoice]
 	}
-	if exists {
-		w.Sequence++
-		op.Sequence, op.BalanceAfter, op.StatusAfter = w.Sequence, w.Balance, w.Status
-		op.Digest = op.Seal(w.Digest)
-		w.Digest = op.Digest
-		b.put(w)
-	} else {
+	if !exists {
 		op.Digest = op.Seal(Digest{})
+		return Settled
 	}
-	b.record(op)
+	w.Sequence++
+	op.Sequence, op.BalanceAfter, op.LimitAfter, op.StatusAfter = w.Sequence, w.Balance, w.CreditLimit, w.Status
+	op.Digest = op.Seal(w.Digest)
+	w.Digest = op.Digest
+	b.put(w)
 	return Settled
 }
 
@@ -105,6 +106,7 @@ type Refusal struct {
 	ID          OperationID
 	Kind        Kind // empty unless it is one of ours
 	Wallet      WalletID
+	Asker       Asker
 	Merchant    MerchantID
 	Fingerprint Fingerprint
 	ReceivedAt  time.Time // zero: not known
@@ -113,22 +115,23 @@ type Refusal struct {
 // Refuse records the refusal as a failed operation without a sequence, unless
 // its ID already has an outcome. It touches no wallet.
 func (b *Book) Refuse(x Refusal, at Place) Verdict {
-	op := Operation{
-		Request: Request{
-			ID: x.ID, Kind: x.Kind, Wallet: x.Wallet, Merchant: x.Merchant, ReceivedAt: microseconds(x.ReceivedAt),
-		},
-		Place: at, Fingerprint: x.Fingerprint, Reason: ReasonProcessingError, DecidedAt: b.now,
+	r := Request{
+		ID: x.ID, Kind: x.Kind, Wallet: x.Wallet, Asker: x.Asker, Merchant: x.Merchant, ReceivedAt: microseconds(x.ReceivedAt),
 	}
-	if v := b.repeated(op); v != 0 {
-		return v
+	op, verdict := b.next(&r, x.Fingerprint, at)
+	if op == nil {
+		return verdict
 	}
+	op.Reason = ReasonProcessingError
 	op.Digest = op.Seal(Digest{})
-	b.record(op)
 	return Settled
 }
 
 // Operations are the new outcomes, in the order decided.
 func (b *Book) Operations() []Operation { return b.operations }
+
+// Position is that of the partition's last operation, the new ones included.
+func (b *Book) Position() int64 { return b.known.Position }
 
 // Conflicts are the requests that came under an ID that another one has.
 func (b *Book) Conflicts() []Conflict { return b.conflicts }
@@ -152,23 +155,40 @@ func (b *Book) Movements() []Movement {
 	return movements
 }
 
-// repeated finds an ID that already has an outcome; zero means that it is new.
-func (b *Book) repeated(op Operation) Verdict {
-	first, decided := b.known.Decided[op.ID]
-	switch {
-	case !decided:
-		return 0
-	case first == op.Fingerprint:
-		return Duplicate
+// next begins the record of an operation that has no outcome yet, and gives it the next
+// position. It is nil where the ID has one already: then the verdict says of what.
+func (b *Book) next(r *Request, f Fingerprint, at Place) (*Operation, Verdict) {
+	switch first, decided := b.known.Decided[r.ID]; {
+	case decided && first == f:
+		return nil, Duplicate
+	case decided:
+		b.conflicts = append(b.conflicts, Conflict{ID: r.ID, Fingerprint: f, Place: at})
+		return nil, Conflicting
 	}
-	b.conflicts = append(b.conflicts, Conflict{ID: op.ID, Fingerprint: op.Fingerprint, Place: op.Place})
-	return Conflicting
+	b.known.Decided[r.ID] = f
+	b.known.Position++
+	b.operations = append(b.operations, Operation{
+		Request: *r, Place: at, Fingerprint: f, Position: b.known.Position, DecidedAt: b.now, SealVersion: SealVersion,
+	})
+	return &b.operations[len(b.operations)-1], Settled
+}
+
+// findMerchant notes what is known of the merchant to pay: the row keeps what it was decided on.
+func (b *Book) findMerchant(op *Operation) {
+	m, found := b.known.Merchants[op.Merchant]
+	if !found || op.Merchant.IsZero() {
+		return
+	}
+	op.MerchantState, op.MerchantOwner = MerchantActive, m.Owner
+	if m.Suspended {
+		op.MerchantState = MerchantSuspended
+	}
 }
 
 // judge is the first of the kind's reasons that holds.
-func (b *Book) judge(kind *kindRow, r *Request, invoice WalletInvoice, w *Wallet, exists bool) Reason {
+func (b *Book) judge(kind *kindRow, op *Operation, invoice WalletInvoice, w *Wallet, exists bool) Reason {
 	for _, reason := range kind.reasons {
-		if b.holds(reason, r, invoice, w, exists) {
+		if b.holds(reason, op, invoice, w, exists) {
 			return reason
 		}
 	}
@@ -177,35 +197,33 @@ func (b *Book) judge(kind *kindRow, r *Request, invoice WalletInvoice, w *Wallet
 
 // holds is the rules: whether the reason speaks against the request, given that none
 // before it does.
-func (b *Book) holds(reason Reason, r *Request, invoice WalletInvoice, w *Wallet, exists bool) bool {
+func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wallet, exists bool) bool {
 	switch reason {
 	case ReasonExpired:
-		return !r.ApplyBefore.IsZero() && !b.now.Before(r.ApplyBefore)
+		return !op.ApplyBefore.IsZero() && !b.now.Before(op.ApplyBefore)
 	case ReasonWalletNotFound:
 		return !exists
 	case ReasonMerchantNotFound:
-		_, found := b.known.Merchants[r.Merchant]
-		return !found
+		return op.MerchantState == ""
 	case ReasonMerchantSuspended:
-		return b.known.Merchants[r.Merchant].Suspended
+		return op.MerchantState == MerchantSuspended
 	case ReasonSelfCharge:
-		owner := b.known.Merchants[r.Merchant].Owner
-		return !owner.IsZero() && owner == w.Client
+		return !op.MerchantOwner.IsZero() && op.MerchantOwner == w.Client
 	case ReasonWalletClosed:
 		return w.Status == WalletClosed
 	case ReasonWalletFrozen:
 		return w.Status == WalletFrozen
 	case ReasonCurrencyMismatch:
-		return r.Currency != w.Currency
+		return op.Currency != w.Currency
 	case ReasonDuplicateInvoice:
 		_, charged := b.known.Invoices[invoice]
-		return charged && r.Invoice != ""
+		return charged && op.Invoice != ""
 	case ReasonWalletNotEmpty:
 		return w.Status != WalletClosed && w.Balance != 0
 	case ReasonInsufficientFunds:
-		return w.Balance < r.Amount-w.CreditLimit // written so that no limit overflows
+		return w.Balance < op.Amount-w.CreditLimit // written so that no limit overflows
 	case ReasonAmountOverflow:
-		return w.Balance > MaxAmount-r.Amount
+		return w.Balance > MaxAmount-op.Amount
 	case ReasonProcessingError: // decided by who reads the record
 	}
 	return false
@@ -220,7 +238,7 @@ func (w Wallet) apply(kind *kindRow, r Request) Wallet {
 	return w
 }
 
-func (b *Book) accept(op Operation, invoice WalletInvoice) {
+func (b *Book) accept(op *Operation, invoice WalletInvoice) {
 	if op.Invoice != "" {
 		b.known.Invoices[invoice] = op.ID
 	}
@@ -234,11 +252,6 @@ func (b *Book) accept(op Operation, invoice WalletInvoice) {
 func (b *Book) put(w Wallet) {
 	b.touched[w.ID] = true
 	b.known.Wallets[w.ID] = w
-}
-
-func (b *Book) record(op Operation) {
-	b.known.Decided[op.ID] = op.Fingerprint
-	b.operations = append(b.operations, op)
 }
 
 func microseconds(t time.Time) time.Time {

@@ -20,6 +20,7 @@ const (
 // audits read it, and nothing else in this package tells kinds apart.
 type kindRow struct {
 	kind    Kind
+	asks    []Role                  // who may ask for it
 	queued  bool                    // it travels through Kafka; a direct one must not wait behind the charges that it is to stop
 	needs   field                   // fields that it is nothing without
 	takes   field                   // fields that it may have beside those
@@ -30,21 +31,24 @@ type kindRow struct {
 	reasons []Reason                // why it may fail, in order of precedence; processing_error always may
 }
 
+//nolint:gochecknoglobals // read only
+var operators = []Role{RoleOperator}
+
 // kinds is the table of them.
 //
 //nolint:gochecknoglobals // read only, and read for every charge
 var kinds = [...]kindRow{
 	{
-		kind: KindOpen, needs: fieldClient | fieldCurrency, takes: fieldNote, opens: true,
+		kind: KindOpen, asks: operators, needs: fieldClient | fieldCurrency, takes: fieldNote, opens: true,
 		reasons: []Reason{ReasonExpired, ReasonWalletClosed},
 	},
 	{
-		kind: KindTopUp, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
+		kind: KindTopUp, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
 		moves: 1, other: func(Request) AccountID { return FundingAccount() },
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonAmountOverflow},
 	},
 	{
-		kind: KindCharge, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
+		kind: KindCharge, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
 		moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
 			ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge, ReasonWalletClosed,
@@ -52,15 +56,15 @@ var kinds = [...]kindRow{
 		},
 	},
 	{
-		kind: KindFreeze, takes: fieldNote, becomes: WalletFrozen,
+		kind: KindFreeze, asks: operators, takes: fieldNote, becomes: WalletFrozen,
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed},
 	},
 	{
-		kind: KindUnfreeze, takes: fieldNote, becomes: WalletActive,
+		kind: KindUnfreeze, asks: operators, takes: fieldNote, becomes: WalletActive,
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed},
 	},
 	{
-		kind: KindClose, takes: fieldNote, becomes: WalletClosed,
+		kind: KindClose, asks: operators, takes: fieldNote, becomes: WalletClosed,
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletNotEmpty},
 	},
 }
@@ -98,6 +102,9 @@ func Kinds() []Kind {
 
 // Known reports whether the kind is one of ours.
 func (k Kind) Known() bool { return k.row().kind != "" }
+
+// Askers are the roles that may ask for operations of the kind.
+func (k Kind) Askers() []Role { return slices.Clone(k.row().asks) }
 
 // Queued reports whether operations of the kind travel through Kafka. The
 // others are direct: they must not wait behind the charges they are to stop.

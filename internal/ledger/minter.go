@@ -17,7 +17,8 @@ const SecretBytes = 32
 // are the same operation, whatever else they say.
 type Identity struct {
 	Kind     Kind
-	Merchant MerchantID // zero: asked by the operator
+	Asker    Party      // and not which of its keys: a retry may come under another one
+	Merchant MerchantID // whom it pays; it counts where Source is the invoice, which is the merchant's
 	Wallet   WalletID
 	Source   Source
 	Value    string // the idempotency key or the invoice, as Source says
@@ -62,11 +63,11 @@ func NewMinter(secret []byte) (*Minter, error) {
 // bucket (16 bits), a hash of the identity (74 bits) and a tag over both (32
 // bits), laid out as a UUIDv8.
 func (m *Minter) OperationID(i Identity) OperationID {
-	scope := "operator"
-	if !i.Merchant.IsZero() {
-		scope = i.Merchant.String()
+	payee := ""
+	if i.Source == SourceInvoice {
+		payee = i.Merchant.String()
 	}
-	h := m.hash("operation", string(i.Kind), scope, i.Wallet.String(), string(i.Source), i.Value)
+	h := m.hash("operation", string(i.Kind), string(i.Asker.Role), i.Asker.String(), payee, i.Wallet.String(), string(i.Source), i.Value)
 	return m.operationID(i.Wallet, [10]byte(h[:10]))
 }
 

@@ -53,6 +53,7 @@ func drawIdentity(t *rapid.T) ledger.Identity {
 	sixteen := rapid.SliceOfN(rapid.Byte(), 16, 16)
 	return ledger.Identity{
 		Kind:     rapid.SampledFrom(ledger.Kinds()).Draw(t, "kind"),
+		Asker:    rapid.SampledFrom([]ledger.Party{ledger.AsOperator(), ledger.AsMerchant(ledger.MerchantID(sixteen.Draw(t, "asker"))), ledger.AsClient(ledger.ClientID(sixteen.Draw(t, "asker")))}).Draw(t, "party"),
 		Merchant: ledger.MerchantID(sixteen.Draw(t, "merchant")),
 		Wallet:   ledger.WalletID(sixteen.Draw(t, "wallet")),
 		Source:   rapid.SampledFrom([]ledger.Source{ledger.SourceKey, ledger.SourceInvoice}).Draw(t, "source"),
@@ -113,13 +114,11 @@ func TestOperationIDLayout(t *testing.T) {
 	m := newMinter(t, testSecret)
 	rapid.Check(t, func(t *rapid.T) {
 		i := drawIdentity(t)
-		scope := i.Merchant.String()
-		if rapid.Bool().Draw(t, "operator") {
-			i.Merchant, scope = ledger.MerchantID{}, "operator"
-		} else if i.Merchant.IsZero() {
-			scope = "operator"
+		payee := ""
+		if i.Source == ledger.SourceInvoice {
+			payee = i.Merchant.String()
 		}
-		h := hash("operation", string(i.Kind), scope, i.Wallet.String(), string(i.Source), i.Value)
+		h := hash("operation", string(i.Kind), string(i.Asker.Role), i.Asker.String(), payee, i.Wallet.String(), string(i.Source), i.Value)
 		want := fmt.Sprintf("%016b", i.Wallet.Bucket()) + h[:32] + "1000" + h[32:44] + "10" + h[44:74]
 		var head [12]byte
 		for n, bit := range want {
@@ -200,18 +199,22 @@ func TestOperationIDOfEachField(t *testing.T) {
 	t.Parallel()
 	m := newMinter(t, testSecret)
 	base := ledger.Identity{
-		Kind: ledger.KindCharge, Merchant: ledger.MerchantID{1}, Wallet: ledger.WalletID{1}, Source: ledger.SourceKey, Value: "INV-1",
+		Kind: ledger.KindCharge, Asker: ledger.AsMerchant(ledger.MerchantID{1}), Merchant: ledger.MerchantID{1}, Wallet: ledger.WalletID{1}, Source: ledger.SourceKey, Value: "INV-1",
 	}
 	seen := map[ledger.OperationID]string{m.OperationID(base): "the same"}
 	if m.OperationID(base) != m.OperationID(base) {
 		t.Fatal("one identity has two IDs")
 	}
 	for name, change := range map[string]func(*ledger.Identity){
-		"kind":                   func(i *ledger.Identity) { i.Kind = ledger.KindTopUp },
-		"merchant":               func(i *ledger.Identity) { i.Merchant = ledger.MerchantID{2} },
-		"operator":               func(i *ledger.Identity) { i.Merchant = ledger.MerchantID{} },
-		"wallet":                 func(i *ledger.Identity) { i.Wallet = ledger.WalletID{2} },
-		"source":                 func(i *ledger.Identity) { i.Source = ledger.SourceInvoice },
+		"kind":         func(i *ledger.Identity) { i.Kind = ledger.KindTopUp },
+		"asker":        func(i *ledger.Identity) { i.Asker.Owner = [16]byte{2} },
+		"asker's role": func(i *ledger.Identity) { i.Asker.Role = ledger.RoleClient },
+		"operator":     func(i *ledger.Identity) { i.Asker = ledger.AsOperator() },
+		"wallet":       func(i *ledger.Identity) { i.Wallet = ledger.WalletID{2} },
+		"source":       func(i *ledger.Identity) { i.Source = ledger.SourceInvoice },
+		"payee of the invoice": func(i *ledger.Identity) {
+			i.Source, i.Merchant = ledger.SourceInvoice, ledger.MerchantID{2}
+		},
 		"value":                  func(i *ledger.Identity) { i.Value = "INV-2" },
 		"no value":               func(i *ledger.Identity) { i.Value = "" },
 		"value in other case":    func(i *ledger.Identity) { i.Value = "inv-1" },
@@ -225,6 +228,10 @@ func TestOperationIDOfEachField(t *testing.T) {
 			t.Errorf("%s: the ID of %s", name, other)
 		}
 		seen[id] = name
+	}
+	paid := base
+	if paid.Merchant = (ledger.MerchantID{2}); m.OperationID(paid) != m.OperationID(base) {
+		t.Error("under a key the ID depends on whom it pays")
 	}
 	if newMinter(t, otherSecret).OperationID(base) == m.OperationID(base) {
 		t.Error("two secrets compute one ID")

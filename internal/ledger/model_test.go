@@ -180,7 +180,7 @@ func (s step) saying() string {
 		return "refused " + s.payload
 	}
 	r := *s.request
-	r.ID, r.IdempotencyKey, r.ReceivedAt = ledger.OperationID{}, "", time.Time{}
+	r.ID, r.IdempotencyKey, r.ReceivedAt, r.Asker = ledger.OperationID{}, "", time.Time{}, ledger.Asker{}
 	r.ApplyBefore = r.ApplyBefore.Truncate(time.Microsecond)
 	return fmt.Sprintf("%#v", r)
 }
@@ -214,6 +214,7 @@ func (s *store) clone() *store {
 func (s *store) settle(steps []step, now time.Time) (verdicts []ledger.Verdict, book *ledger.Book) {
 	book = ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(s.wallets), Merchants: s.merchants, Decided: maps.Clone(s.decided), Invoices: maps.Clone(s.invoices),
+		Position: int64(len(s.operations)),
 	}, now)
 	for _, step := range steps {
 		verdicts = append(verdicts, step.decide(book))
@@ -285,7 +286,7 @@ func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time) []step {
 		if rapid.IntRange(0, 9).Draw(t, "refused") == 0 {
 			s.payload = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "payload")
 			s.refusal = &ledger.Refusal{
-				ID: s.request.ID, Kind: s.request.Kind, Wallet: s.request.Wallet, Merchant: s.request.Merchant, ReceivedAt: s.request.ReceivedAt,
+				ID: s.request.ID, Kind: s.request.Kind, Wallet: s.request.Wallet, Asker: s.request.Asker, Merchant: s.request.Merchant, ReceivedAt: s.request.ReceivedAt,
 				Fingerprint: ledger.RefusedFingerprint([]byte(s.payload)),
 			}
 			s.request = nil
@@ -300,6 +301,7 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		Kind:       rapid.SampledFrom(kindsByWeight).Draw(t, "kind"),
 		Wallet:     ledger.WalletID{rapid.ByteRange(1, 5).Draw(t, "wallet")},
 		ReceivedAt: now.Add(-time.Minute),
+		Asker:      ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{rapid.ByteRange(0, 2).Draw(t, "asker's key")}},
 	}
 	if r.Kind.MovesMoney() {
 		r.Amount = rapid.SampledFrom([]int64{1, 100, 250, 250, 400, ledger.MaxAmount - 50, ledger.MaxAmount}).Draw(t, "amount")
@@ -310,6 +312,7 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 	switch r.Kind {
 	case ledger.KindCharge:
 		r.Merchant = ledger.MerchantID{rapid.SampledFrom([]byte{1, 1, 1, 1, 2, 3, 4}).Draw(t, "merchant")}
+		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 		r.Invoice = rapid.SampledFrom([]string{"", "i1", "i2", "i3", "i4", "i5"}).Draw(t, "invoice")
 	case ledger.KindOpen:
 		r.Client = ledger.ClientID{rapid.ByteRange(1, 2).Draw(t, "client")}

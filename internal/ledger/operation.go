@@ -31,16 +31,30 @@ func (p Place) IsZero() bool { return p.Log == 0 }
 // history, never changed.
 type Operation struct {
 	Request
-	Place        Place
-	Fingerprint  Fingerprint
-	Reason       Reason       // empty: accepted
-	DuplicateOf  OperationID  // of a duplicate_invoice: the accepted charge
-	Sequence     int64        // 1, 2, 3 ... in its wallet; 0: the wallet does not know of it
-	BalanceAfter int64        // minor units; only where Sequence is not 0
-	StatusAfter  WalletStatus // only where Sequence is not 0
-	DecidedAt    time.Time
-	Digest       Digest
+	Place         Place
+	Fingerprint   Fingerprint
+	Position      int64         // 1, 2, 3 ... in its partition, in the order of commits
+	Reason        Reason        // empty: accepted
+	DuplicateOf   OperationID   // of a duplicate_invoice: the accepted charge
+	MerchantState MerchantState // as it was found; empty: no merchant, or none of this ID
+	MerchantOwner ClientID      // as it was found; zero: no client of ours
+	Sequence      int64         // 1, 2, 3 ... in its wallet; 0: the wallet does not know of it
+	BalanceAfter  int64         // minor units; only where Sequence is not 0
+	LimitAfter    int64         // the credit limit, minor units; only where Sequence is not 0
+	StatusAfter   WalletStatus  // only where Sequence is not 0
+	DecidedAt     time.Time
+	SealVersion   int32 // what Digest covers
+	Digest        Digest
 }
+
+// MerchantState is what a decision found of the merchant that asked to be paid.
+type MerchantState string
+
+// The states of a merchant.
+const (
+	MerchantActive    MerchantState = "active"
+	MerchantSuspended MerchantState = "suspended"
+)
 
 // Status is accepted or failed: an Operation always has an outcome.
 func (o Operation) Status() Status {
@@ -92,39 +106,6 @@ func RefusedFingerprint(value []byte) Fingerprint {
 // Digest seals an operation and, through the one before it, the whole history
 // of its wallet.
 type Digest [32]byte
-
-// Seal computes the operation's digest over every field of it and the digest of
-// the wallet's previous operation: zero for the first, and for an operation
-// without a sequence. Times count in microseconds. The encoding is versioned;
-// a change of it needs a new version.
-func (o Operation) Seal(previous Digest) Digest {
-	return sha256.Sum256(make(encoder, 0, sealBytes).
-		text("monedero operation 2").
-		bytes(previous[:]).
-		bytes(o.ID[:]).
-		text(string(o.Kind)).
-		bytes(o.Wallet[:]).
-		bytes(o.Merchant[:]).
-		bytes(o.Client[:]).
-		int(o.Amount).
-		text(string(o.Currency)).
-		text(o.Invoice).
-		text(o.Description).
-		text(string(o.Metadata)).
-		text(o.Note).
-		text(o.IdempotencyKey).
-		time(o.ApplyBefore).
-		time(o.ReceivedAt).
-		int(int64(o.Place.Log)).
-		int(o.Place.Offset).
-		bytes(o.Fingerprint[:]).
-		text(string(o.Reason)).
-		bytes(o.DuplicateOf[:]).
-		int(o.Sequence).
-		int(o.BalanceAfter).
-		text(string(o.StatusAfter)).
-		time(o.DecidedAt))
-}
 
 // sealBytes is room for what most operations say; whatever says more is given
 // more. An encoder of a constant size that its function does not hand out costs

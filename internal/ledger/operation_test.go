@@ -19,6 +19,7 @@ func fullOperation() ledger.Operation {
 			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
 			ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC),
 			ReceivedAt:  time.Date(2026, 3, 1, 11, 59, 59, 1_000, time.UTC),
+			Asker:       ledger.Asker{Party: ledger.AsMerchant(ledger.MerchantID{0x03, 15: 0xf3}), Key: ledger.KeyID{0x08, 15: 0xf8}},
 		},
 		Place:        ledger.Place{Log: 1, Offset: 4711},
 		Fingerprint:  ledger.Fingerprint{0x05, 31: 0xf5},
@@ -26,9 +27,16 @@ func fullOperation() ledger.Operation {
 		DuplicateOf:  ledger.OperationID{0x06, 15: 0xf6},
 		Sequence:     42,
 		BalanceAfter: -1250,
+		LimitAfter:   5000,
 		StatusAfter:  ledger.WalletFrozen,
 		DecidedAt:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Digest:       ledger.Digest{0x07, 31: 0xf7},
+		Position:     4242,
+
+		MerchantState: ledger.MerchantActive,
+		MerchantOwner: ledger.ClientID{0x09, 15: 0xf9},
+
+		SealVersion: ledger.SealVersion,
+		Digest:      ledger.Digest{0x07, 31: 0xf7},
 	}
 }
 
@@ -127,7 +135,11 @@ func TestSealCoversEveryField(t *testing.T) {
 // says something else would pass for a retry.
 func TestFingerprintCoversWhatIsAsked(t *testing.T) {
 	t.Parallel()
-	leftOut := map[string]bool{"ID": true, "IdempotencyKey": true, "ReceivedAt": true}
+	leftOut := map[string]bool{
+		"ID": true, "IdempotencyKey": true, "ReceivedAt": true,
+		"Asker.Party.Role": true, "Asker.Party.Owner": true, // the ID depends on them
+		"Asker.Key": true, // a retry may come under another one
+	}
 	r := fullOperation().Request
 	seen := map[ledger.Fingerprint]string{r.Fingerprint(): "as it is"}
 	found := 0

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Role is what an API key may do. Roles are stored and shown: add new ones, never rename one.
 type Role string
@@ -15,12 +18,24 @@ const (
 // Known reports whether the role is one of ours.
 func (r Role) Known() bool { return r == RoleMerchant || r == RoleClient || r == RoleOperator }
 
+// owns reports whether keys of the role belong to somebody.
+func (r Role) owns() bool { return r == RoleMerchant || r == RoleClient }
+
 // Party is in whose name somebody asks: a merchant, a client or the operator. All API
 // keys of one party ask in one name.
 type Party struct {
 	Role  Role
 	Owner [16]byte // the merchant's or the client's ID; zero for the operator
 }
+
+// AsMerchant is the merchant as a party.
+func AsMerchant(id MerchantID) Party { return Party{Role: RoleMerchant, Owner: id} }
+
+// AsClient is the client as a party.
+func AsClient(id ClientID) Party { return Party{Role: RoleClient, Owner: id} }
+
+// AsOperator is the operator as a party.
+func AsOperator() Party { return Party{Role: RoleOperator} }
 
 // Merchant is the merchant that the party is; zero for any other.
 func (p Party) Merchant() MerchantID {
@@ -50,22 +65,22 @@ func (p Party) String() string {
 	return string(p.Role)
 }
 
-// ParseOwner reads the owner's ID of a party of the role. It fails for the operator, which has none.
-func ParseOwner(role Role, text string) (Party, error) {
-	var id [16]byte
-	err := ErrID
+// ParseParty reads a party: a role and its owner's ID, which the operator has none of. A
+// role that is not known is taken with whatever owner it has, for whoever knows it.
+func ParseParty(role Role, owner string) (Party, error) {
 	switch role {
 	case RoleMerchant:
-		var merchant MerchantID
-		merchant, err = ParseMerchantID(text)
-		id = merchant
+		id, err := ParseMerchantID(owner)
+		return Party{Role: role, Owner: id}, err
 	case RoleClient:
-		var client ClientID
-		client, err = ParseClientID(text)
-		id = client
+		id, err := ParseClientID(owner)
+		return Party{Role: role, Owner: id}, err
 	case RoleOperator:
+		if owner != "" {
+			return Party{}, fmt.Errorf("%w: the operator has none", ErrID)
+		}
 	}
-	return Party{Role: role, Owner: id}, err
+	return Party{Role: role}, nil
 }
 
 // SeesWallet reports whether the party may see the balance of a wallet of the owner:

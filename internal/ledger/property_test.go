@@ -200,7 +200,8 @@ func TestCutsDoNotMatter(t *testing.T) {
 	})
 }
 
-// Each wallet's history depends on its own order alone.
+// Each wallet's history depends on its own order alone, but for the positions, which are
+// the partition's, and what seals them.
 func TestOrderOfOtherWalletsDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	checkBatches(t, func(t *rapid.T, start *store, steps []step) {
@@ -218,6 +219,13 @@ func TestOrderOfOtherWalletsDoesNotMatter(t *testing.T) {
 		inOrder.settle(steps, propertyTime)
 		inOther.settle(mixed, propertyTime)
 		for _, s := range []*store{inOrder, inOther} {
+			for i := range s.operations {
+				s.operations[i].Position, s.operations[i].Digest = 0, ledger.Digest{}
+			}
+			for id, w := range s.wallets {
+				w.Digest = ledger.Digest{}
+				s.wallets[id] = w
+			}
 			slices.SortFunc(s.operations, func(a, b ledger.Operation) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
 			slices.SortFunc(s.conflicts, func(a, b ledger.Conflict) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
 		}
@@ -251,11 +259,11 @@ func TestWhatAStepMayTouch(t *testing.T) {
 			case s.refusal != nil:
 				want := []ledger.Operation{{
 					Request: ledger.Request{
-						ID: s.refusal.ID, Kind: s.refusal.Kind, Wallet: s.refusal.Wallet, Merchant: s.refusal.Merchant,
+						ID: s.refusal.ID, Kind: s.refusal.Kind, Wallet: s.refusal.Wallet, Asker: s.refusal.Asker, Merchant: s.refusal.Merchant,
 						ReceivedAt: s.refusal.ReceivedAt.Truncate(time.Microsecond),
 					},
 					Place: s.at, Fingerprint: s.refusal.Fingerprint, Reason: ledger.ReasonProcessingError,
-					DecidedAt: propertyTime.Truncate(time.Microsecond),
+					DecidedAt: propertyTime.Truncate(time.Microsecond), Position: made[0].Position, SealVersion: ledger.SealVersion,
 				}}
 				want[0].Digest = want[0].Seal(ledger.Digest{})
 				if diff := gocmp.Diff(want, made); diff != "" || len(wallets)+len(moved)+len(conflicts) > 0 {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,7 +26,8 @@ type Request struct {
 	ID             OperationID
 	Kind           Kind
 	Wallet         WalletID
-	Merchant       MerchantID // zero: asked by the operator
+	Asker          Asker
+	Merchant       MerchantID // whom it pays; zero where the kind pays nobody
 	Client         ClientID   // of an open: who is to own the wallet
 	Amount         int64      // minor units; zero where the kind moves no money
 	Currency       Currency
@@ -41,7 +43,9 @@ type Request struct {
 // Identity is what makes the request's ID. A direct operation without an
 // idempotency key has none: its ID is random.
 func (r Request) Identity() Identity {
-	i := Identity{Kind: r.Kind, Merchant: r.Merchant, Wallet: r.Wallet, Source: SourceKey, Value: r.IdempotencyKey}
+	i := Identity{
+		Kind: r.Kind, Asker: r.Asker.Party, Merchant: r.Merchant, Wallet: r.Wallet, Source: SourceKey, Value: r.IdempotencyKey,
+	}
 	if r.IdempotencyKey == "" {
 		i.Source, i.Value = SourceInvoice, r.Invoice
 	}
@@ -67,7 +71,11 @@ func (r Request) Faults() []Fault {
 	if r.Wallet.IsZero() {
 		f.add("wallet_id", "is required")
 	}
+	f.asker(kind, r.Asker.Party)
 	f.belongs(kind, "merchant_id", fieldMerchant, !r.Merchant.IsZero())
+	if own := r.Asker.Merchant(); !r.Merchant.IsZero() && !own.IsZero() && own != r.Merchant {
+		f.add("merchant_id", "must be the merchant that asks")
+	}
 	f.belongs(kind, "client_id", fieldClient, !r.Client.IsZero())
 	if kind.needs&fieldAmount != 0 {
 		if r.Amount < 1 || r.Amount > MaxAmount {
@@ -115,6 +123,18 @@ func (f *faults) belongs(kind *kindRow, name string, which field, there bool) {
 		f.add(name, "does not belong to this kind of operation")
 	case !there && kind.needs&which != 0:
 		f.add(name, "is required")
+	}
+}
+
+// asker refuses who may not ask for the kind.
+func (f *faults) asker(kind *kindRow, p Party) {
+	switch {
+	case !p.Role.Known():
+		f.add("asked_by", "is required")
+	case kind.kind != "" && !slices.Contains(kind.asks, p.Role):
+		f.add("asked_by", "may not ask for this kind of operation")
+	case p.Role.owns() == (p.Owner == [16]byte{}):
+		f.add("asked_by", "must name the owner of a merchant's or a client's key, and no other")
 	}
 }
 

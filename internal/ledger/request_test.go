@@ -20,6 +20,7 @@ const secretText = "sesame"
 func validCharge() ledger.Request {
 	return ledger.Request{
 		ID: ledger.OperationID{1}, Kind: ledger.KindCharge, Wallet: ledger.WalletID{1}, Merchant: ledger.MerchantID{1},
+		Asker:  ledger.Asker{Party: ledger.AsMerchant(ledger.MerchantID{1}), Key: ledger.KeyID{1}},
 		Amount: 1250, Currency: "EUR", Invoice: "INV-1001", Description: "Coffee, two cups", IdempotencyKey: "k-1",
 		Metadata:    ledger.NewMetadata(map[string]string{"color": "red"}),
 		ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), ReceivedAt: time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC),
@@ -28,14 +29,14 @@ func validCharge() ledger.Request {
 
 // validRequests is one request of each kind that may be decided.
 func validRequests() map[ledger.Kind]ledger.Request {
-	id, w := ledger.OperationID{1}, ledger.WalletID{1}
+	id, w, operator := ledger.OperationID{1}, ledger.WalletID{1}, ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{2}}
 	return map[ledger.Kind]ledger.Request{
-		ledger.KindOpen:     {ID: id, Wallet: w, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
-		ledger.KindTopUp:    {ID: id, Wallet: w, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
+		ledger.KindOpen:     {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
+		ledger.KindTopUp:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
 		ledger.KindCharge:   validCharge(),
-		ledger.KindFreeze:   {ID: id, Wallet: w, Kind: ledger.KindFreeze},
-		ledger.KindUnfreeze: {ID: id, Wallet: w, Kind: ledger.KindUnfreeze},
-		ledger.KindClose:    {ID: id, Wallet: w, Kind: ledger.KindClose, IdempotencyKey: "k"},
+		ledger.KindFreeze:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindFreeze},
+		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
+		ledger.KindClose:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindClose, IdempotencyKey: "k"},
 	}
 }
 
@@ -92,6 +93,12 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.Wallet = ledger.WalletID{} }, "wallet_id", "is required"},
 		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
 		{topUp, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{1} }, "merchant_id", foreign},
+		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{2} }, "merchant_id", "must be the merchant that asks"},
+		{charge, func(r *ledger.Request) { r.Asker = ledger.Asker{} }, "asked_by", "is required"},
+		{charge, func(r *ledger.Request) { r.Asker.Party = ledger.AsOperator() }, "asked_by", "may not ask for this kind of operation"},
+		{topUp, func(r *ledger.Request) { r.Asker.Party = ledger.AsMerchant(ledger.MerchantID{1}) }, "asked_by", "may not ask for this kind of operation"},
+		{topUp, func(r *ledger.Request) { r.Asker.Owner = [16]byte{1} }, "asked_by", "must name the owner of a merchant's or a client's key, and no other"},
+		{charge, func(r *ledger.Request) { r.Asker.Owner = [16]byte{} }, "asked_by", "must name the owner of a merchant's or a client's key, and no other"},
 		{open, func(r *ledger.Request) { r.Client = ledger.ClientID{} }, "client_id", "is required"},
 		{charge, func(r *ledger.Request) { r.Client = ledger.ClientID{1} }, "client_id", foreign},
 		{charge, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount},
@@ -194,7 +201,7 @@ func TestFaultsAllAtOnce(t *testing.T) {
 		got = append(got, f.Field)
 	}
 	want := []string{
-		"kind", "wallet_id", "merchant_id", "client_id", "amount", "currency",
+		"kind", "wallet_id", "asked_by", "merchant_id", "client_id", "amount", "currency",
 		"invoice", "invoice", "invoice", // of another kind, too long, control characters
 		"description", "description", "description",
 		"metadata",             // too many
@@ -207,7 +214,8 @@ func TestFaultsAllAtOnce(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	topUp := ledger.Request{Kind: ledger.KindTopUp, Wallet: ledger.WalletID{1}, Amount: 1, Currency: "EUR", Invoice: "INV-1"}
+	operator := ledger.Asker{Party: ledger.AsOperator()}
+	topUp := ledger.Request{Kind: ledger.KindTopUp, Asker: operator, Wallet: ledger.WalletID{1}, Amount: 1, Currency: "EUR", Invoice: "INV-1"}
 	if f := topUp.Faults(); len(f) != 2 || f[0].Field != "invoice" || f[1].Field != "idempotency_key" {
 		t.Errorf("a top-up with an invoice in place of its key: %v", f)
 	}
@@ -289,7 +297,8 @@ func TestIdentity(t *testing.T) {
 	t.Parallel()
 	r := validCharge()
 	want := ledger.Identity{
-		Kind: ledger.KindCharge, Merchant: r.Merchant, Wallet: r.Wallet, Source: ledger.SourceKey, Value: "k-1",
+		Kind: ledger.KindCharge, Asker: ledger.AsMerchant(r.Merchant), Merchant: r.Merchant, Wallet: r.Wallet,
+		Source: ledger.SourceKey, Value: "k-1",
 	}
 	if diff := cmp.Diff(want, r.Identity()); diff != "" {
 		t.Errorf("under a key (-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,15 +15,16 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-//go:embed queries/share_progress.sql
-var shareProgressSQL string
+//go:embed queries/hold_progress.sql
+var holdProgressSQL string
 
 // directAttempts is how often a direct operation is tried when another one of
 // the same wallet or ID comes first.
 const directAttempts = 3
 
-// Apply decides a direct operation; see [ingest.Direct]. It waits at most a
-// second for a wallet that a settle holds, and fails then.
+// Apply decides a direct operation; see [ingest.Direct]. It waits for the settle of its
+// partition that is under way, ends the session of one whose process has stopped, and
+// fails after three seconds.
 func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
@@ -31,6 +33,7 @@ func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, 
 		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
+	defer s.watch(ctx, conn.Conn())()
 	for range directAttempts {
 		var op ledger.Operation
 		var made bool
@@ -60,14 +63,14 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 		}
 		return found.decided.Operation, false, nil
 	}
-	known := ledger.Known{Wallets: map[ledger.WalletID]ledger.Wallet{}}
+	known := ledger.Known{Wallets: map[ledger.WalletID]ledger.Wallet{}, Position: found.position}
 	switch {
 	case found.wallet != nil:
 		known.Wallets[r.Wallet] = *found.wallet
 	case r.Kind != ledger.KindOpen || !found.client:
 		return ledger.Operation{}, false, ledger.ErrNotFound
 	}
-	book := ledger.NewBook(known, s.now())
+	book := ledger.NewBook(known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
 	if err := (writing{partition: partition, book: book}).commit(ctx, conn); err != nil {
 		return ledger.Operation{}, false, err
@@ -80,13 +83,16 @@ type beforeDirect struct {
 	wallet  *ledger.Wallet
 	decided *outcomes.Decided
 	client  bool // the request's client exists
+
+	position int64 // of the partition's last operation
+	at       time.Time
 }
 
 func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r ledger.Request) (found beforeDirect, err error) {
 	b := &pgx.Batch{}
 	b.Queue(beginSQL)
 	b.Queue(fmt.Sprintf("set local lock_timeout = %d", directLockTimeout.Milliseconds()))
-	b.Queue(shareProgressSQL, partition)
+	b.Queue(holdProgressSQL, partition)
 	b.Queue(lockWalletsSQL, partition, ids([]ledger.WalletID{r.Wallet}))
 	b.Queue(decidedSQL, []int32{int32(partition)}, ids([]ledger.OperationID{r.ID}))
 	b.Queue(clientSQL, idOrNull(r.Client))
@@ -101,12 +107,11 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 			return found, fmt.Errorf("begin: %w", err)
 		}
 	}
-	var next int64
-	if err := results.QueryRow().Scan(&next); err != nil {
+	if err := results.QueryRow().Scan(&found.position, &found.at); err != nil {
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = processor.ErrNoProgress
 		}
-		return found, fmt.Errorf("share progress: %w", err)
+		return found, fmt.Errorf("hold progress: %w", err)
 	}
 	var w walletRow
 	if err := each(results, w.targets(), func() {

@@ -25,7 +25,7 @@ type model struct {
 func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor.Tally {
 	book := ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(m.known.Wallets), Merchants: m.known.Merchants, Decided: maps.Clone(m.known.Decided),
-		Invoices: maps.Clone(m.known.Invoices),
+		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position,
 	}, w.now)
 	t := processor.Tally{Outcomes: map[processor.Outcome]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
 	for _, item := range s.Items {
@@ -63,7 +63,7 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 
 // take keeps an operation and what follows from it.
 func (m *model) take(op ledger.Operation) {
-	m.operations[op.ID] = op
+	m.operations[op.ID], m.known.Position = op, op.Position
 	m.known.Decided[op.ID] = op.Fingerprint
 	if key, has := op.InvoiceKey(); has && op.Reason == "" {
 		m.known.Invoices[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] = op.ID
@@ -94,6 +94,11 @@ func newExercise(w *world) *exercise {
 		operations: map[ledger.OperationID]ledger.Operation{}, conflicts: map[ledger.OperationID]int{},
 		moved: map[ledger.Movement]int64{},
 	}}
+	// The database is one for all runs.
+	if err := w.store.Pool().QueryRow(w.t.Context(), "select last_position from partition_progress where partition = $1",
+		exercisePartition).Scan(&e.model.known.Position); err != nil {
+		w.t.Fatal(err)
+	}
 	var owner ledger.ClientID
 	for range 4 {
 		client, id := w.client(), walletID(exercisePartition)
@@ -118,7 +123,7 @@ func (e *exercise) direct(r ledger.Request) {
 	if err != nil {
 		e.world.t.Fatal(err)
 	}
-	book := ledger.NewBook(ledger.Known{Wallets: maps.Clone(e.model.known.Wallets)}, e.world.now)
+	book := ledger.NewBook(ledger.Known{Wallets: maps.Clone(e.model.known.Wallets), Position: e.model.known.Position}, e.world.now)
 	book.Decide(*request, ledger.Place{})
 	want := book.Operations()[0]
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -28,3 +28,6 @@ const (
 	PageBytes = pageBytes
 	PageWalk  = pageWalk
 )
+
+// Expand is what becomes of a statement in queries/.
+var Expand = expand

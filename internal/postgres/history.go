@@ -20,19 +20,19 @@ import (
 
 var (
 	//go:embed queries/decided.sql
-	decidedSQL string
+	decidedText string
 	//go:embed queries/decided_ids.sql
 	decidedIDsSQL string
 	//go:embed queries/list_wallet.sql
-	listWalletSQL string
+	listWalletText string
 	//go:embed queries/search_wallet.sql
-	searchWalletSQL string
+	searchWalletText string
 	//go:embed queries/list_wallet_invoice.sql
-	listWalletInvoiceSQL string
+	listWalletInvoiceText string
 	//go:embed queries/list_merchant.sql
-	listMerchantSQL string
+	listMerchantText string
 	//go:embed queries/list_invoice.sql
-	listInvoiceSQL string
+	listInvoiceText string
 	//go:embed queries/positions.sql
 	positionsSQL string
 )
@@ -148,19 +148,19 @@ func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
 	sequence := pgtype.Int8{Int64: at.Sequence, Valid: at.Sequence != 0 && f.After != nil}
 	switch {
 	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
-		return listWalletInvoiceSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), key, rows, pageBytes, at.Sequence, [16]byte(at.ID)}, nil
+		return listWalletInvoiceSQL, []any{rows, pageBytes, s.partition(f.Wallet), idOrNull(f.Wallet), key, at.Sequence, [16]byte(at.ID)}, nil
 	case !f.Wallet.IsZero() && f.Merchant.IsZero() && f.Invoice == "":
-		return listWalletSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), rows, pageBytes, sequence, [16]byte(at.ID)}, nil
+		return listWalletSQL, []any{rows, pageBytes, s.partition(f.Wallet), idOrNull(f.Wallet), sequence, [16]byte(at.ID)}, nil
 	case !f.Wallet.IsZero():
 		invoice := pgtype.Text{String: f.Invoice, Valid: f.Invoice != ""}
 		return searchWalletSQL, []any{
-			s.partition(f.Wallet), idOrNull(f.Wallet), rows, pageBytes, sequence, [16]byte(at.ID), idOrNull(f.Merchant), invoice, pageWalk,
+			rows, pageBytes, s.partition(f.Wallet), idOrNull(f.Wallet), sequence, [16]byte(at.ID), idOrNull(f.Merchant), invoice, pageWalk,
 		}, nil
 	case !f.Merchant.IsZero() && f.Invoice != "":
-		return listInvoiceSQL, []any{key, rows, pageBytes, [16]byte(at.Wallet), at.Sequence, [16]byte(at.ID)}, nil
+		return listInvoiceSQL, []any{rows, pageBytes, key, [16]byte(at.Wallet), at.Sequence, [16]byte(at.ID)}, nil
 	case !f.Merchant.IsZero():
 		decided, id := afterTime(f.After)
-		return listMerchantSQL, []any{idOrNull(f.Merchant), rows, pageBytes, decided, id}, nil
+		return listMerchantSQL, []any{rows, pageBytes, idOrNull(f.Merchant), decided, id}, nil
 	}
 	return "", nil, errFilter
 }

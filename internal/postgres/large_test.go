@@ -83,7 +83,7 @@ end $$;
 
 insert into operations (
   sequence, amount, balance_after, received_at, decided_at, partition, id, wallet_id, merchant_id, kind, reason, currency,
-  status_after, fingerprint, digest, invoice, invoice_key
+  status_after, fingerprint, digest, invoice, invoice_key, position, seal
 )
 select
   case when n <= 400000 then n when n <= 800000 then 2 + (n - 400001) / 100000 when n <= 900000 then 1
@@ -95,7 +95,7 @@ select
   'charge',
   case when n <= 400000 and n % 4 > 0 or n between 800001 and 900000 or n = 1001501 or n > 1001560 then null
     when n between 900001 and 1001500 then 'wallet_not_found' else 'insufficient_funds' end,
-  'EUR', 'active', '\x00', '\x00', invoice, case invoice when 'POPULAR' then $popular when 'RARE' then $rare end
+  'EUR', 'active', '\x00', '\x00', invoice, case invoice when 'POPULAR' then $popular when 'RARE' then $rare end, n, 3
 from (
   select n, '2026-01-01'::timestamptz + n * interval '1 millisecond' as at,
     case when n <= 400000 and n % 4 = 0 or n between 400001 and 900000 then 'POPULAR'

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/monedero/monedero/internal/postgres"
 )
 
 // Every statement is one file that prepares against the schema, says what it
@@ -46,9 +48,9 @@ func (w *world) grow(from, to int) {
 
 // growSQL makes rows $1 + 1 to $2 of each table.
 var growSQL = []string{
-	`insert into operations (sequence, amount, balance_after, received_at, decided_at, partition, id, wallet_id, merchant_id, kind, reason, currency,
+	`insert into operations (position, seal, asker_role, sequence, amount, balance_after, limit_after, received_at, decided_at, partition, id, wallet_id, merchant_id, kind, reason, currency,
 		status_after, fingerprint, digest, idempotency_key, invoice, invoice_key)
-	select case when n % 10 > 0 then n end, 5, case when n % 10 > 0 then 100 end, now(), now(), n % 4, gen_random_uuid(), md5('wallet' || n % 64)::uuid,
+	select n, 3, 'operator', case when n % 10 > 0 then n end, 5, case when n % 10 > 0 then 100 end, case when n % 10 > 0 then 0 end, now(), now(), n % 4, gen_random_uuid(), md5('wallet' || n % 64)::uuid,
 		md5('merchant' || n % 8)::uuid, 'charge', case when n % 10 = 0 then 'wallet_not_found' end, 'EUR', case when n % 10 > 0 then 'active' end,
 		sha256('request'), sha256('row'), 'key ' || n, 'invoice ' || n, gen_random_uuid()
 	from generate_series($1::int + 1, $2::int) n`,
@@ -83,7 +85,7 @@ func (w *world) plans(t *testing.T, more bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sql, name := string(text), strings.TrimSuffix(filepath.Base(file), ".sql")
+		sql, name := postgres.Expand(string(text)), strings.TrimSuffix(filepath.Base(file), ".sql")
 		if !strings.HasPrefix(sql, "-- ") || !strings.Contains(sql, "\n-- Locks: ") {
 			t.Errorf("%s: the head does not say purpose and locks", name)
 		}
@@ -155,7 +157,7 @@ func TestUpdateWalletsLooksUpEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer service.Release()
-	plan := explain(t, service.Conn(), "update", string(sql), 6)
+	plan := explain(t, service.Conn(), "update", string(sql), 7)
 	if wholePartition.MatchString(plan) || !strings.Contains(plan, "(partition = $1) AND (id = u.id)") {
 		t.Errorf("it does not look up each wallet:\n%s", plan)
 	}
@@ -165,7 +167,7 @@ func TestUpdateWalletsLooksUpEach(t *testing.T) {
 var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dead_letters)\b.*\n\s+(?:Index|Recheck) Cond: \(partition = \$\d+\)$`)
 
 // ofOwner are the statements that only the owner may run, besides those that register.
-var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history"}
+var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history", "remake_position"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
 var besides = []string{"wallets_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}

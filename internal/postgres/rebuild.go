@@ -18,6 +18,8 @@ var (
 	rebuildWalletsSQL string
 	//go:embed queries/rebuild_balances.sql
 	rebuildBalancesSQL string
+	//go:embed queries/remake_position.sql
+	remakePositionSQL string
 )
 
 // rebuildSettings allow for long statements, and keep the one for wallets, which
@@ -88,6 +90,9 @@ func (r *Rebuilt) rebuild(ctx context.Context, tx pgx.Tx) error {
 	}
 	if err := tx.QueryRow(ctx, rebuildBalancesSQL, r.Partition).Scan(&r.Balances, &r.BalancesChanged); err != nil {
 		return fmt.Errorf("rebuild balances: %w", err)
+	}
+	if _, err := tx.Exec(ctx, remakePositionSQL, r.Partition); err != nil {
+		return fmt.Errorf("rebuild the last position: %w", err)
 	}
 	return nil
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-// operationColumns is how many columns write_operations.sql names.
-const operationColumns = 26
-
 // rowBytes is about what an operation takes; only a guess to start with.
 const rowBytes = 512
 
@@ -48,84 +45,84 @@ func (r *rows) operation(partition int, o *ledger.Operation) error {
 	if o.ReceivedAt.IsZero() && o.Reason != ledger.ReasonProcessingError {
 		return errReceived
 	}
-	r.buf = binary.BigEndian.AppendUint16(r.buf, operationColumns)
-	r.int64(o.Place.Offset, !o.Place.IsZero())
-	r.int64(o.Sequence, o.Sequence != 0)
-	r.int64(o.Amount, o.Amount != 0)
-	r.int64(o.BalanceAfter, o.Sequence != 0)
-	r.time(o.ReceivedAt)
-	r.time(o.DecidedAt)
-	r.time(o.ApplyBefore)
-	r.int32(int32(partition), true)
-	r.int32(o.Place.Log, !o.Place.IsZero())
-	r.id(o.ID)
-	r.id(o.Wallet)
-	r.id(o.Merchant)
-	r.id(o.Client)
-	r.id(o.DuplicateOf)
-	r.text(string(o.Kind))
-	r.text(string(o.Reason))
-	r.text(string(o.Currency))
-	r.text(string(o.StatusAfter))
-	r.bytes(o.Fingerprint[:])
-	r.bytes(o.Digest[:])
-	r.text(o.IdempotencyKey)
-	r.text(o.Invoice)
+	fields := ledger.OperationFields()
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(2+len(fields))) //nolint:gosec // some thirty
+	r.int32(int32(partition))                                           //nolint:gosec // 65536 at most
 	if key, has := o.InvoiceKey(); has {
 		r.bytes(key[:])
 	} else {
 		r.null()
 	}
-	r.text(o.Description)
-	r.text(string(o.Metadata))
-	r.text(o.Note)
+	for i := range fields {
+		r.field(&fields[i], o)
+	}
 	return r.err
+}
+
+// field writes a value; zero is null, unless the field says when it is none.
+func (r *rows) field(f *ledger.Field, o *ledger.Operation) {
+	if f.Absent != nil && f.Absent(o) {
+		r.null()
+		return
+	}
+	kept := f.Absent != nil // zero is a value
+	switch v := f.Of(o).(type) {
+	case *string:
+		if kept || *v != "" {
+			r.text(*v)
+			return
+		}
+	case *[16]byte:
+		if kept || *v != [16]byte{} {
+			r.bytes(v[:])
+			return
+		}
+	case *[32]byte:
+		if kept || *v != [32]byte{} {
+			r.bytes(v[:])
+			return
+		}
+	case *int64:
+		if kept || *v != 0 {
+			r.int64(*v)
+			return
+		}
+	case *int32:
+		if kept || *v != 0 {
+			r.int32(*v)
+			return
+		}
+	case *time.Time:
+		if kept || !v.IsZero() {
+			r.time(*v)
+			return
+		}
+	}
+	r.null()
 }
 
 func (r *rows) null() { r.buf = append(r.buf, 0xff, 0xff, 0xff, 0xff) }
 
-func (r *rows) int64(v int64, valid bool) {
-	if !valid {
-		r.null()
-		return
-	}
+func (r *rows) int64(v int64) {
 	r.buf = append(r.buf, 0, 0, 0, 8)
-	r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v))
+	r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v)) //nolint:gosec // the same bits
 }
 
-func (r *rows) int32(v int32, valid bool) {
-	if !valid {
-		r.null()
-		return
-	}
+func (r *rows) int32(v int32) {
 	r.buf = append(r.buf, 0, 0, 0, 4)
-	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(v))
+	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(v)) //nolint:gosec // the same bits
 }
 
-// time writes microseconds; the zero time is null.
+// time writes microseconds.
 func (r *rows) time(t time.Time) {
-	if !t.IsZero() && !storable(t) {
+	if !storable(t) {
 		r.err = errTime
 	}
-	r.int64(t.UnixMicro()-epochMicros, !t.IsZero())
+	r.int64(t.UnixMicro() - epochMicros)
 }
 
-// id writes a UUID; the zero ID is null.
-func (r *rows) id(id [16]byte) {
-	if id == [16]byte{} {
-		r.null()
-		return
-	}
-	r.bytes(id[:])
-}
-
-// text writes a text; the empty text is null.
 func (r *rows) text(s string) {
-	if s == "" {
-		r.null()
-		return
-	}
-	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(len(s)))
+	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(len(s))) //nolint:gosec // a record is smaller
 	r.buf = append(r.buf, s...)
 }
 

@@ -147,6 +147,8 @@ type mover struct {
 	start, end int64           // of the log in Kafka
 	before     processor.Claim // where the progress stood, or was made
 	reached    int64           // the furthest that the progress is known to have come in the log before
+	position   int64           // of the partition's last operation
+	at         time.Time       // by the database's clock
 	moved      Moved
 }
 
@@ -203,7 +205,7 @@ func (m *mover) lock(ctx context.Context) error {
 func (m *mover) read(ctx context.Context) error {
 	c := processor.Claim{Partition: m.move.Partition, Partitions: m.deployment.Partitions, ClusterID: m.deployment.ClusterID}
 	var hash []byte
-	err := m.conn.QueryRow(ctx, lockProgressSQL, c.Partition).Scan(&c.Topic, &c.Log, &c.Epoch, &c.NextOffset, &hash)
+	err := m.conn.QueryRow(ctx, lockProgressSQL, c.Partition).Scan(&c.Topic, &c.Log, &c.Epoch, &c.NextOffset, &hash, &m.position, &m.at)
 	c.LastRecord = recordHash(hash)
 	m.before = c
 	return err
@@ -315,7 +317,7 @@ func (m *mover) skip(ctx context.Context) error {
 
 // settle records the outcomes of one slice; no wallet is touched.
 func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.Slice) error {
-	known := ledger.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}}
+	known := ledger.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Position: m.position}
 	rows, err := m.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(touchedBy(slice).operations))
 	if err != nil {
 		return fmt.Errorf("read known operations: %w", err)
@@ -328,7 +330,7 @@ func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.S
 	}); err != nil {
 		return fmt.Errorf("read known operations: %w", err)
 	}
-	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, time.Now())}
+	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, m.at)}
 	if err := o.decide(); err != nil {
 		return err
 	}
@@ -336,6 +338,7 @@ func (m *mover) settle(ctx context.Context, c processor.Claim, slice processor.S
 	if err != nil {
 		return err
 	}
+	m.position = o.book.Position()
 	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
 	if err := w.append(ctx, m.conn); err != nil {
 		return err
@@ -375,7 +378,7 @@ func (m *mover) write(ctx context.Context) error {
 		}
 	}
 	p := m.move.Partition
-	if _, err := m.conn.Exec(ctx, setProgressSQL, p, to.Log, to.Offset, m.moved.Epoch, hash); err != nil {
+	if _, err := m.conn.Exec(ctx, setProgressSQL, p, to.Log, to.Offset, m.moved.Epoch, hash, m.position); err != nil {
 		return fmt.Errorf("set progress: %w", err)
 	}
 	return recordProgressSet(ctx, m.conn, p, m.moved, ledger.Person(m.move.By, m.move.Reason))

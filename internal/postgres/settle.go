@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -60,11 +61,11 @@ func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.S
 }
 
 func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
-	known, err := lockAndRead(ctx, conn, c, slice)
+	known, at, err := lockAndRead(ctx, conn, c, slice)
 	if err != nil {
 		return processor.Tally{}, err
 	}
-	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, s.now())}
+	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, s.decisionTime(at))}
 	o.book.Expect(len(slice.Items))
 	if err := o.decide(); err != nil {
 		return processor.Tally{}, err
@@ -73,7 +74,7 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 	w.last = func(b *pgx.Batch) {
 		t := o.tally
 		b.Queue(advanceProgressSQL, c.Partition, c.Epoch, slice.From, slice.To, t.Settled, t.Duplicates, t.Conflicts, t.Dead,
-			t.Gaps, o.lastRecord())
+			t.Gaps, o.lastRecord(), o.book.Position())
 	}
 	if err := w.commit(ctx, conn); err != nil {
 		return processor.Tally{}, err
@@ -81,39 +82,45 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 	return o.tally, nil
 }
 
-// lockAndRead is the first round trip. Nothing in it commits, so the fence can
-// be judged when all of it is back.
-func lockAndRead(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (ledger.Known, error) {
+// lockAndRead is the first round trip, and at what time it held the lock. Nothing in it
+// commits, so the fence can be judged when all of it is back.
+func lockAndRead(
+	ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice,
+) (known ledger.Known, at time.Time, err error) {
 	touched := touchedBy(slice)
 	b := &pgx.Batch{}
 	b.Queue(beginSQL)
 	b.Queue(fenceSQL, c.Partition)
 	touched.queue(b, c.Partition)
 	results := conn.SendBatch(ctx, b)
-	known, err := func() (ledger.Known, error) {
+	known, at, err = func() (ledger.Known, time.Time, error) {
 		if _, err := results.Exec(); err != nil {
-			return ledger.Known{}, fmt.Errorf("begin: %w", err)
+			return ledger.Known{}, time.Time{}, fmt.Errorf("begin: %w", err)
 		}
-		if err := fence(results.QueryRow(), c, slice); err != nil {
-			return ledger.Known{}, err
+		position, at, err := fence(results.QueryRow(), c, slice)
+		if err != nil {
+			return ledger.Known{}, time.Time{}, err
 		}
-		return touched.read(results)
+		known, err := touched.read(results)
+		known.Position = position
+		return known, at, err
 	}()
 	if closeErr := results.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("lock and read: %w", closeErr)
 	}
-	return known, err
+	return known, at, err
 }
 
 // fence compares whose the partition is, and where it stands, with the claim and
-// what was settled under it.
-func fence(row pgx.Row, c processor.Claim, slice processor.Slice) error {
+// what was settled under it. It returns the position of the partition's last operation, and
+// the time.
+func fence(row pgx.Row, c processor.Claim, slice processor.Slice) (position int64, at time.Time, err error) {
 	var now processor.Memory
-	switch err := row.Scan(&now.Epoch, &now.Log, &now.MovedEpoch, &now.NextOffset); {
+	switch err := row.Scan(&now.Epoch, &now.Log, &now.MovedEpoch, &now.NextOffset, &position, &at); {
 	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%w: partition %d has no progress row", processor.ErrProgress, c.Partition)
+		return 0, at, fmt.Errorf("%w: partition %d has no progress row", processor.ErrProgress, c.Partition)
 	case err != nil:
-		return fmt.Errorf("lock progress: %w", err)
+		return 0, at, fmt.Errorf("lock progress: %w", err)
 	}
 	known := c.Memory()
 	if slice.From > known.NextOffset {
@@ -121,13 +128,13 @@ func fence(row pgx.Row, c processor.Claim, slice processor.Slice) error {
 	}
 	switch err := known.Check(now); {
 	case err != nil:
-		return err
+		return 0, at, err
 	case now.Log == c.Log && now.NextOffset == slice.From:
-		return nil
+		return position, at, nil
 	case now.Log == c.Log && now.NextOffset > slice.From && now.NextOffset <= slice.To:
-		return &processor.MovedError{NextOffset: now.NextOffset}
+		return 0, at, &processor.MovedError{NextOffset: now.NextOffset}
 	}
-	return fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, now.Log, now.NextOffset, c.Log, slice.From)
+	return 0, at, fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, now.Log, now.NextOffset, c.Log, slice.From)
 }
 
 // touched is everything that the requests of a slice name. What is asked for

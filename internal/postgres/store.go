@@ -29,7 +29,7 @@ const (
 	saidEvery         = 30 * time.Second       // that it is still waited for
 	watchMaxConns     = 2                      // for looking after blocked statements
 	watchIdle         = 30 * time.Second
-	directLockTimeout = time.Second
+	directLockTimeout = 3 * time.Second
 )
 
 // Store is the database as the services use it. It is safe for concurrent use.
@@ -61,7 +61,7 @@ type Options struct {
 	Application string           // the service's name; "service" by default
 	Owner       string           // who claims partitions; host and process by default
 	MaxConns    int              // 12 by default; besides these, direct operations have 4 and the looks at what blocks 2
-	Now         func() time.Time // the time of decisions; time.Now by default
+	Now         func() time.Time // the time of decisions, for tests; that of the database by default
 	Log         *slog.Logger     // nothing is logged by default
 }
 
@@ -109,6 +109,15 @@ func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
 
 // Owner is who claims partitions, as the progress names it.
 func (s *Store) Owner() string { return s.owner }
+
+// decisionTime is when what is decided now is decided: by the database's clock, which is
+// one for all processors.
+func (s *Store) decisionTime(database time.Time) time.Time {
+	if s.now != nil {
+		return s.now()
+	}
+	return database
+}
 
 // Known is the deployment that Connect read. It asks nobody, and it never changes.
 func (s *Store) Known() Deployment { return s.deployment }
@@ -183,9 +192,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = defaultMaxConns
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -20,6 +20,8 @@ var (
 	verifyRecordsSQL string
 	//go:embed queries/verify_places.sql
 	verifyPlacesSQL string
+	//go:embed queries/verify_positions.sql
+	verifyPositionsSQL string
 	//go:embed queries/verify_seals.sql
 	verifySealsSQL string
 	//go:embed queries/verify_orphans.sql
@@ -174,6 +176,11 @@ func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := changes(ctx, tx, p.partition, p.report); err != nil {
+		return err
+	}
+	if err := forEach(ctx, tx, verifyPositionsSQL, []any{p.partition}, []any{&fault}, func() {
+		p.violation(ledger.RulePosition, ledger.Operation{}, "%s", fault)
+	}); err != nil {
 		return err
 	}
 	if err := p.orphans(ctx, tx); err != nil {

@@ -13,9 +13,9 @@ import (
 
 var (
 	//go:embed queries/verify_operations.sql
-	verifyOperationsSQL string
+	verifyOperationsText string
 	//go:embed queries/verify_unsequenced.sql
-	verifyUnsequencedSQL string
+	verifyUnsequencedText string
 )
 
 // auditRow receives an operation, its wallet's row, and the accepted charge of

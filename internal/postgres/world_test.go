@@ -127,7 +127,10 @@ func (w *world) minted(r ledger.Request) *ledger.Request {
 	if r.IdempotencyKey == "" && r.Invoice == "" {
 		r.IdempotencyKey = w.key()
 	}
-	r.ReceivedAt = w.now
+	r.ReceivedAt, r.Asker = w.now, ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 1}}
+	if r.Kind == ledger.KindCharge {
+		r.Asker.Party = ledger.AsMerchant(r.Merchant)
+	}
 	r.ID = w.minter.OperationID(r.Identity())
 	return &r
 }
@@ -180,7 +183,7 @@ func request(r *ledger.Request) processor.Item { return processor.Item{Request: 
 
 func refusal(id ledger.OperationID, wallet ledger.WalletID, value string) processor.Item {
 	return processor.Item{
-		Refusal: &ledger.Refusal{ID: id, Kind: ledger.KindCharge, Wallet: wallet, Fingerprint: ledger.RefusedFingerprint([]byte(value))},
+		Refusal: &ledger.Refusal{ID: id, Kind: ledger.KindCharge, Asker: ledger.Asker{Party: ledger.AsMerchant(newID())}, Wallet: wallet, Fingerprint: ledger.RefusedFingerprint([]byte(value))},
 		Fault:   "the amount is not one\x00\xff",
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 var (
 	//go:embed queries/write_operations.sql
-	writeOperationsSQL string
+	writeOperationsText string
 	//go:embed queries/open_wallet.sql
 	openWalletSQL string
 	//go:embed queries/update_wallets.sql
@@ -32,6 +32,8 @@ var (
 	writeDeadLettersSQL string
 	//go:embed queries/write_conflicts.sql
 	writeConflictsSQL string
+	//go:embed queries/move_position.sql
+	movePositionSQL string
 )
 
 // maxFault is how much of a dead letter's reason is kept, in bytes.
@@ -55,7 +57,7 @@ type writing struct {
 	log       int32
 	book      *ledger.Book
 	letters   []letter
-	last      func(*pgx.Batch) // what else goes before the commit; may be nil
+	last      func(*pgx.Batch) // what moves the progress; nil: only the last position does
 }
 
 // commit writes and commits. An error of it may mean either: whether the
@@ -95,6 +97,8 @@ func (w writing) rest() *pgx.Batch {
 	w.queueConflicts(b)
 	if w.last != nil {
 		w.last(b)
+	} else {
+		b.Queue(movePositionSQL, w.partition, w.book.Position())
 	}
 	return b
 }
@@ -126,7 +130,8 @@ func (w writing) queueWallets(b *pgx.Batch) {
 	wallets := w.book.Wallets()
 	n := len(wallets)
 	id, status := make([]ledger.WalletID, 0, n), make(pgtype.FlatArray[string], 0, n)
-	balance, sequence, digest := make([]int64, 0, n), make([]int64, 0, n), make(pgtype.FlatArray[[]byte], 0, n)
+	balance, limit, sequence := make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
+	digest := make(pgtype.FlatArray[[]byte], 0, n)
 	for i := range wallets {
 		x := &wallets[i]
 		if at, is := opened[x.ID]; is {
@@ -135,10 +140,11 @@ func (w writing) queueWallets(b *pgx.Batch) {
 			continue
 		}
 		id, status = append(id, x.ID), append(status, string(x.Status))
-		balance, sequence, digest = append(balance, x.Balance), append(sequence, x.Sequence), append(digest, x.Digest[:])
+		balance, limit, sequence = append(balance, x.Balance), append(limit, x.CreditLimit), append(sequence, x.Sequence)
+		digest = append(digest, x.Digest[:])
 	}
 	if len(id) > 0 {
-		b.Queue(updateWalletsSQL, w.partition, ids(id), status, balance, sequence, digest)
+		b.Queue(updateWalletsSQL, w.partition, ids(id), status, balance, limit, sequence, digest)
 	}
 }
 

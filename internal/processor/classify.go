@@ -78,7 +78,8 @@ func (c classifier) read(r record.Record) (d record.Decoded, err error) {
 // build can decide, into a refusal.
 func refuseDecoded(r record.Record, d record.Decoded, cause error) Item {
 	return refuse(Item{Record: r}, cause, ledger.Refusal{
-		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
+		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet,
+		Asker: ledger.Asker{Party: d.Identity.Asker}, Merchant: d.Identity.Merchant,
 		Fingerprint: ledger.RefusedFingerprint(r.Value), ReceivedAt: recordTime(r),
 	})
 }
@@ -88,7 +89,7 @@ func refuseDecoded(r record.Record, d record.Decoded, cause error) Item {
 func refuseRequest(i Item, cause error) Item {
 	q := i.Request
 	return refuse(i, cause, ledger.Refusal{
-		ID: q.ID, Kind: q.Kind, Wallet: q.Wallet, Merchant: q.Merchant,
+		ID: q.ID, Kind: q.Kind, Wallet: q.Wallet, Asker: q.Asker, Merchant: q.Merchant,
 		Fingerprint: q.Fingerprint(), ReceivedAt: recordTime(i.Record),
 	})
 }
@@ -96,6 +97,9 @@ func refuseRequest(i Item, cause error) Item {
 func refuse(i Item, cause error, x ledger.Refusal) Item {
 	if !x.Kind.Known() {
 		x.Kind = ""
+	}
+	if !x.Asker.Role.Known() {
+		x.Asker = ledger.Asker{}
 	}
 	return Item{Record: i.Record, Refusal: &x, Fault: strings.ToValidUTF8(cause.Error(), "?")}
 }

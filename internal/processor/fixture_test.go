@@ -99,8 +99,9 @@ func (f *fixture) request(kind ledger.Kind, key string, amount int64) ledger.Req
 	r := ledger.Request{
 		Kind: kind, Wallet: f.wallet, Amount: amount, Currency: "EUR", IdempotencyKey: key, ReceivedAt: f.clock,
 	}
+	r.Asker.Party = ledger.AsOperator()
 	if kind == ledger.KindCharge {
-		r.Merchant = f.merchant
+		r.Merchant, r.Asker.Party = f.merchant, ledger.AsMerchant(f.merchant)
 	}
 	r.ID = f.minter.OperationID(r.Identity())
 	return r

@@ -180,11 +180,11 @@ func TestNewerVersionHaltsBehindWhatCameBefore(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	newer := f.encoded(f.charge("newer", 1))
-	newer.Value = bytes.Replace(newer.Value, []byte(`"version":2`), []byte(`"version":3`), 1)
+	newer.Value = bytes.Replace(newer.Value, fmt.Appendf(nil, `"version":%d`, record.Version), fmt.Appendf(nil, `"version":%d`, record.Version+1), 1)
 	f.append(f.encoded(f.charge("before", 10)), newer, f.encoded(f.charge("after", 20)))
 	batch := f.batch(f.claim())
 	err := f.settler(f.store).Settle(t.Context(), batch)
-	if err == nil || batch.Halted() == nil || !strings.Contains(batch.Halted().Error(), "version 3") {
+	if err == nil || batch.Halted() == nil || !strings.Contains(batch.Halted().Error(), fmt.Sprintf("version %d", record.Version+1)) {
 		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
 	}
 	if got := f.balance(); got != 990 {

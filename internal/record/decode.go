@@ -57,11 +57,13 @@ type raw string
 // members are the values of a record's JSON object, and what is wrong with its
 // names.
 type members struct {
-	version, id, kind, merchant, wallet, source, value raw
-	amount, currency, invoice, description, metadata   raw
-	note, applyBefore, receivedAt                      raw
-	fault                                              error // of a name that is no part of the identity
-	unknown                                            error // the first name that is none of these
+	version, id, kind, askerRole, askerID raw
+	merchant, wallet, source, value       raw
+	askerKey, amount, currency, invoice   raw
+	description, metadata, note           raw
+	applyBefore, receivedAt               raw
+	fault                                 error // of a name that is no part of the identity
+	unknown                               error // the first name that is none of these
 }
 
 func (m *members) field(name string) (v *raw, identity bool) {
@@ -72,6 +74,10 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.id, true
 	case fieldKind:
 		return &m.kind, true
+	case fieldAskerRole:
+		return &m.askerRole, true
+	case fieldAskerID:
+		return &m.askerID, true
 	case fieldMerchant:
 		return &m.merchant, true
 	case fieldWallet:
@@ -80,6 +86,8 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.source, true
 	case fieldValue:
 		return &m.value, true
+	case fieldAskerKey:
+		return &m.askerKey, false
 	case fieldAmount:
 		return &m.amount, false
 	case fieldCurrency:
@@ -161,7 +169,7 @@ func (m *members) identity() (Decoded, error) {
 	if err != nil || version < 1 || version > 1<<30 {
 		return Decoded{}, fmt.Errorf("%w: it does not say its version", errNotOurs)
 	}
-	var texts [6]string
+	var texts [8]string
 	for i, part := range [...]struct {
 		name string
 		raw  raw
@@ -171,10 +179,12 @@ func (m *members) identity() (Decoded, error) {
 		{fieldWallet, m.wallet},
 		{fieldSource, m.source},
 		{fieldValue, m.value},
+		{fieldAskerRole, m.askerRole},
 		{fieldMerchant, m.merchant},
+		{fieldAskerID, m.askerID},
 	} {
-		if part.raw == "" && part.name == fieldMerchant {
-			continue // the operator asked
+		if part.raw == "" && (part.name == fieldMerchant || part.name == fieldAskerID) {
+			continue // it pays nobody, or the operator asked
 		}
 		if texts[i], err = part.raw.text(); err != nil || texts[i] == "" || !utf8.ValidString(string(part.raw)) {
 			return Decoded{}, fmt.Errorf("%w: it does not say its %s", errNotOurs, part.name)
@@ -191,9 +201,12 @@ func (m *members) identity() (Decoded, error) {
 		return Decoded{}, fmt.Errorf("%w: wallet_id: %w", errNotOurs, err)
 	}
 	if m.merchant != "" {
-		if d.Identity.Merchant, err = ledger.ParseMerchantID(texts[5]); err != nil {
+		if d.Identity.Merchant, err = ledger.ParseMerchantID(texts[6]); err != nil {
 			return Decoded{}, fmt.Errorf("%w: merchant_id: %w", errNotOurs, err)
 		}
+	}
+	if d.Identity.Asker, err = ledger.ParseParty(ledger.Role(texts[5]), texts[7]); err != nil {
+		return Decoded{}, fmt.Errorf("%w: asker: %w", errNotOurs, err)
 	}
 	return d, nil
 }
@@ -206,6 +219,8 @@ func (m *members) news(i ledger.Identity) error {
 		return m.unknown
 	case !i.Kind.Known():
 		return fmt.Errorf("the kind %.40q", i.Kind)
+	case !i.Asker.Role.Known():
+		return fmt.Errorf("the role %.40q", i.Asker.Role)
 	case i.Source != ledger.SourceKey && i.Source != ledger.SourceInvoice:
 		return fmt.Errorf("the source %.40q", i.Source)
 	}
@@ -216,8 +231,8 @@ func (m *members) news(i ledger.Identity) error {
 // never echoes its value.
 func (m *members) request(d Decoded) (ledger.Request, error) {
 	r := ledger.Request{
-		ID: d.ID, Kind: d.Identity.Kind, Wallet: d.Identity.Wallet, Merchant: d.Identity.Merchant,
-		Metadata: ledger.Metadata(m.metadata),
+		ID: d.ID, Kind: d.Identity.Kind, Asker: ledger.Asker{Party: d.Identity.Asker}, Wallet: d.Identity.Wallet,
+		Merchant: d.Identity.Merchant, Metadata: ledger.Metadata(m.metadata),
 	}
 	if d.Identity.Source == ledger.SourceKey {
 		r.IdempotencyKey = d.Identity.Value
@@ -229,6 +244,10 @@ func (m *members) request(d Decoded) (ledger.Request, error) {
 		}
 	}
 	var err error
+	if m.askerKey != "" {
+		r.Asker.Key, err = m.askerKey.key()
+		note(fieldAskerKey, err)
+	}
 	r.Amount, err = m.amount.integer()
 	note(fieldAmount, err)
 	currency, err := m.currency.text()
@@ -284,6 +303,15 @@ func (v raw) text() (string, error) {
 		return "", errText
 	}
 	return string(b), nil
+}
+
+// key reads the ID of an API key.
+func (v raw) key() (ledger.KeyID, error) {
+	text, err := v.text()
+	if err != nil {
+		return ledger.KeyID{}, err
+	}
+	return ledger.ParseKeyID(text)
 }
 
 // integer reads a JSON number that is written as an integer.

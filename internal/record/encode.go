@@ -37,10 +37,13 @@ const (
 	fieldVersion     = "version"
 	fieldID          = "id"
 	fieldKind        = "kind"
+	fieldAskerRole   = "asker_role"
+	fieldAskerID     = "asker_id"
 	fieldMerchant    = "merchant_id"
 	fieldWallet      = "wallet_id"
 	fieldSource      = "source"
 	fieldValue       = "value"
+	fieldAskerKey    = "asker_key"
 	fieldAmount      = "amount"
 	fieldCurrency    = "currency"
 	fieldInvoice     = "invoice"
@@ -65,12 +68,19 @@ func Encode(r ledger.Request) (value []byte, headers []Header, err error) {
 	w.raw(fieldVersion, strconv.Itoa(Version))
 	w.text(fieldID, r.ID.String())
 	w.text(fieldKind, string(identity.Kind))
+	w.text(fieldAskerRole, string(identity.Asker.Role))
+	if identity.Asker.Owner != [16]byte{} {
+		w.text(fieldAskerID, identity.Asker.String())
+	}
 	if !identity.Merchant.IsZero() {
 		w.text(fieldMerchant, identity.Merchant.String())
 	}
 	w.text(fieldWallet, identity.Wallet.String())
 	w.text(fieldSource, string(identity.Source))
 	w.text(fieldValue, identity.Value)
+	if !r.Asker.Key.IsZero() {
+		w.text(fieldAskerKey, r.Asker.Key.String())
+	}
 	w.raw(fieldAmount, strconv.FormatInt(r.Amount, 10))
 	w.text(fieldCurrency, string(r.Currency))
 	w.optional(fieldInvoice, r.Invoice)

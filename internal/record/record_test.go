@@ -36,7 +36,7 @@ func TestWireFormatIsPinned(t *testing.T) {
 	byInvoice.IdempotencyKey, byInvoice.Description, byInvoice.Metadata, byInvoice.ApplyBefore = "", "", "", time.Time{}
 	byInvoice.ID = recordtest.Minter(t).OperationID(byInvoice.Identity())
 	topUp := ledger.Request{
-		Kind: ledger.KindTopUp, Wallet: recordtest.Charge(t).Wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: recordtest.Charge(t).ReceivedAt,
+		Kind: ledger.KindTopUp, Asker: ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 4}}, Wallet: recordtest.Charge(t).Wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: recordtest.Charge(t).ReceivedAt,
 	}
 	topUp.ID = recordtest.Minter(t).OperationID(topUp.Identity())
 	for name, request := range map[string]ledger.Request{
@@ -115,14 +115,17 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 			IdempotencyKey: label(ledger.MaxKeyLength).Draw(t, "key"),
 			Metadata: ledger.NewMetadata(rapid.MapOfN(text(ledger.MaxMetadataKeyLength), text(50), 0, 5).
 				Draw(t, "metadata")),
+			Asker:       ledger.Asker{Key: ledger.KeyID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key ID"))},
 			ApplyBefore: times.Draw(t, "apply_before"),
 			ReceivedAt:  times.Draw(t, "received_at"),
 		}
 		if r.Kind == ledger.KindTopUp {
+			r.Asker.Party = ledger.AsOperator()
 			r.Note = text(ledger.MaxNoteLength).Draw(t, "note")
 		}
 		if r.Kind == ledger.KindCharge {
 			r.Merchant = ledger.MerchantID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "merchant"))
+			r.Asker.Party = ledger.AsMerchant(r.Merchant)
 			r.Invoice = label(ledger.MaxInvoiceLength).Draw(t, "invoice")
 		}
 		r.ID = m.OperationID(r.Identity())
@@ -205,6 +208,10 @@ func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
 		"apply_before no time":    {`2026-03-14T16:09:26.535897Z`, `0001-01-01T00:00:00Z`},
 		"apply_before not a date": {`2026-03-14T16`, `2026-02-30T16`},
 		"received_at with comma":  {`T15:09:26.535897Z`, `T15:09:26,535897Z`},
+		"key null":                {`"key_01j00000000000000000000003"`, `null`},
+		"key not ours":            {`"key_01j`, `"mer_01j`},
+		"asker may not":           {`"asker_role":"merchant","asker_id":"mer_`, `"asker_role":"client","asker_id":"cli_`},
+		"asker another merchant":  {`"asker_id":"mer_01j00000000000000000000002"`, `"asker_id":"mer_01j00000000000000000000009"`},
 		"kind not queued":         {`"charge"`, `"freeze"`},
 		"kind without merchant":   {`"charge"`, `"top_up"`},
 		"merchant missing":        {`"merchant_id":"mer_01j00000000000000000000002",`, ``},
@@ -240,6 +247,7 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 		`the field "AMOUNT"`: {`"amount":1250`, `"amount":1250,"AMOUNT":-700`},
 		`the field "Value"`:  {`"amount":1250`, `"amount":1250,"Value":"x"`},
 		`the kind "gift"`:    {`"charge"`, `"gift"`},
+		`the role "robot"`:   {`"asker_role":"merchant","asker_id":"mer_01j00000000000000000000002"`, `"asker_role":"robot"`},
 		`the source "guess"`: {`"source":"key"`, `"source":"guess"`},
 	} {
 		d, err := record.Decode(record.Record{Value: edit(t, change[0], change[1])})
@@ -282,15 +290,16 @@ func TestVersionCoversTheFormat(t *testing.T) {
 			}
 		}
 	}
-	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
+	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\nroles %s %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
 		strings.Join(names, " "), record.Fields(), strings.Join(kinds, " "), ledger.SourceKey, ledger.SourceInvoice,
-		sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
+		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
 		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
-	const want = `version 2
-fields written version id kind merchant_id wallet_id source value amount currency invoice description metadata note apply_before received_at
-fields known 15
+	const want = `version 3
+fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key amount currency invoice description metadata note apply_before received_at
+fields known 18
 kinds top_up charge
 sources key invoice
+roles merchant client operator
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3
 limits 9007199254740991 255 128 500 20 40 500 500`
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -309,10 +318,10 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 		"cut":                edit(t, `"}`, `"`),
 		"followed":           edit(t, `"}`, `"}{}`),
 		"no comma":           edit(t, `,"id"`, `"id"`),
-		"no version":         edit(t, `"version":2,`, ``),
-		"version as text":    edit(t, `"version":2`, `"version":"1"`),
-		"version zero":       edit(t, `"version":2`, `"version":0`),
-		"version twice":      edit(t, `"version":2`, `"version":2,"version":2`),
+		"no version":         edit(t, `"version":3,`, ``),
+		"version as text":    edit(t, `"version":3`, `"version":"1"`),
+		"version zero":       edit(t, `"version":3`, `"version":0`),
+		"version twice":      edit(t, `"version":3`, `"version":3,"version":3`),
 		"version in capital": edit(t, `"version"`, `"Version"`),
 		"id not canonical":   edit(t, `"op_`, `"OP_`),
 		"id null":            edit(t, `"id":"`, `"id":null,"x":"`),
@@ -320,6 +329,11 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 		"wallet twice":       edit(t, `"wallet_id":`, `"wallet_id":"wal_00000000000000000000000001","wallet_id":`),
 		"merchant not ours":  edit(t, `"mer_`, `"`),
 		"merchant null":      edit(t, `"mer_01j00000000000000000000002"`, `null`),
+		"asker missing":      edit(t, `"asker_role":"merchant",`, ``),
+		"asker a number":     edit(t, `"asker_role":"merchant"`, `"asker_role":1`),
+		"asker without ID":   edit(t, `"asker_id":"mer_01j00000000000000000000002",`, ``),
+		"asker not ours":     edit(t, `"asker_id":"mer_`, `"asker_id":"cli_`),
+		"operator with ID":   edit(t, `"asker_role":"merchant"`, `"asker_role":"operator"`),
 		"kind missing":       edit(t, `"kind":"charge",`, ``),
 		"source a number":    edit(t, `"source":"key"`, `"source":1`),
 		"value empty":        edit(t, `"key 1"`, `""`),
@@ -338,14 +352,14 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 
 func TestDecodeDoesNotJudgeANewerVersion(t *testing.T) {
 	t.Parallel()
-	value := edit(t, `"version":2`, `"version":3,"tip":true,"kind_of":[1,{"a":1}]`)
+	value := edit(t, `"version":3`, `"version":4,"tip":true,"kind_of":[1,{"a":1}]`)
 	value = bytes.Replace(value, []byte(`"charge"`), []byte(`"gift"`), 1)
 	value = bytes.Replace(value, []byte(`1250`), []byte(`"a lot"`), 1)
 	d, err := record.Decode(record.Record{Value: value})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := record.Decoded{Version: 3, ID: recordtest.Charge(t).ID, Identity: recordtest.Charge(t).Identity()}
+	want := record.Decoded{Version: 4, ID: recordtest.Charge(t).ID, Identity: recordtest.Charge(t).Identity()}
 	want.Identity.Kind = "gift"
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)

@@ -53,7 +53,7 @@ func newPairOn(s *stack) *pair {
 func (p *pair) charge(wallet ledger.WalletID, key string) ledger.Request {
 	r := ledger.Request{
 		Kind: ledger.KindCharge, Wallet: wallet, Merchant: p.merchant, Amount: 7, Currency: "EUR",
-		IdempotencyKey: key, ReceivedAt: time.Now(),
+		IdempotencyKey: key, ReceivedAt: time.Now(), Asker: ledger.Asker{Party: ledger.AsMerchant(p.merchant)},
 	}
 	r.ID = p.minter.OperationID(r.Identity())
 	return r

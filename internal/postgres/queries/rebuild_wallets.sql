@@ -1,6 +1,5 @@
 -- Make every wallet of a partition anew, in place, from its first and its last
--- operation: from one wallet to the next by the index, whatever lies between. No
--- operation sets a credit limit. Returns how many there are, and how many were
+-- operation: from one wallet to the next by the index, whatever lies between. Returns how many there are, and how many were
 -- not as they should be.
 -- $1 partition.
 -- Locks: the wallets that change; nobody else holds any while the progress row is held.
@@ -26,7 +25,7 @@ with recursive known as (
 ),
 made as (
   select
-    last.balance_after as balance, 0::bigint as credit_limit, last.sequence as last_sequence, opened.decided_at as opened_at,
+    last.balance_after as balance, last.limit_after as credit_limit, last.sequence as last_sequence, opened.decided_at as opened_at,
     $1::integer as partition, known.wallet_id as id, opened.client_id, opened.currency, last.status_after as status,
     last.digest as last_digest
   from known
@@ -38,7 +37,7 @@ made as (
     limit 1
   ) opened
   cross join lateral (
-    select balance_after, sequence, status_after, digest
+    select balance_after, limit_after, sequence, status_after, digest
     from operations
     where partition = $1 and wallet_id = known.wallet_id and sequence is not null
     order by sequence desc

@@ -1,9 +1,11 @@
 -- Write down what a batch left of its wallets: one look-up for each, once the table
 -- was analyzed. A planner that knows nothing of it yet reads the partition's wallets.
--- $1 partition, then arrays: $2 wallet IDs, $3 statuses, $4 balances, $5 last sequences, $6 last digests.
+-- $1 partition, then arrays: $2 wallet IDs, $3 statuses, $4 balances, $5 credit limits,
+-- $6 last sequences, $7 last digests.
 -- Locks: the wallets' rows, locked already.
 -- Index: wallets_pkey.
 update wallets w
-set status = u.status, balance = u.balance, last_sequence = u.last_sequence, last_digest = u.last_digest
-from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) as u (id, status, balance, last_sequence, last_digest)
+set status = u.status, balance = u.balance, credit_limit = u.credit_limit, last_sequence = u.last_sequence, last_digest = u.last_digest
+from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
+  as u (id, status, balance, credit_limit, last_sequence, last_digest)
 where w.partition = $1 and w.id = u.id

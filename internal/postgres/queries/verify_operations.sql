@@ -4,11 +4,9 @@
 -- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
 -- which something was decided since then.
 -- Locks: none.
--- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_pkey.
+-- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key.
 select
-  o.log_offset, o.sequence, o.amount, o.balance_after, o.received_at, o.decided_at, o.apply_before, o.log, o.id,
-  o.wallet_id, o.merchant_id, o.client_id, o.duplicate_of, o.kind, o.reason, o.currency, o.status_after, o.fingerprint,
-  o.digest, o.idempotency_key, o.invoice, o.description, o.metadata, o.note,
+  @operation,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
   w.opened_at, a.id, a.sequence
 from operations o

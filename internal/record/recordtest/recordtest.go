@@ -25,6 +25,7 @@ func Charge(t testing.TB) ledger.Request {
 	received := time.Date(2026, 3, 14, 15, 9, 26, 535_897_000, time.UTC)
 	r := ledger.Request{
 		Kind: ledger.KindCharge, Wallet: ledger.WalletID{0x01, 0x90, 15: 0x01}, Merchant: ledger.MerchantID{0x01, 0x90, 15: 0x02},
+		Asker:  ledger.Asker{Party: ledger.AsMerchant(ledger.MerchantID{0x01, 0x90, 15: 0x02}), Key: ledger.KeyID{0x01, 0x90, 15: 0x03}},
 		Amount: 1250, Currency: "EUR",
 		Invoice: "INV-1001", Description: "Café \"Zur Post\" <1 & 2>\u2028", IdempotencyKey: "key 1",
 		Metadata:    ledger.NewMetadata(map[string]string{"table": "7", "waiter": "Zoë \u2028"}),

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// The statements that name the columns of an operation.
+//
+//nolint:gochecknoglobals // written out once, and then only read
+var (
+	decidedSQL           = expand(decidedText)
+	listWalletSQL        = expand(listWalletText)
+	searchWalletSQL      = expand(searchWalletText)
+	listWalletInvoiceSQL = expand(listWalletInvoiceText)
+	listMerchantSQL      = expand(listMerchantText)
+	listInvoiceSQL       = expand(listInvoiceText)
+	verifyOperationsSQL  = expand(verifyOperationsText)
+	verifyUnsequencedSQL = expand(verifyUnsequencedText)
+	writeOperationsSQL   = expand(writeOperationsText)
+)
+
+// expand writes out what the statements in queries/ leave to Go, so that each list stands
+// in one place:
+//
+//	@row            the columns that COPY is given for an operation
+//	@operation      the columns of an operation o
+//	@decided        these, and what a reader needs besides
+//	@page(order)    the rows of a CTE page in that order: $1 at most, and none behind the one with which
+//	                their texts reach $2 bytes; each with how many there were, and its found and ends
+func expand(sql string) string {
+	sql = pageMark.ReplaceAllString(sql, pageSQL)
+	return strings.NewReplacer("@row", rowColumns, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
+}
+
+var pageMark = regexp.MustCompile(`@page\((.*)\)`)
+
+const pageSQL = `select
+  @decided,
+  o.rows, o.found, o.ends
+from (
+  select
+    page.*, count(*) over () as rows,
+    coalesce(sum(coalesce(octet_length(metadata), 0) + coalesce(octet_length(description), 0) + coalesce(octet_length(note), 0)) over (
+      order by ${1} rows between unbounded preceding and 1 preceding
+    ), 0) as bytes_before
+  from (select * from page order by ${1} limit $$1) page
+) o
+where o.bytes_before < $$2
+order by ${1}`
+
+// decidedColumns are those of [decidedRow].
+//
+//nolint:gochecknoglobals // read only
+var decidedColumns = columns("o.") + `,
+  (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
+  (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
+
+// rowColumns are those of [rows.operation], in its order.
+//
+//nolint:gochecknoglobals // read only
+var rowColumns = "partition, invoice_key, " + columns("")
+
+// columns names the columns of an operation.
+func columns(prefix string) string {
+	names := make([]string, len(ledger.OperationFields()))
+	for i, f := range ledger.OperationFields() {
+		names[i] = prefix + f.Column
+	}
+	return strings.Join(names, ", ")
+}
+
+// operationRow receives the columns of an operation. It is used again for the next row.
+type operationRow struct{ read ledger.Operation }
+
+func (r *operationRow) targets(more ...any) []any {
+	fields := ledger.OperationFields()
+	targets := make([]any, 0, len(fields)+len(more))
+	for i := range fields {
+		targets = append(targets, target(fields[i].Of(&r.read)))
+	}
+	return append(targets, more...)
+}
+
+func (r *operationRow) operation() ledger.Operation { return r.read }
+
+// target scans a column into what a field points to; null as zero.
+func target(field any) any {
+	switch v := field.(type) {
+	case *string:
+		return (*textOrNull)(v)
+	case *[16]byte:
+		return (*uuidOrNull)(v)
+	case *[32]byte:
+		return (*hash)(v)
+	case *int64:
+		return (*int64OrNull)(v)
+	case *int32:
+		return (*int32OrNull)(v)
+	case *time.Time:
+		return (*timeOrNull)(v)
+	}
+	panic(fmt.Sprintf("a field of an operation has the type %T, which has no column", field))
+}
+
+type (
+	textOrNull  string
+	uuidOrNull  [16]byte
+	hash        [32]byte
+	int64OrNull int64
+	int32OrNull int32
+	timeOrNull  time.Time
+)
+
+// ScanText takes null for the empty text.
+func (t *textOrNull) ScanText(v pgtype.Text) error {
+	*t = textOrNull(v.String)
+	return nil
+}
+
+// ScanUUID takes null for the zero ID.
+func (t *uuidOrNull) ScanUUID(v pgtype.UUID) error {
+	*t = v.Bytes
+	return nil
+}
+
+// ScanBytes takes a hash of 32 bytes.
+func (t *hash) ScanBytes(v []byte) error {
+	*t = hash{}
+	copy(t[:], v)
+	return nil
+}
+
+// ScanInt64 takes null for zero.
+func (t *int64OrNull) ScanInt64(v pgtype.Int8) error {
+	*t = int64OrNull(v.Int64)
+	return nil
+}
+
+// ScanInt64 takes null for zero.
+func (t *int32OrNull) ScanInt64(v pgtype.Int8) error {
+	*t = int32OrNull(v.Int64) //nolint:gosec // the column is an integer
+	return nil
+}
+
+// ScanTimestamptz takes null for no time.
+func (t *timeOrNull) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*t = timeOrNull(utc(v))
+	return nil
+}
