@@ -8,10 +8,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/migrations"
 )
 
 // The database knows every action, and no other.
@@ -198,3 +203,56 @@ func TestChangesAtOnce(t *testing.T) {
 }
 
 func second[T any](_ T, _ bool, err error) error { return err }
+
+// What people did before there was one log of it is in the log, in order and sealed.
+func TestMigrationKeepsChanges(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Empty(t)
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDB(*config), migrations.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := provider.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.PgConn().Exec(t.Context(), `
+		insert into deployment_changes (changed_at, what, from_value, to_value, changed_by, login, reason)
+		values ('2026-01-01', 'cluster_id', 'a', 'b', 'ana', 'owner', 'moved');
+		insert into progress_changes (changed_at, partition, from_log, from_offset, to_log, to_offset, epoch, failed, dead, changed_by, login, reason)
+		values ('2026-01-02', 1, null, null, 1, 5, 3, 0, 0, 'ana', 'owner', 'lost'), ('2026-01-04', 1, 1, 5, 2, 9, 4, 1, 2, 'ana', 'owner', 'new log');
+		insert into dead_letter_resolutions (created_at, partition, log, log_offset, number, action, operation_id, to_partition, to_offset, resolved_by, login, reason)
+		values ('2026-01-03', 1, 1, 7, 1, 'submitting', gen_random_uuid(), null, null, 'eva', 'service', null),
+			('2026-01-03', 1, 1, 7, 2, 'submitted', gen_random_uuid(), 0, 8, 'eva', 'service', 'why')`).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.Migrate(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(t.Context(), `select concat_ws(' ', chain, number, to_char(at, 'DD'), action, about, person, login, reason, before::text, after::text, operation_id is null)
+		from changes order by at, number`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if diff := cmp.Diff([]string{
+		`-1 1 01 deployment_changed cluster_id ana owner moved {"value": "a"} {"value": "b"} t`,
+		`1 1 02 progress_set partition 1 ana owner lost {"log": "1", "dead": "0", "epoch": "3", "failed": "0", "offset": "5"} t`,
+		`1 2 03 dead_letter_submitting 1/1/7 eva service {"step": "1"} f`,
+		`1 3 03 dead_letter_submitted 1/1/7 eva service why {"step": "2", "offset": "8", "partition": "0"} f`,
+		`1 4 04 progress_set partition 1 ana owner new log {"log": "1", "offset": "5"} {"log": "2", "dead": "2", "epoch": "4", "failed": "1", "offset": "9"} t`,
+	}, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}

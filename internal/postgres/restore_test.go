@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 )
@@ -47,7 +49,8 @@ func TestRestoreDataOnly(t *testing.T) {
 	dump := tool(t, nil, "pg_dump", "--data-only", "--exclude-table=goose_db_version", w.url)
 	restored := pgtest.New(t)
 	tool(t, dump, "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--single-transaction", "--dbname="+restored)
-	const seals = "select encode(digest, 'hex') from dead_letters union all select encode(digest, 'hex') from conflicts order by 1"
+	const seals = "select encode(digest, 'hex') from dead_letters union all select encode(digest, 'hex') from conflicts " +
+		"union all select encode(digest, 'hex') from changes union all select encode(last_digest, 'hex') from change_chains order by 1"
 	read := func(address string) []string {
 		conn, err := pgx.Connect(t.Context(), address)
 		if err != nil {
@@ -65,12 +68,18 @@ func TestRestoreDataOnly(t *testing.T) {
 		return all
 	}
 	before := read(w.url)
-	if diff := cmp.Diff(before, read(restored)); diff != "" || len(before) != 2 {
+	if diff := cmp.Diff(before, read(restored)); diff != "" || len(before) != 4 {
 		t.Errorf("%d seals: %s", len(before), diff)
 	}
 	s, err := postgres.Connect(t.Context(), restored, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
+	defer s.Close()
+	if _, _, err := s.CreateClient(t.Context(), ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := s.Verify(t.Context()); err != nil || slices.ContainsFunc(report.Violations, func(v postgres.Violation) bool { return v.Rule == postgres.RuleChange }) {
+		t.Error(err, report.Violations)
+	}
 }
