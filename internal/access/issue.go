@@ -82,18 +82,55 @@ func ReadName(text string) (name string, faults []string) {
 // [ledger.ErrNotFound] if there is no such owner, and with [ledger.ErrReused] if the ID
 // belongs to another key.
 func IssueKey(ctx context.Context, registry Registry, m *ledger.Minter, k ledger.Key, by ledger.Author) (stored ledger.Key, text string, err error) {
+	t, err := draw(&k)
+	if err != nil {
+		return ledger.Key{}, "", err
+	}
+	stored, made, err := registry.CreateKey(ctx, k, by)
+	if err != nil {
+		return ledger.Key{}, "", fmt.Errorf("create API key: %w", err)
+	}
+	if !made {
+		return stored, "", nil
+	}
+	return stored, t.text(m), nil
+}
+
+// draw gives the key a secret, and an ID where it has none.
+func draw(k *ledger.Key) (token, error) {
 	if k.ID.IsZero() {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return ledger.Key{}, "", fmt.Errorf("draw a key ID: %w", err)
+			return token{}, fmt.Errorf("draw a key ID: %w", err)
 		}
 		k.ID = ledger.KeyID(id)
 	}
 	t := token{role: k.Role, id: k.ID, secret: newSecret()}
 	k.SecretHash = t.hash()
-	stored, made, err := registry.CreateKey(ctx, k, by)
+	return t, nil
+}
+
+// How long a rotated key stays valid beside its successor.
+const (
+	DefaultOverlap = 24 * time.Hour
+	MaxOverlap     = 30 * 24 * time.Hour
+)
+
+// RotateKey makes the old key's successor, of which next has the ID and the time (a zero
+// ID: a new one), and lets the old one expire after the overlap; see [Registry]. It returns
+// the successor as it is stored, and its text as [IssueKey] does: none where the registry
+// already held it.
+func RotateKey(
+	ctx context.Context, registry Registry, m *ledger.Minter, old, next ledger.Key, overlap time.Duration, by ledger.Author,
+) (stored ledger.Key, text string, err error) {
+	next.Party = old.Party
+	t, err := draw(&next)
 	if err != nil {
-		return ledger.Key{}, "", fmt.Errorf("create API key: %w", err)
+		return ledger.Key{}, "", err
+	}
+	stored, made, err := registry.RotateKey(ctx, old.ID, next, overlap, by)
+	if err != nil {
+		return ledger.Key{}, "", fmt.Errorf("rotate API key: %w", err)
 	}
 	if !made {
 		return stored, "", nil

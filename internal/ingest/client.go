@@ -46,9 +46,11 @@ func (s *Server) createClient(ctx context.Context, in *creationInput) (*clientOu
 	if err != nil {
 		return nil, fmt.Errorf("create client: %w", err)
 	}
-	return &clientOutput{Status: created(made), Replayed: replayed(made), Body: clientBody{
-		ID: c.ID.String(), Object: "client", Name: c.Name, CreatedAt: stamp(c.CreatedAt),
-	}}, nil
+	return &clientOutput{Status: created(made), Replayed: replayed(made), Body: newClient(c)}, nil
+}
+
+func newClient(c ledger.Client) clientBody {
+	return clientBody{ID: c.ID.String(), Object: "client", Name: c.Name, CreatedAt: stamp(c.CreatedAt)}
 }
 
 // now is the time as it is stored.

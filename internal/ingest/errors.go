@@ -34,6 +34,8 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		return refuse(CodeNotFound, "there is nothing under this ID that the API key may see").problem(id)
 	case errors.Is(err, ledger.ErrReused):
 		return refuse(CodeKeyReused, "the idempotency key was used before, for a request that says something else").problem(id)
+	case errors.Is(err, ledger.ErrEnded):
+		return refuse(CodeKeyEnded, "the API key is revoked or has expired: create another one").problem(id)
 	case errors.Is(err, ErrBusy):
 		s.metrics.shed("read")
 		return refuse(CodeReadsBusy, "too many reads come before this one; submissions and direct operations are taken all the same").problem(id)

@@ -19,13 +19,15 @@ type keyBody struct {
 	Rate       int    `json:"rate,omitempty" doc:"How many requests a second each ingest takes under the key, and as many at once; absent: any number." example:"50"`
 	CreatedAt  string `json:"created_at" format:"date-time" doc:"When the key was created." example:"2026-01-02T15:04:05.000000Z"`
 	ExpiresAt  string `json:"expires_at,omitempty" format:"date-time" doc:"When the key stops being valid; absent: never." example:"2027-01-02T15:04:05.000000Z"`
+	RevokedAt  string `json:"revoked_at,omitempty" format:"date-time" doc:"When the key was revoked; absent: it was not." example:"2026-03-02T15:04:05.000000Z"`
+	LastUsedAt string `json:"last_used_at,omitempty" format:"date-time" doc:"About when the key was used last; absent: never yet, as far as is known." example:"2026-02-02T15:04:05.000000Z"`
 	Secret     string `json:"secret,omitempty" doc:"The text to send as Authorization: Bearer. It is shown once, in the answer that made the key, and is stored nowhere." example:"mon_merchant_key_01hzy3v7k2m4n6p8q0r2s4t6v8_exampleexampleexampleexampleexampleexamplee6vRetH"`
 }
 
 func newKey(k ledger.Key, secret string) keyBody {
 	b := keyBody{
 		ID: k.ID.String(), Object: "api_key", Role: string(k.Role), Name: k.Name, Rate: k.Rate,
-		CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt), Secret: secret,
+		CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt), RevokedAt: stamp(k.RevokedAt), LastUsedAt: stamp(k.UsedAt), Secret: secret,
 	}
 	switch k.Role {
 	case ledger.RoleMerchant:

@@ -29,6 +29,7 @@ func apiConfig() huma.Config {
 		{Name: "clients", Description: "Who owns wallets."},
 		{Name: "merchants", Description: "Who charges wallets."},
 		{Name: "api-keys", Description: "Who may ask."},
+		{Name: "audit", Description: "Who did what."},
 	}
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	config.Components.Schemas = huma.NewMapRegistry(schemaPrefix, schemaName)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -23,11 +24,12 @@ const (
 	keyText      = "^mon_(merchant|client|operator)_key_" + base32 + "_[0-9A-Za-z]{49}$"
 	// instantText is a time that the rules take: see instant.
 	instantText  = `^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`
+	maxFacts     = 20 // of a change
 	currencyText = "^[A-Z]{3}$"
 )
 
 // ownID is an ID of ours; its prefix says of what.
-var ownID = regexp.MustCompile(`^(op|wal|mer|cli|key)_` + base32 + `$`)
+var ownID = regexp.MustCompile(`^(op|wal|mer|cli|key|chg)_` + base32 + `$`)
 
 // limit says of a field or a parameter of the name what the decoder and the rules
 // take, if it is asked for, or else what an answer shows. Answers may grow: they promise no
@@ -67,6 +69,16 @@ func limit(name string, p *huma.Schema, asked bool) {
 		text(ledger.MaxDescriptionLength, "^"+noControl+"+$")
 	case "note":
 		text(ledger.MaxNoteLength, "^"+noControl+"+$")
+	case "overlap_seconds":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())
+	case "about":
+		text(maxAbout, visibleASCII)
+	case "action":
+		p.Enum = append(values(ledger.Actions()), values(ledger.Kinds())...)
+	case "before", "after":
+		p.MaxProperties = ptr(maxFacts)
+		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MinLength: ptr(1)}
+		p.Extensions = map[string]any{"propertyNames": map[string]any{"pattern": "^[a-z_]+$"}}
 	case "metadata":
 		p.MaxProperties = ptr(ledger.MaxMetadataEntries)
 		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength), Pattern: "^" + noControl + "*$"}

@@ -38,6 +38,9 @@ func fixtures() map[string]fixture {
 		"create-merchant": {body: `{"name":"x","client_id":"{client}"}`, none: http.StatusUnprocessableEntity},
 		"open-wallet":     {body: `{"client_id":"{client}","currency":"EUR"}`, none: http.StatusUnprocessableEntity},
 		"create-api-key":  {body: `{"role":"merchant","merchant_id":"{merchant}","name":"x"}`, none: http.StatusUnprocessableEntity},
+		"list-clients":    {}, "get-client": {}, "list-merchants": {}, "list-wallets": {}, "list-api-keys": {},
+		"suspend-merchant": {}, "resume-merchant": {}, "get-api-key": {}, "rotate-api-key": {}, "revoke-api-key": {},
+		"list-audit": {query: "?about={merchant}", none: http.StatusOK},
 	}
 }
 
@@ -57,6 +60,13 @@ func (s *stack) thingsOf(p people, charged string) things {
 			}
 			return p.merchant
 		},
+		"key": func(role ledger.Role) string {
+			body := `{"role":"merchant","merchant_id":"` + p.merchant + `","name":"x"}`
+			if role == ledger.RoleClient {
+				body = `{"role":"client","client_id":"` + p.client + `","name":"x"}`
+			}
+			return s.operator.post("/v1/api-keys", nil, body).want(s.t, http.StatusCreated).text("id")
+		},
 	}
 }
 
@@ -69,6 +79,7 @@ func nothings() things {
 		"wallet":   id(func(id uuid.UUID) string { return ledger.WalletID(id).String() }),
 		"client":   id(func(id uuid.UUID) string { return ledger.ClientID(id).String() }),
 		"merchant": id(func(id uuid.UUID) string { return ledger.MerchantID(id).String() }),
+		"key":      id(func(id uuid.UUID) string { return ledger.KeyID(id).String() }),
 		"id":       id(func(id uuid.UUID) string { return ledger.OperationID(id).String() }),
 	}
 }

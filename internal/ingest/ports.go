@@ -73,12 +73,13 @@ type Filter struct {
 // of a wallet goes by sequence, newest first and those without one before all
 // others; one of an invoice wallet by wallet, newest first within each and those
 // without a sequence behind all others; one of a merchant by time of decision,
-// newest first. A list of wallets goes by when they were opened, oldest first.
+// newest first. A list of a client's wallets goes by when they were opened, oldest first;
+// one of anything else by when it was made, newest first.
 type Cursor struct {
 	Sequence  int64     // 0: it has none
-	DecidedAt time.Time // of a list of wallets: when the wallet was opened
+	DecidedAt time.Time // of another list: when the thing was made
 	Wallet    ledger.WalletID
-	ID        ledger.OperationID
+	ID        ledger.OperationID // of another list: the thing's ID, whatever it is
 }
 
 // Accounts reads balances. It fails with ErrBusy.
@@ -91,6 +92,8 @@ type Accounts interface {
 	// and where the next page begins (nil: this is the last one). It fails with
 	// ledger.ErrNotFound if there is no such client.
 	ClientWallets(ctx context.Context, id ledger.ClientID, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error)
+	// Wallets is a page of at most limit of all wallets, newest first.
+	Wallets(ctx context.Context, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error)
 	// Merchant fails with ledger.ErrNotFound.
 	Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error)
 	// Balances are the merchant's settlement balances, one for each currency.
@@ -113,6 +116,17 @@ type Registry interface {
 	access.Registry
 	CreateClient(ctx context.Context, c ledger.Client, by ledger.Author) (stored ledger.Client, made bool, err error)
 	CreateMerchant(ctx context.Context, m ledger.Merchant, by ledger.Author) (stored ledger.Merchant, made bool, err error)
+	// Client fails with ledger.ErrNotFound.
+	Client(ctx context.Context, id ledger.ClientID) (ledger.Client, error)
+	// Clients, Merchants and Keys are pages of at most limit, newest first, behind the cursor
+	// (nil: the first page), and where the next page begins (nil: this is the last one).
+	// They fail with ErrBusy.
+	Clients(ctx context.Context, limit int, after *Cursor) ([]ledger.Client, *Cursor, error)
+	Merchants(ctx context.Context, limit int, after *Cursor) ([]ledger.Merchant, *Cursor, error)
+	// Keys are those of one merchant or client, or all; with the operator's own, of the zero Party.
+	Keys(ctx context.Context, owner ledger.Party, limit int, after *Cursor) ([]ledger.Key, *Cursor, error)
+	// Changes are those of the one thing that about names; of all, where it is empty.
+	Changes(ctx context.Context, about string, limit int, after *Cursor) ([]ledger.Change, *Cursor, error)
 	// Suspend lets the merchant's charges fail, or, without suspended, no more. It fails with ledger.ErrNotFound.
 	Suspend(ctx context.Context, id ledger.MerchantID, suspended bool, by ledger.Author) (ledger.Merchant, error)
 }

@@ -30,6 +30,7 @@ const (
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeInvalidRequest       Code = "invalid_request"
 	CodeKeyReused            Code = "idempotency_key_reused"
+	CodeKeyEnded             Code = "api_key_ended"
 	CodeRateLimited          Code = "rate_limited"
 	CodeInternal             Code = "internal_error"
 	CodeQueueUnavailable     Code = "queue_unavailable"
@@ -48,7 +49,7 @@ func Codes() []Code {
 	return []Code{
 		CodeMalformedRequest, CodeMalformedJSON, CodeFilterRequired, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 		CodeMethodNotAllowed, CodeRequestTimeout, CodeBodyTooLarge, CodeUnsupportedMediaType, CodeInvalidRequest,
-		CodeKeyReused, CodeRateLimited, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
+		CodeKeyReused, CodeKeyEnded, CodeRateLimited, CodeInternal, CodeQueueUnavailable, CodeDatabaseUnavailable, CodeDraining, CodeOverloaded, CodeReadsBusy,
 		CodeExpectationFailed, CodeHeaderTooLarge, CodeUnsupportedCoding, CodeUnsupportedVersion,
 	}
 }
@@ -97,6 +98,8 @@ func (c Code) explain() (int, string) {
 		return http.StatusUnprocessableEntity, "The request is not valid"
 	case CodeKeyReused:
 		return http.StatusUnprocessableEntity, "The idempotency key belongs to another request"
+	case CodeKeyEnded:
+		return http.StatusConflict, "The API key is good no more"
 	case CodeRateLimited:
 		return http.StatusTooManyRequests, "The caller sends too much"
 	case CodeQueueUnavailable:

@@ -50,6 +50,7 @@ func (s *Server) routes() (http.Handler, error) {
 	s.queued()
 	s.decided()
 	s.resources()
+	s.registered()
 	if err := s.publish(r); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,17 @@ var permissions = [...]Permission{
 	{Operation: "create-merchant", Operator: ReachAny},
 	{Operation: "open-wallet", Operator: ReachAny},
 	{Operation: "create-api-key", Operator: ReachAny},
+	{Operation: "list-clients", Operator: ReachAny},
+	{Operation: "get-client", Client: ReachOwn, Operator: ReachAny},
+	{Operation: "list-merchants", Operator: ReachAny},
+	{Operation: "suspend-merchant", Operator: ReachAny},
+	{Operation: "resume-merchant", Operator: ReachAny},
+	{Operation: "list-wallets", Operator: ReachAny},
+	{Operation: "list-api-keys", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
+	{Operation: "get-api-key", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
+	{Operation: "rotate-api-key", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
+	{Operation: "revoke-api-key", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
+	{Operation: "list-audit", Operator: ReachAny},
 }
 
 // Permissions lists what anybody may.

@@ -86,7 +86,7 @@ func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int
 		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
 	}
 	if len(wallets) == 0 {
-		if _, err := s.client(ctx, id); err != nil {
+		if _, err := s.Client(ctx, id); err != nil {
 			return nil, nil, err
 		}
 	}

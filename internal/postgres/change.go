@@ -92,32 +92,14 @@ func recordProgressSet(ctx context.Context, q execer, partition int, m Moved, by
 // thing that about names (empty: of all), behind the cursor (nil: the first page). It
 // says where the next page begins (nil: this is the last one).
 func (s *Store) Changes(ctx context.Context, about string, limit int, after *ingest.Cursor) ([]ledger.Change, *ingest.Cursor, error) {
-	ctx, end, err := s.lists.take(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list changes: %w", err)
-	}
-	defer end()
-	at, id := afterTime(after)
-	sql, args := changesSQL, []any{limit + 1, at, id}
+	sql, more := changesSQL, []any(nil)
 	if about != "" {
-		sql, args = changesAboutSQL, append(args, about)
+		sql, more = changesAboutSQL, []any{about}
 	}
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list changes: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanChange)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list changes: %w", err)
-	}
-	if len(list) <= limit {
-		return list, nil, nil
-	}
-	last := list[limit-1]
-	return list[:limit], &ingest.Cursor{DecidedAt: last.At, ID: ledger.OperationID(last.ID)}, nil
+	return newestFirst(ctx, s, sql, more, limit, after, scanChange, func(c ledger.Change) (time.Time, [16]byte) { return c.At, c.ID })
 }
 
-func scanChange(row pgx.CollectableRow) (ledger.Change, error) {
+func scanChange(row pgx.Row) (ledger.Change, error) {
 	var c ledger.Change
 	var owner, key, operation pgtype.UUID
 	var person, reason, request pgtype.Text

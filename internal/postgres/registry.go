@@ -48,7 +48,7 @@ func (s *Store) CreateClient(ctx context.Context, c ledger.Client, by ledger.Aut
 	if made || err != nil {
 		return c, made, err
 	}
-	stored, err := s.client(ctx, c.ID)
+	stored, err := s.Client(ctx, c.ID)
 	if err == nil && stored.Name != c.Name {
 		err = ledger.ErrReused
 	}
@@ -242,7 +242,8 @@ func (s *Store) Used(ctx context.Context, at map[ledger.KeyID]time.Time) error {
 	return nil
 }
 
-func (s *Store) client(ctx context.Context, id ledger.ClientID) (ledger.Client, error) {
+// Client fails with [ledger.ErrNotFound].
+func (s *Store) Client(ctx context.Context, id ledger.ClientID) (ledger.Client, error) {
 	c, err := scanClient(s.pool.QueryRow(ctx, clientSQL, [16]byte(id)))
 	if err != nil {
 		return ledger.Client{}, notFound("read client", err)

@@ -1,0 +1,172 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// maxAbout bounds what an audit log is asked about, in characters.
+const maxAbout = 64
+
+type auditInput struct {
+	Listed
+	About string `query:"about" doc:"Only what was done about this: an ID (of a client, merchant, wallet or key), 'partition 3', the place of a dead letter, or a part of the deployment." example:"partition 3"`
+}
+
+type auditEntryBody struct {
+	Object      string            `json:"object" doc:"What this is." enum:"audit_entry" example:"audit_entry"`
+	ID          string            `json:"id,omitempty" doc:"The change's ID; absent: it was an operation." example:"chg_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	At          string            `json:"at" format:"date-time" doc:"When it was done: the database's clock; of an operation, when it was decided." example:"2026-01-02T15:04:05.000000Z"`
+	Action      string            `json:"action" doc:"What was done: a change, or the operation's kind; absent: the record's kind could not be read." example:"api_key_revoked"`
+	About       string            `json:"about" doc:"What it was done to: an ID, a partition, the place of a dead letter, a part of the deployment." example:"partition 3"`
+	Role        string            `json:"role,omitempty" doc:"Of a change: in which role it was made." enum:"merchant,client,operator" example:"operator"`
+	MerchantID  string            `json:"merchant_id,omitempty" doc:"Of a change that a merchant made: the merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	ClientID    string            `json:"client_id,omitempty" doc:"Of a change that a client made: the client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	KeyID       string            `json:"key_id,omitempty" doc:"Of a change over the API: the key." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Person      string            `json:"person,omitempty" doc:"Of a change at the command line: who ran it, and where." example:"ana@ops-1"`
+	Before      map[string]string `json:"before,omitempty" doc:"What changed, as it was: a flat object of strings." example:"{\"suspended\":\"false\"}"`
+	After       map[string]string `json:"after,omitempty" doc:"What changed, as it is since: a flat object of strings." example:"{\"suspended\":\"true\"}"`
+	Note        string            `json:"note,omitempty" doc:"Of a change: why, as given." example:"Ticket 4711"`
+	RequestID   string            `json:"request_id,omitempty" doc:"Of a change over the API: the request's ID." example:"req_4f2a9c0d1e8b7a65"`
+	OperationID string            `json:"operation_id,omitempty" doc:"Of a dead letter that was submitted: the operation that it was submitted as." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Operation   *operationBody    `json:"operation,omitempty" doc:"The operation, if it was one."`
+}
+
+type auditBody struct {
+	Object     string           `json:"object" doc:"What this is." enum:"list" example:"list"`
+	Data       []auditEntryBody `json:"data" nullable:"false" doc:"What was done."`
+	HasMore    bool             `json:"has_more" doc:"Whether there is another page, however many this one shows." example:"true"`
+	NextCursor string           `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
+}
+
+// audit lists what was done: changes and operations, merged by time. An operation's own
+// row is its audit.
+func (s *Server) audit(ctx context.Context, in *auditInput) (*struct{ Body auditBody }, error) {
+	if len(in.About) > maxAbout || !isVisible(in.About) {
+		return nil, invalid([]Fault{{Location: "query.about", Message: fmt.Sprintf("must be printable ASCII, %d characters at most", maxAbout)}})
+	}
+	show := func(e auditEntry) auditEntryBody { return e.body }
+	size := 0
+	read := func(ctx context.Context, limit int, after *Cursor) ([]auditEntry, *Cursor, error) {
+		list, next, err := s.readAudit(ctx, in.About, limit, after)
+		for _, e := range list {
+			size += e.size
+		}
+		return list, next, err
+	}
+	data, next, err := listOf(ctx, s, in.Listed, []string{"audit", in.About}, read, show)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.holdPage(ctx, size); err != nil {
+		return nil, err
+	}
+	return &struct{ Body auditBody }{auditBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+}
+
+// isVisible reports whether the text is printable ASCII.
+func isVisible(text string) bool {
+	return !slices.ContainsFunc([]byte(text), func(b byte) bool { return b < ' ' || b > '~' })
+}
+
+// auditEntry is something that was done, and its place in the list.
+type auditEntry struct {
+	at   time.Time
+	id   [16]byte
+	size int // about what it takes to show, besides what every entry takes
+	body auditEntryBody
+}
+
+func (e auditEntry) compare(at time.Time, id [16]byte) int {
+	if c := e.at.Compare(at); c != 0 {
+		return c
+	}
+	return bytes.Compare(e.id[:], id[:])
+}
+
+// readAudit is a page of what was done about the thing. A wallet's is its operations, in
+// their order; else it goes by time, newest first.
+func (s *Server) readAudit(ctx context.Context, about string, limit int, after *Cursor) ([]auditEntry, *Cursor, error) {
+	if wallet, err := ledger.ParseWalletID(about); err == nil {
+		return s.auditOperations(ctx, Filter{Wallet: wallet, Limit: limit, After: after})
+	}
+	changes, next, err := s.registry.Changes(ctx, about, limit, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]auditEntry, 0, len(changes))
+	for _, c := range changes {
+		list = append(list, newChange(c))
+	}
+	merchant, err := ledger.ParseMerchantID(about)
+	if err != nil {
+		return list, next, nil
+	}
+	operations, more, err := s.auditOperations(ctx, Filter{Merchant: merchant, Limit: limit, After: after})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, next = mergeAudit(append(list, operations...), limit, next, more)
+	return list, next, nil
+}
+
+func (s *Server) auditOperations(ctx context.Context, f Filter) ([]auditEntry, *Cursor, error) {
+	page, err := s.history.List(ctx, f)
+	list := make([]auditEntry, 0, len(page.Operations))
+	for _, d := range page.Operations {
+		shown := newOperation(d, caller(ctx))
+		list = append(list, auditEntry{
+			at: d.DecidedAt, id: d.ID, size: len(d.Metadata) + len(d.Description) + len(d.Note),
+			body: auditEntryBody{Object: "audit_entry", At: stamp(d.DecidedAt), Action: string(d.Kind), About: d.Wallet.String(), Operation: &shown},
+		})
+	}
+	return list, page.Next, err
+}
+
+// mergeAudit is the first of what two sources found, newest first, and where the next page
+// begins. What lies behind the end of a source that has more may lie behind more of it.
+func mergeAudit(list []auditEntry, limit int, ends ...*Cursor) ([]auditEntry, *Cursor) {
+	slices.SortFunc(list, func(a, b auditEntry) int { return b.compare(a.at, a.id) })
+	var next *Cursor
+	for _, end := range ends {
+		if end != nil && (next == nil || (auditEntry{at: end.DecidedAt, id: end.ID}).compare(next.DecidedAt, next.ID) > 0) {
+			next = end
+		}
+	}
+	if next != nil {
+		if i := slices.IndexFunc(list, func(e auditEntry) bool { return e.compare(next.DecidedAt, next.ID) < 0 }); i >= 0 {
+			list = list[:i]
+		}
+	}
+	if len(list) > limit {
+		list = list[:limit]
+		next = &Cursor{DecidedAt: list[limit-1].at, ID: list[limit-1].id}
+	}
+	return list, next
+}
+
+func newChange(c ledger.Change) auditEntry {
+	b := auditEntryBody{
+		Object: "audit_entry", ID: c.ID.String(), At: stamp(c.At), Action: string(c.Action), About: c.About, Role: string(c.By.Role),
+		Person: c.By.Person, Before: c.Before, After: c.After, Note: c.By.Reason, RequestID: c.By.RequestID,
+	}
+	switch c.By.Role {
+	case ledger.RoleMerchant:
+		b.MerchantID = c.By.Party.String()
+	case ledger.RoleClient:
+		b.ClientID = c.By.Party.String()
+	case ledger.RoleOperator:
+	}
+	if !c.By.Key.IsZero() {
+		b.KeyID = c.By.Key.String()
+	}
+	if !c.Operation.IsZero() {
+		b.OperationID = c.Operation.String()
+	}
+	return auditEntry{at: c.At, id: c.ID, body: b}
+}
