@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/monedero/monedero/internal/access"
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
 )
 
 // keyFlags say whose key it is to be.
@@ -36,14 +38,28 @@ stored nowhere: whoever loses it needs another one.`),
 	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
 	flags.StringVar(&f.reason, "reason", "", "why; it is recorded")
 	flags.Int64Var(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
-	return group("keys", "Make API keys", create)
+	return group("keys", "Look after API keys", create, newKeysList(environ), newKeysShow(environ), newKeysRotate(environ), newKeysRevoke(environ))
 }
 
 func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 	k, err := f.key()
+	if err == nil && f.reason != "" {
+		f.reason, err = parseReason(f.reason)
+	}
 	if err != nil {
 		return misuse(err)
 	}
+	return issuing(cmd, environ, func(ctx context.Context, store *postgres.Store, minter *ledger.Minter) (string, error) {
+		_, text, err := access.IssueKey(ctx, store, minter, k, ledger.Person(whoRuns(), f.reason))
+		if errors.Is(err, ledger.ErrNotFound) {
+			return "", fmt.Errorf("there is no %s of this ID", f.role)
+		}
+		return text, err
+	})
+}
+
+// issuing prints the text of the key that do makes.
+func issuing(cmd *cobra.Command, environ []string, do func(context.Context, *postgres.Store, *ledger.Minter) (string, error)) error {
 	c, err := load[config.Keys](environ)
 	if err != nil {
 		return err
@@ -61,10 +77,7 @@ func createKey(cmd *cobra.Command, environ []string, f keyFlags) error {
 	if err := store.Known().CheckSecret(minter); err != nil {
 		return err
 	}
-	_, text, err := access.IssueKey(cmd.Context(), store, minter, k, ledger.Person(whoRuns(), f.reason))
-	if errors.Is(err, ledger.ErrNotFound) {
-		return fmt.Errorf("there is no %s of this ID", f.role)
-	}
+	text, err := do(cmd.Context(), store, minter)
 	if err != nil {
 		return err
 	}

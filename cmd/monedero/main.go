@@ -73,7 +73,7 @@ func newRoot(environ []string) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse(err) })
-	root.AddCommand(newDemo(environ), newDevstack(), newMigrate(environ), newTopics(environ), newPartitions(environ), newRecover(environ), newAudit(environ), newKeys(environ), newVerify(environ), newRebuild(environ),
+	root.AddCommand(newDemo(environ), newDevstack(), newMigrate(environ), newTopics(environ), newPartitions(environ), newRecover(environ), newAudit(environ), newKeys(environ), newMerchants(environ), newClients(environ), newWallets(environ), newVerify(environ), newRebuild(environ),
 		newDeadLetters(environ), newLoad(environ), newBench(environ), newBenchPart(environ))
 	return root
 }

@@ -31,7 +31,7 @@ func (s *Server) listKeys(ctx context.Context, in *keysInput) (*struct{ Body key
 		given string
 	}{{ledger.RoleMerchant, in.Merchant}, {ledger.RoleClient, in.Client}} {
 		place := "query." + string(f.role) + "_id"
-		switch party, err := ledger.ParseOwner(f.role, f.given); {
+		switch party, err := ledger.ParseParty(f.role, f.given); {
 		case f.given == "":
 		case err != nil:
 			faults = addFault(faults, place, "is not a "+string(f.role)+" ID")

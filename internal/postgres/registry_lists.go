@@ -25,6 +25,9 @@ var (
 	listWalletsSQL string
 )
 
+// Cursor is where a page of a list ended.
+type Cursor = ingest.Cursor
+
 // Clients is a page of all clients; see [ingest.Registry].
 func (s *Store) Clients(ctx context.Context, limit int, after *ingest.Cursor) ([]ledger.Client, *ingest.Cursor, error) {
 	return newestFirst(ctx, s, listClientsSQL, nil, limit, after, scanClient,
