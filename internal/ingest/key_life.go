@@ -36,7 +36,7 @@ func (s *Server) listKeys(ctx context.Context, in *keysInput) (*struct{ Body key
 		case err != nil:
 			faults = addFault(faults, place, "is not a "+string(f.role)+" ID")
 		case owner.Role != "":
-			faults = addFault(faults, place, "cannot be given beside merchant_id")
+			return nil, ledger.ErrNotFound // no key has two owners
 		default:
 			owner = party
 		}

@@ -141,7 +141,7 @@ func TestRegistryLists(t *testing.T) {
 	}
 	p.payer.get("/v1/clients/"+p.client).want(t, http.StatusOK)
 	s.people("Bob").payer.get("/v1/clients/"+p.client).want(t, http.StatusNotFound)
-	s.operator.get("/v1/api-keys?client_id="+p.client+"&merchant_id="+p.merchant).want(t, http.StatusUnprocessableEntity)
+	s.operator.get("/v1/api-keys?client_id="+p.client+"&merchant_id="+p.merchant).want(t, http.StatusNotFound)
 	p.payer.get("/v1/api-keys?merchant_id="+p.merchant).want(t, http.StatusNotFound)
 	s.operator.get("/v1/audit?about="+strings.Repeat("x", 65)).want(t, http.StatusUnprocessableEntity)
 	for _, path := range []string{"/v1/clients", "/v1/merchants", "/v1/wallets", "/v1/audit"} {

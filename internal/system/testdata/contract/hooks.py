@@ -18,6 +18,7 @@ FAULTS = {
     # JSON Schema takes 1.0 for an integer; amounts are written without a fraction.
     ("body.amount", "must be an integer, without fraction and exponent"),
     ("body.rate", "must be an integer, without fraction and exponent"),
+    ("body.overlap_seconds", "must be an integer, without fraction and exponent"),
 }
 
 
