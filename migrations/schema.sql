@@ -314,19 +314,7 @@ CREATE TABLE public.operations (
     asker_key uuid,
     merchant_state text,
     asker_role text,
-    CONSTRAINT operations_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
-    CONSTRAINT operations_bare_check CHECK ((((kind IS NOT NULL) AND (received_at IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text)))),
-    CONSTRAINT operations_currency_check CHECK ((octet_length(currency) = 3)),
-    CONSTRAINT operations_duplicate_of_check CHECK (((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text)))),
-    CONSTRAINT operations_hash_check CHECK (((octet_length(fingerprint) = 32) AND (octet_length(digest) = 32))),
-    CONSTRAINT operations_invoice_key_check CHECK (((invoice IS NULL) = (invoice_key IS NULL))),
-    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['open'::text, 'top_up'::text, 'charge'::text, 'freeze'::text, 'unfreeze'::text, 'close'::text]))),
-    CONSTRAINT operations_note_check CHECK ((note <> ''::text)),
-    CONSTRAINT operations_place_check CHECK ((((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0))),
-    CONSTRAINT operations_reason_check CHECK ((reason = ANY (ARRAY['expired'::text, 'wallet_not_found'::text, 'merchant_not_found'::text, 'merchant_suspended'::text, 'self_charge_not_allowed'::text, 'wallet_closed'::text, 'wallet_frozen'::text, 'currency_mismatch'::text, 'duplicate_invoice'::text, 'wallet_not_empty'::text, 'insufficient_funds'::text, 'amount_overflow'::text, 'processing_error'::text]))),
-    CONSTRAINT operations_sequence_check CHECK ((((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1))),
-    CONSTRAINT operations_status_after_check CHECK ((status_after = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text]))),
-    CONSTRAINT operations_text_check CHECK (((idempotency_key <> ''::text) AND (invoice <> ''::text) AND (description <> ''::text) AND (metadata <> ''::text)))
+    CONSTRAINT operations_check CHECK ((("position" >= 1) AND (amount >= 1) AND (amount <= '9007199254740991'::bigint) AND ((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0) AND ((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (limit_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1) AND (((kind IS NOT NULL) AND (received_at IS NOT NULL) AND (asker_role IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text))) AND ((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text))) AND ((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(fingerprint) = 32) AND (octet_length(digest) = 32)))
 );
 
 ALTER TABLE ONLY public.operations ALTER COLUMN partition SET (n_distinct=1);

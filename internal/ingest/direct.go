@@ -36,15 +36,20 @@ func (s *Server) directly(kind ledger.Kind) func(context.Context, *directInput) 
 			return nil, err
 		}
 		wallet, faults := pathWallet(in.Wallet, faults)
-		op, made, err := s.apply(ctx, ledger.Request{
+		return s.decideAtOnce(ctx, ledger.Request{
 			Kind: kind, Wallet: wallet, Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
 			IdempotencyKey: written(in.Key),
 		}, faults)
-		if err != nil {
-			return nil, err
-		}
-		return &directOutput{Replayed: replayed(made), Body: newOperation(outcomes.Decided{Operation: op}, caller(ctx))}, nil
 	}
+}
+
+// decideAtOnce answers with what a direct request came to.
+func (s *Server) decideAtOnce(ctx context.Context, r ledger.Request, faults []Fault) (*directOutput, error) {
+	op, made, err := s.apply(ctx, r, faults)
+	if err != nil {
+		return nil, err
+	}
+	return &directOutput{Replayed: replayed(made), Body: newOperation(outcomes.Decided{Operation: op}, caller(ctx))}, nil
 }
 
 // apply validates a direct request, gives it its ID and carries it out.

@@ -105,6 +105,10 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}
 	case "code":
 		p.Enum = values(Codes())
+	case "kind":
+		p.Enum = values(ledger.Kinds())
+	case "credit_limit", "credit_limit_after":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
 	case "reason":
 		p.Enum = values(ledger.Reasons())
 	case "Prefer": // what is not understood counts as absent (RFC 7240)

@@ -18,7 +18,7 @@ import (
 type operationBody struct {
 	ID           string            `json:"id" doc:"The operation's ID. A retry of the same request has the same one." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
 	Object       string            `json:"object" doc:"What this is." enum:"operation" example:"operation"`
-	Kind         string            `json:"kind,omitempty" doc:"What was asked of the wallet." enum:"open,top_up,charge,freeze,unfreeze,close" example:"charge"`
+	Kind         string            `json:"kind,omitempty" doc:"What was asked of the wallet." example:"charge"`
 	Status       string            `json:"status" doc:"How far the operation has come. Accepted and failed are final." enum:"pending,accepted,failed" example:"accepted"`
 	Done         bool              `json:"done" doc:"Whether the status is final." example:"true"`
 	Partition    *int              `json:"partition,omitempty" doc:"In a 202: the partition of the queue that holds the request." example:"7"`
@@ -34,6 +34,7 @@ type operationBody struct {
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
 	Note         string            `json:"note,omitempty" doc:"What an operator wrote for operators. Shown to operators alone." example:"Case 93, do not tip off"`
 	Sequence     int64             `json:"sequence,omitempty" doc:"The operation's position in the history of its wallet: 1, 2, 3 ... Shown to the wallet's owner and the operator." example:"42"`
+	LimitAfter   *int64            `json:"credit_limit_after,omitempty" doc:"The wallet's credit limit after the operation, in minor units. Shown to the wallet's owner and the operator." example:"5000"`
 	BalanceAfter *int64            `json:"balance_after,omitempty" doc:"The wallet's balance after the operation, in minor units. Shown to the wallet's owner and the operator." example:"8750"`
 	Failure      *failureBody      `json:"failure,omitempty" doc:"Why the operation failed."`
 	Conflicts    *int              `json:"conflicting_requests,omitempty" doc:"How many other requests came under the same ID. None of them had an effect." example:"0"`
@@ -99,7 +100,7 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	// metadata would still be better than none.
 	b.Metadata, _ = d.Metadata.Map()
 	if d.Sequence != 0 && k.SeesWallet(d.Owner) {
-		b.Sequence, b.BalanceAfter = d.Sequence, &d.BalanceAfter
+		b.Sequence, b.BalanceAfter, b.LimitAfter = d.Sequence, &d.BalanceAfter, &d.LimitAfter
 	}
 	if d.Reason != "" {
 		b.Failure = &failureBody{

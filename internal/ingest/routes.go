@@ -100,6 +100,12 @@ func (s *Server) queued() {
 			codes: []Code{CodeNotFound, CodeKeyReused},
 		}, s.directly(d.kind))
 	}
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/credit-limit", id: "set-credit-limit", summary: "Set a wallet's credit limit",
+		description: "A wallet may owe as much. A limit below what it owes is not set: that is an answer with the status failed. " +
+			"It takes effect at once, before every charge that is still queued.",
+		status: http.StatusOK, body: reflect.TypeFor[limitBody](), codes: []Code{CodeNotFound, CodeKeyReused},
+	}, s.setLimit)
 }
 
 func (s *Server) decided() {

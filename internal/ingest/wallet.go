@@ -16,14 +16,15 @@ type walletBody struct {
 	ClientID string `json:"client_id" doc:"The client that owns the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
 	Status   string `json:"status" doc:"What may be done with the wallet." enum:"active,frozen,closed" example:"active"`
-	Balance  int64  `json:"balance" doc:"What the wallet holds, in minor units." example:"8750"`
+	Balance  int64  `json:"balance" doc:"What the wallet holds, in minor units; below zero: what it owes." example:"8750"`
+	Limit    int64  `json:"credit_limit" doc:"How far below zero the balance may go, in minor units." example:"5000"`
 	Sequence int64  `json:"sequence" doc:"How many operations the wallet has seen." example:"42"`
 }
 
 func newWallet(w ledger.Wallet) walletBody {
 	return walletBody{
 		ID: w.ID.String(), Object: "wallet", ClientID: w.Client.String(), Currency: string(w.Currency),
-		Status: string(w.Status), Balance: w.Balance, Sequence: w.Sequence,
+		Status: string(w.Status), Balance: w.Balance, Limit: w.CreditLimit, Sequence: w.Sequence,
 	}
 }
 
@@ -69,7 +70,7 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 	}
 	w := ledger.Wallet{
 		ID: op.Wallet, Client: op.Client, Currency: op.Currency, Status: op.StatusAfter,
-		Balance: op.BalanceAfter, Sequence: op.Sequence,
+		Balance: op.BalanceAfter, CreditLimit: op.LimitAfter, Sequence: op.Sequence,
 	}
 	if !made {
 		if w, err = s.readWallet(ctx, op.Wallet); err != nil {

@@ -85,7 +85,8 @@ func TestAuditOfATrueHistory(t *testing.T) {
 	for _, o := range operations {
 		reasons[o.Reason] = true
 	}
-	if len(reasons) != len(ledger.Reasons())-1 { // with accepted, without wallet_not_found and processing_error
+	// With accepted; without wallet_not_found and processing_error, and credit_limit_in_use, see TestAuditFollowsTheCreditLimit.
+	if len(reasons) != len(ledger.Reasons())-2 {
 		t.Errorf("the history has only %d reasons", len(reasons))
 	}
 	flaws, audit := audited(operations)
@@ -109,6 +110,25 @@ func sealed(operations []ledger.Operation, i int) {
 	}
 	operations[i].Fingerprint = operations[i].Request.Fingerprint()
 	operations[i].Digest = operations[i].Seal(previous)
+}
+
+func TestAuditFollowsTheCreditLimit(t *testing.T) {
+	t.Parallel()
+	limit := func(amount int64) ledger.Request {
+		return ledger.Request{Kind: ledger.KindSetLimit, Amount: amount, Currency: "EUR"}
+	}
+	operations := history(openRequest(), limit(50), chargeRequest(1, 30, ""), limit(29), limit(30), chargeRequest(1, 1, ""))
+	want := []ledger.Reason{"", "", "", ledger.ReasonLimitInUse, "", ledger.ReasonInsufficientFunds}
+	for i, o := range operations {
+		if o.Reason != want[i] {
+			t.Errorf("%d: reason %q, want %q", i, o.Reason, want[i])
+		}
+	}
+	if flaws, audit := audited(operations); len(flaws) > 0 {
+		t.Error(flaws)
+	} else if w, _ := audit.Wallet(); w.CreditLimit != 30 || w.Balance != -30 {
+		t.Errorf("%+v", w)
+	}
 }
 
 func TestAuditFindsFlaws(t *testing.T) {

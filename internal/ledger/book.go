@@ -222,6 +222,8 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 		return w.Status != WalletClosed && w.Balance != 0
 	case ReasonInsufficientFunds:
 		return w.Balance < op.Amount-w.CreditLimit // written so that no limit overflows
+	case ReasonLimitInUse:
+		return w.Balance < -op.Amount
 	case ReasonAmountOverflow:
 		return w.Balance > MaxAmount-op.Amount
 	case ReasonProcessingError: // decided by who reads the record
@@ -232,6 +234,9 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 // apply is the effect of an accepted request.
 func (w Wallet) apply(kind *kindRow, r Request) Wallet {
 	w.Balance += kind.moves * r.Amount
+	if kind.limits {
+		w.CreditLimit = r.Amount
+	}
 	if kind.becomes != "" {
 		w.Status = kind.becomes
 	}

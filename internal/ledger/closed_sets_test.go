@@ -58,7 +58,7 @@ func TestReasonsAreComplete(t *testing.T) {
 	// The whole order of the design; the refund's reasons are not there yet.
 	const design = "expired wallet_not_found merchant_not_found merchant_suspended self_charge_not_allowed wallet_closed wallet_frozen " +
 		"currency_mismatch charge_not_found charge_not_refundable duplicate_invoice refund_exceeds_charge wallet_not_empty " +
-		"insufficient_funds amount_overflow processing_error"
+		"insufficient_funds credit_limit_in_use amount_overflow processing_error"
 	place := -1
 	for _, r := range listed {
 		next := slices.Index(strings.Fields(design), r)
@@ -102,6 +102,7 @@ func TestEveryReasonExplainsItself(t *testing.T) {
 		ledger.ReasonDuplicateInvoice:  ledger.AdviceDoNotRetry,
 		ledger.ReasonWalletNotEmpty:    ledger.AdviceRetryWithNewKey,
 		ledger.ReasonInsufficientFunds: ledger.AdviceRetryAfterTopUp,
+		ledger.ReasonLimitInUse:        ledger.AdviceRetryAfterTopUp,
 		ledger.ReasonAmountOverflow:    ledger.AdviceFixRequest,
 		ledger.ReasonProcessingError:   ledger.AdviceRetryWithNewKey,
 	}

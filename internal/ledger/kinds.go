@@ -14,6 +14,7 @@ const (
 	KindFreeze   Kind = "freeze"
 	KindUnfreeze Kind = "unfreeze"
 	KindClose    Kind = "close"
+	KindSetLimit Kind = "set_limit"
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
@@ -25,6 +26,7 @@ type kindRow struct {
 	needs   field                   // fields that it is nothing without
 	takes   field                   // fields that it may have beside those
 	opens   bool                    // it makes the wallet where there is none
+	limits  bool                    // it sets the wallet's credit limit to the amount, which may be zero
 	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
 	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
 	other   func(Request) AccountID // that account
@@ -66,6 +68,10 @@ var kinds = [...]kindRow{
 	{
 		kind: KindClose, asks: operators, takes: fieldNote, becomes: WalletClosed,
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletNotEmpty},
+	},
+	{
+		kind: KindSetLimit, asks: operators, needs: fieldAmount | fieldCurrency, takes: fieldNote, limits: true,
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonLimitInUse},
 	},
 }
 
@@ -110,7 +116,7 @@ func (k Kind) Askers() []Role { return slices.Clone(k.row().asks) }
 // others are direct: they must not wait behind the charges they are to stop.
 func (k Kind) Queued() bool { return k.row().queued }
 
-// MovesMoney reports whether operations of the kind carry an amount.
+// MovesMoney reports whether accepted operations of the kind move their amount.
 func (k Kind) MovesMoney() bool { return k.row().moves != 0 }
 
 // Reasons are why an operation of the kind may fail, in order of precedence.

@@ -52,6 +52,8 @@ func TestKindByStatus(t *testing.T) {
 		{ledger.KindClose, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
 		{ledger.KindClose, 1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
 		{ledger.KindClose, -1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
+		{ledger.KindSetLimit, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(0)},
+		{ledger.KindSetLimit, -1, [...]ledger.Reason{ledger.ReasonLimitInUse, ledger.ReasonLimitInUse, cannotBe, notFound}, nil},
 	} {
 		tested[row.kind] = true
 		for i, status := range statuses {
@@ -112,6 +114,9 @@ func TestKindByStatus(t *testing.T) {
 				after := before
 				if status == "" {
 					after = ledger.Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency}
+				}
+				if row.kind == ledger.KindSetLimit && answer == yes {
+					after.CreditLimit = r.Amount
 				}
 				after.Balance, after.Status, after.Sequence, after.Digest = want.balance, want.status, before.Sequence+1, op.Seal(before.Digest)
 				if diff := cmp.Diff([]ledger.Wallet{after}, book.Wallets()); diff != "" {

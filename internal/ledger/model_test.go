@@ -102,6 +102,8 @@ func (n *naive) decide(s step, now time.Time) outcome {
 			w.status = ledger.WalletActive
 		case ledger.KindClose:
 			w.status = ledger.WalletClosed
+		case ledger.KindSetLimit:
+			w.limit = r.Amount
 		}
 	}
 	if w != nil {
@@ -114,7 +116,7 @@ func (n *naive) decide(s step, now time.Time) outcome {
 // reason goes through the reasons in the order of the design.
 func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 	w := n.wallets[r.Wallet]
-	charge, topUp := r.Kind == ledger.KindCharge, r.Kind == ledger.KindTopUp
+	charge, topUp, setLimit := r.Kind == ledger.KindCharge, r.Kind == ledger.KindTopUp, r.Kind == ledger.KindSetLimit
 	if limit := r.ApplyBefore; !limit.IsZero() && limit.UnixMicro() <= now.UnixMicro() {
 		return ledger.ReasonExpired
 	}
@@ -137,7 +139,7 @@ func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 		return ledger.ReasonWalletClosed
 	case w.status == ledger.WalletFrozen && charge:
 		return ledger.ReasonWalletFrozen
-	case (charge || topUp) && r.Currency != w.currency:
+	case (charge || topUp || setLimit) && r.Currency != w.currency:
 		return ledger.ReasonCurrencyMismatch
 	case charge && r.Invoice != "" && charged:
 		return ledger.ReasonDuplicateInvoice
@@ -145,6 +147,8 @@ func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 		return ledger.ReasonWalletNotEmpty
 	case charge && w.balance()-r.Amount < -w.limit:
 		return ledger.ReasonInsufficientFunds
+	case setLimit && w.balance()+r.Amount < 0:
+		return ledger.ReasonLimitInUse
 	case topUp && w.balance()+r.Amount > ledger.MaxAmount:
 		return ledger.ReasonAmountOverflow
 	}
@@ -263,6 +267,7 @@ func drawStart(t *rapid.T) *store {
 var kindsByWeight = []ledger.Kind{
 	ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindTopUp, ledger.KindTopUp,
 	ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindUnfreeze, ledger.KindClose,
+	ledger.KindSetLimit,
 }
 
 // drawSteps is a batch with repeats, conflicts and refusals among new requests.
@@ -303,10 +308,10 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		ReceivedAt: now.Add(-time.Minute),
 		Asker:      ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{rapid.ByteRange(0, 2).Draw(t, "asker's key")}},
 	}
-	if r.Kind.MovesMoney() {
+	if r.Kind.MovesMoney() || r.Kind == ledger.KindSetLimit {
 		r.Amount = rapid.SampledFrom([]int64{1, 100, 250, 250, 400, ledger.MaxAmount - 50, ledger.MaxAmount}).Draw(t, "amount")
 	}
-	if r.Kind.MovesMoney() || r.Kind == ledger.KindOpen {
+	if r.Kind.MovesMoney() || r.Kind == ledger.KindOpen || r.Kind == ledger.KindSetLimit {
 		r.Currency = rapid.SampledFrom([]ledger.Currency{"EUR", "EUR", "EUR", "EUR", "USD"}).Draw(t, "currency")
 	}
 	switch r.Kind {
@@ -316,7 +321,7 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		r.Invoice = rapid.SampledFrom([]string{"", "i1", "i2", "i3", "i4", "i5"}).Draw(t, "invoice")
 	case ledger.KindOpen:
 		r.Client = ledger.ClientID{rapid.ByteRange(1, 2).Draw(t, "client")}
-	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
+	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:
 	}
 	if limit := rapid.SampledFrom([]time.Duration{0, 0, 0, 0, 0, 0, -time.Hour, -1, 1, time.Microsecond, time.Hour}).Draw(t, "limit"); limit != 0 {
 		r.ApplyBefore = now.Add(limit)

@@ -228,7 +228,7 @@ func TestMovement(t *testing.T) {
 			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: 1250}
 		case ledger.KindTopUp:
 			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: -1250}
-		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
+		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:
 		}
 		op.Kind, op.Reason = kind, ""
 		if got := op.Movement(); got != want || op.Status() != ledger.StatusAccepted {

@@ -27,6 +27,7 @@ var permissions = [...]Permission{
 	{Operation: "freeze-wallet", Operator: ReachAny},
 	{Operation: "unfreeze-wallet", Operator: ReachAny},
 	{Operation: "close-wallet", Operator: ReachAny},
+	{Operation: "set-credit-limit", Operator: ReachAny},
 	{Operation: "get-operation", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "list-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-wallet", Client: ReachOwn, Operator: ReachAny},

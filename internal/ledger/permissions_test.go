@@ -3,6 +3,8 @@ package ledger_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/monedero/monedero/internal/ledger"
 )
 
@@ -63,5 +65,19 @@ func TestMay(t *testing.T) {
 	}
 	if nobody.May(shown, nobody) {
 		t.Error("nobody sees what is nobody's")
+	}
+}
+
+// TestAskersMayAsk: who may ask for a kind of operation is who may do what asks for it.
+func TestAskersMayAsk(t *testing.T) {
+	t.Parallel()
+	operations := map[ledger.Kind]string{
+		ledger.KindOpen: "open-wallet", ledger.KindTopUp: "top-up", ledger.KindCharge: "charge", ledger.KindFreeze: "freeze-wallet",
+		ledger.KindUnfreeze: "unfreeze-wallet", ledger.KindClose: "close-wallet", ledger.KindSetLimit: "set-credit-limit",
+	}
+	for _, kind := range ledger.Kinds() {
+		if diff := cmp.Diff(ledger.PermissionFor(operations[kind]).Roles(), kind.Askers()); diff != "" {
+			t.Errorf("%s (-may +asks):\n%s", kind, diff)
+		}
 	}
 }

@@ -102,6 +102,8 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 				case ledger.KindCharge:
 					before -= op.Amount
 				case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
+				case ledger.KindSetLimit:
+					w.CreditLimit = op.Amount
 				}
 				if key, ok := op.InvoiceKey(); ok {
 					if accepted[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] {

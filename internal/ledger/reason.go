@@ -18,6 +18,7 @@ const (
 	ReasonDuplicateInvoice  Reason = "duplicate_invoice"
 	ReasonWalletNotEmpty    Reason = "wallet_not_empty"
 	ReasonInsufficientFunds Reason = "insufficient_funds"
+	ReasonLimitInUse        Reason = "credit_limit_in_use"
 	ReasonAmountOverflow    Reason = "amount_overflow"
 	ReasonProcessingError   Reason = "processing_error"
 )
@@ -27,7 +28,7 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge,
 		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonWalletNotEmpty,
-		ReasonInsufficientFunds, ReasonAmountOverflow, ReasonProcessingError,
+		ReasonInsufficientFunds, ReasonLimitInUse, ReasonAmountOverflow, ReasonProcessingError,
 	}
 }
 
@@ -78,6 +79,8 @@ func (r Reason) explain() (string, Advice) {
 		return "The wallet still holds money or owes some.", AdviceRetryWithNewKey
 	case ReasonInsufficientFunds:
 		return "The wallet does not hold enough money.", AdviceRetryAfterTopUp
+	case ReasonLimitInUse:
+		return "The wallet owes more than the credit limit would allow.", AdviceRetryAfterTopUp
 	case ReasonAmountOverflow:
 		return "The wallet cannot hold that much money.", AdviceFixRequest
 	case ReasonProcessingError:

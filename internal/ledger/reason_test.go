@@ -24,6 +24,7 @@ type world struct {
 	other    bool                // the request is in another currency
 	invoiced bool                // the merchant's invoice was accepted on the wallet before
 	amount   int64               // zero: 400
+	owing    bool                // the wallet owes 500, which is its credit limit
 }
 
 func (w world) withDefaults() world {
@@ -42,6 +43,9 @@ func (w world) withDefaults() world {
 	if w.amount == 0 {
 		w.amount = 400
 	}
+	if w.owing {
+		w.balance = -500
+	}
 	return w
 }
 
@@ -53,6 +57,9 @@ func (w world) decide() ledger.Operation {
 	wallet := ledger.Wallet{
 		ID: ledger.WalletID{1}, Client: ledger.ClientID{7}, Currency: "EUR", Status: w.status, Balance: w.balance, Sequence: 41,
 		Digest: ledger.Digest{41},
+	}
+	if w.owing {
+		wallet.Balance, wallet.CreditLimit = -500, 500
 	}
 	merchant := ledger.MerchantID{9}
 	known := ledger.Known{
@@ -80,7 +87,7 @@ func (w world) decide() ledger.Operation {
 	if w.kind == ledger.KindOpen {
 		r.Client, r.Currency = wallet.Client, "EUR"
 	}
-	if w.kind.MovesMoney() {
+	if w.kind.MovesMoney() || w.kind == ledger.KindSetLimit {
 		r.Amount, r.Currency = w.amount, "EUR"
 		if w.other {
 			r.Currency = "USD"
@@ -111,10 +118,13 @@ func reasonRows() []reasonRow {
 		}},
 		{ledger.ReasonWalletClosed, world{status: closed, balance: -1, kind: topUp}, func(w world) bool { return !w.missing && w.status == closed && w.kind != closing }},
 		{ledger.ReasonWalletFrozen, world{status: frozen}, func(w world) bool { return !w.missing && w.status == frozen && w.kind == charge }},
-		{ledger.ReasonCurrencyMismatch, world{other: true}, func(w world) bool { return !w.missing && w.other && w.kind.MovesMoney() }},
+		{ledger.ReasonCurrencyMismatch, world{other: true}, func(w world) bool {
+			return !w.missing && w.other && (w.kind.MovesMoney() || w.kind == ledger.KindSetLimit)
+		}},
 		{ledger.ReasonDuplicateInvoice, world{invoiced: true}, func(w world) bool { return !w.missing && w.invoiced && w.kind == charge }},
 		{ledger.ReasonWalletNotEmpty, world{kind: closing}, func(w world) bool { return !w.missing && w.kind == closing && w.balance != 0 }},
 		{ledger.ReasonInsufficientFunds, world{balance: 399}, func(w world) bool { return !w.missing && w.kind == charge && w.balance < w.amount }},
+		{ledger.ReasonLimitInUse, world{kind: ledger.KindSetLimit, owing: true}, func(w world) bool { return !w.missing && w.kind == ledger.KindSetLimit && w.owing && w.amount < 500 }},
 		{ledger.ReasonAmountOverflow, world{kind: topUp, amount: ledger.MaxAmount}, func(w world) bool { return !w.missing && w.kind == topUp && w.balance+w.amount > ledger.MaxAmount }},
 	}
 }
@@ -195,6 +205,7 @@ func exclusions() []exclusion {
 		{ledger.ReasonWalletNotFound, []ledger.Reason{
 			ledger.ReasonSelfCharge, ledger.ReasonWalletClosed, ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch,
 			ledger.ReasonDuplicateInvoice, ledger.ReasonWalletNotEmpty, ledger.ReasonInsufficientFunds, ledger.ReasonAmountOverflow,
+			ledger.ReasonLimitInUse,
 		}, "no wallet has no owner, status, currency, history or balance"},
 		{
 			ledger.ReasonMerchantNotFound,
@@ -209,6 +220,8 @@ func exclusions() []exclusion {
 		},
 		{ledger.ReasonWalletNotEmpty, append(ofCharge, ledger.ReasonCurrencyMismatch, ledger.ReasonAmountOverflow), "only a close asks for an empty wallet"},
 		{ledger.ReasonAmountOverflow, ofCharge, "only a top-up adds to a wallet"},
+		{ledger.ReasonLimitInUse, append(ofCharge, ledger.ReasonWalletNotEmpty, ledger.ReasonAmountOverflow), "only a new limit asks what is owed"},
+		{ledger.ReasonLimitInUse, []ledger.Reason{ledger.ReasonWalletClosed}, "a closed wallet owes nothing"},
 		{ledger.ReasonProcessingError, ledger.Reasons()[:len(ledger.Reasons())-1], "what cannot be read is not decided"},
 	}
 }
@@ -233,6 +246,13 @@ func worlds() []world {
 						missing := w
 						missing.missing = true
 						all = append(all, missing)
+						if kind == ledger.KindSetLimit {
+							for _, status := range []ledger.WalletStatus{ledger.WalletActive, ledger.WalletFrozen} {
+								owing := w
+								owing.owing, owing.status = true, status
+								all = append(all, owing)
+							}
+						}
 						for _, invoiced := range []bool{false, true} {
 							for _, balance := range []int64{-1, 399, 400, ledger.MaxAmount} {
 								w.invoiced, w.balance = invoiced, balance

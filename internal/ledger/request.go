@@ -29,7 +29,7 @@ type Request struct {
 	Asker          Asker
 	Merchant       MerchantID // whom it pays; zero where the kind pays nobody
 	Client         ClientID   // of an open: who is to own the wallet
-	Amount         int64      // minor units; zero where the kind moves no money
+	Amount         int64      // minor units: what it moves, or the credit limit that it sets
 	Currency       Currency
 	Invoice        string
 	Description    string
@@ -78,8 +78,12 @@ func (r Request) Faults() []Fault {
 	}
 	f.belongs(kind, "client_id", fieldClient, !r.Client.IsZero())
 	if kind.needs&fieldAmount != 0 {
-		if r.Amount < 1 || r.Amount > MaxAmount {
-			f.add("amount", fmt.Sprintf("must be from 1 to %d minor units", MaxAmount))
+		name, least := "amount", int64(1)
+		if kind.limits {
+			name, least = "credit_limit", 0
+		}
+		if r.Amount < least || r.Amount > MaxAmount {
+			f.add(name, fmt.Sprintf("must be from %d to %d minor units", least, MaxAmount))
 		}
 	} else {
 		f.belongs(kind, "amount", fieldAmount, r.Amount != 0)

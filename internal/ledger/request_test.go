@@ -37,6 +37,7 @@ func validRequests() map[ledger.Kind]ledger.Request {
 		ledger.KindFreeze:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindFreeze},
 		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
 		ledger.KindClose:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindClose, IdempotencyKey: "k"},
+		ledger.KindSetLimit: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindSetLimit, Currency: "EUR"},
 	}
 }
 
@@ -93,6 +94,7 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.Wallet = ledger.WalletID{} }, "wallet_id", "is required"},
 		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
 		{topUp, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{1} }, "merchant_id", foreign},
+		{ledger.KindSetLimit, func(r *ledger.Request) { r.Amount = -1 }, "credit_limit", "must be from 0 to 9007199254740991 minor units"},
 		{charge, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{2} }, "merchant_id", "must be the merchant that asks"},
 		{charge, func(r *ledger.Request) { r.Asker = ledger.Asker{} }, "asked_by", "is required"},
 		{charge, func(r *ledger.Request) { r.Asker.Party = ledger.AsOperator() }, "asked_by", "may not ask for this kind of operation"},

@@ -269,8 +269,12 @@ func TestStoreAgainstModel(t *testing.T) {
 		r.Repeat(map[string]func(*rapid.T){
 			"batch": e.batch,
 			"direct": func(r *rapid.T) {
-				kind := rapid.SampledFrom([]ledger.Kind{ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindUnfreeze, ledger.KindClose}).Draw(r, "kind")
-				e.direct(ledger.Request{Kind: kind, Wallet: rapid.SampledFrom(e.wallets[:4]).Draw(r, "wallet")})
+				kind := rapid.SampledFrom([]ledger.Kind{ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit}).Draw(r, "kind")
+				request := ledger.Request{Kind: kind, Wallet: rapid.SampledFrom(e.wallets[:4]).Draw(r, "wallet")}
+				if kind == ledger.KindSetLimit {
+					request.Amount, request.Currency = rapid.Int64Range(0, 100).Draw(r, "limit"), "EUR"
+				}
+				e.direct(request)
 			},
 		})
 		e.compare(r)
