@@ -36,7 +36,7 @@ type Rebuilt struct {
 
 // Rebuild makes the projections of the partitions anew from the history, in
 // place, one transaction for each, and calls done after it. Meanwhile settles of
-// that partition wait, and direct operations wait up to a second and then fail;
+// that partition wait, and direct operations wait up to three seconds and then fail;
 // readers see the old rows until the new ones are there. What was right already
 // is not written. No partitions means all of them; it fails with
 // [ErrNoPartition]. It is run by the owner of the schema.
