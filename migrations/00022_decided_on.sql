@@ -39,9 +39,9 @@ set position = n.position, seal = 2, asker_id = o.merchant_id,
   end,
   merchant_owner = case
     when o.reason = 'self_charge_not_allowed' then (
-      select w.client_id
-      from wallets w
-      where w.partition = o.partition and w.id = o.wallet_id
+      select opened.client_id
+      from operations opened
+      where opened.partition = o.partition and opened.wallet_id = o.wallet_id and opened.sequence = 1
     )
   end
 from numbered n

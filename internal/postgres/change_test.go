@@ -9,14 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
-	"github.com/monedero/monedero/migrations"
 )
 
 // The database knows every action, and no other.
@@ -208,25 +205,7 @@ func second[T any](_ T, _ bool, err error) error { return err }
 func TestMigrationKeepsChanges(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Empty(t)
-	config, err := pgx.ParseConfig(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDB(*config), migrations.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := provider.UpTo(t.Context(), 20); err != nil {
-		t.Fatal(err)
-	}
-	if err := provider.Close(); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.ConnectConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
+	conn := migratedTo(t, address, 20)
 	if _, err := conn.PgConn().Exec(t.Context(), `
 		insert into deployment_changes (changed_at, what, from_value, to_value, changed_by, login, reason)
 		values ('2026-01-01', 'cluster_id', 'a', 'b', 'ana', 'owner', 'moved');
