@@ -160,14 +160,14 @@ func (s *stack) serveUntil() (base string, stop func() error) {
 // settle runs a real processor until the test ends.
 func (s *stack) settle() {
 	s.t.Helper()
-	subscriber, err := kafka.NewSubscriber(s.cluster, kafka.SubscriberOptions{Group: "test", Claimer: s.db.Store, Batch: true, Logger: s.log})
+	subscriber, err := kafka.NewSubscriber(s.cluster, kafka.SubscriberOptions{Group: "test", Claimer: s.db.Store, Logger: s.log})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	settler := processor.NewSettler(s.db.Store, record.Decode, s.minter, processor.NewMetrics(prometheus.NewRegistry()), s.log, s.clock.Now)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- processor.New(s.topic.Name, subscriber, settler, patience, s.log).Run(ctx) }()
+	go func() { done <- subscriber.Run(ctx, s.topic.Name, settler.Settle, patience) }()
 	s.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -2,10 +2,11 @@ package kafka_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
@@ -34,18 +35,17 @@ func TestBacklogIsDeliveredInOrderAcrossClaims(t *testing.T) {
 		progress := newProgress(topic)
 		other := member{progress, "other"}
 		delivered := 0
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
 			delivered++
 			switch {
 			case delivered%4 == 0:
-				msg.Nack()
-				return
+				return processor.Again(errors.New("once more"))
 			case delivered%5 == 0:
 				if _, err := other.Claim(t.Context(), topic.Name, 0, processor.Memory{}); err != nil {
 					t.Error(err)
 				}
 			}
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		progress.awaitNext(t, 0, records)
 		if diff := cmp.Diff(want, progress.values(0)); diff != "" {

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -57,20 +58,23 @@ func BenchmarkConsume(b *testing.B) {
 		})
 	}
 	callers.Wait()
-	s, err := kafka.NewSubscriber(broker.Client(b), kafka.SubscriberOptions{Group: fmt.Sprint(b.Name(), b.N), Batch: true, MaxRecords: 500})
+	c := broker.Client(b)
+	s, err := kafka.NewSubscriber(c, kafka.SubscriberOptions{Group: fmt.Sprint(b.Name(), b.N), Claimer: inKafka{c}, MaxRecords: 500})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close() })
-	messages, err := s.Subscribe(b.Context(), topic.Name)
-	if err != nil {
-		b.Fatal(err)
-	}
+	ctx, cancel := context.WithCancel(b.Context())
+	n := 0
 	b.ReportAllocs()
 	b.ResetTimer()
-	for n := 0; n < b.N; {
-		msg := <-messages
-		n += len(processor.BatchFrom(msg.Context()).Records)
-		msg.Ack()
+	if err := s.Run(ctx, topic.Name, func(_ context.Context, batch processor.Batch) processor.Result {
+		if n += len(batch.Records); n >= b.N {
+			b.StopTimer()
+			cancel()
+		}
+		return processor.Settled()
+	}, kafkatest.Patience); err != nil {
+		b.Error(err)
 	}
 }

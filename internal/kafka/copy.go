@@ -183,11 +183,8 @@ type copyText struct {
 	MovedEpoch int64 `json:"moved_epoch"`
 }
 
-// encodeCopy is the metadata of a copy; none where the position lives in Kafka alone.
+// encodeCopy is the metadata of a copy.
 func encodeCopy(m processor.Memory) string {
-	if m.Epoch == 0 {
-		return ""
-	}
 	text, err := json.Marshal(copyText{History: m.History, Log: m.Log, Epoch: m.Epoch, MovedEpoch: m.MovedEpoch})
 	if err != nil {
 		panic("four numbers did not encode: " + err.Error()) // cannot happen

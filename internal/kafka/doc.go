@@ -1,6 +1,8 @@
 // Package kafka carries requests from ingest to the processor: a producer that
 // batches, a subscriber that delivers partitions in order, and the format of what
-// travels. Both ends are Watermill's: [Publisher] and [Subscriber].
+// travels. Both ends are Watermill's: [Publisher] and [Subscriber]. Watermill itself stays
+// in these two and in [Subscriber.Run], which hands batches to a handler and takes
+// results back.
 //
 // What the package promises:
 //
@@ -10,15 +12,16 @@
 //   - The order of a partition is the order in which its records were handed to
 //     the producer. One batch is in flight for each partition, and a batch that
 //     fails is sent again before the next one.
-//   - A partition's next message is delivered after Ack. After Nack the same one
-//     comes again. A position moves by nothing else: no error, no rebalance and no
-//     restart skips a record, and nothing is ever reset to the start or the end.
-//   - Where a position lives in a database, a partition is claimed when it is
-//     assigned, and again after a fence or a halt. Before its records are
-//     delivered, and again after every error, the log is compared with what the
-//     database knows: the cluster, the number of partitions, the bounds of the log
-//     and a hash of the last record settled. If they differ the partition halts:
-//     it says so, delivers nothing, and looks again every few seconds.
+//   - A partition's next batch is delivered after the one before is settled. One that
+//     is not comes again, the same. A position moves by nothing else: no error, no
+//     rebalance and no restart skips a record, and nothing is ever reset to the start
+//     or the end.
+//   - Positions live in a database. A partition is claimed when it is assigned, and
+//     again after a fence or a halt. Before its records are delivered, and again after
+//     every error, the log is compared with what the database knows: the cluster, the
+//     number of partitions, the bounds of the log and a hash of the last record
+//     settled. If they differ the partition halts: it says so, delivers nothing, and
+//     looks again every few seconds.
 //   - Every offset that a batch covers is that of one of its records, or of a marker
 //     of a transaction that was seen. Where the log holds neither, be it that
 //     compaction took a record or that one cannot be read, the partition halts

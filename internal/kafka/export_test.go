@@ -3,6 +3,9 @@ package kafka
 import (
 	"strings"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/record"
 )
 
@@ -16,6 +19,19 @@ func Scan(set []byte, from int64, salvage bool) (records []record.Record, next i
 	}
 	return at.records, at.next, holes
 }
+
+// The names of a record's key and place in a message's metadata.
+const (
+	MetaKey       = metaKey
+	MetaPartition = metaPartition
+	MetaOffset    = metaOffset
+)
+
+// BatchOf is the batch that a subscriber's message stands for.
+func BatchOf(msg *message.Message) processor.Batch { return deliveryOf(msg).batch }
+
+// FromRecord is the message that is written as the record.
+var FromRecord = fromRecord
 
 // DecodeCopy is what a claim reads from a committed offset.
 var DecodeCopy = decodeCopy

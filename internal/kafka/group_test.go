@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 func owned(rows map[int]*row, by string) int {
@@ -77,20 +77,20 @@ func TestCloseWaitsForTheMessageInHand(t *testing.T) {
 		topic := broker.Topic(t, 1)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
 		progress := newProgress(topic)
-		inHand := make(chan *message.Message, 100)
+		inHand := make(chan context.Context, 100)
 		finish := make(chan struct{})
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-			inHand <- msg
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
+			inHand <- ctx
 			<-finish
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
-		msg := kafkatest.Receive(t, inHand)
+		work := kafkatest.Receive(t, inHand)
 		closed := make(chan error, 1)
 		go func() { closed <- w.sub.Close() }()
 		select {
 		case err := <-closed:
 			t.Error(err, "closed before the message was finished")
-		case <-msg.Context().Done():
+		case <-work.Done():
 			t.Error("the message was given up")
 		case <-time.After(100 * time.Millisecond): // nothing is to happen, so there is no signal
 		}
@@ -107,13 +107,17 @@ func TestCloseGivesUpAMessageThatIsNeverFinished(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
 		topic := broker.Topic(t, 1)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
-		inHand := make(chan *message.Message, 100)
-		w := work(t, broker, topic, member{newProgress(topic), "a"}, func(msg *message.Message) { inHand <- msg })
-		msg := kafkatest.Receive(t, inHand)
+		inHand := make(chan context.Context, 100)
+		w := work(t, broker, topic, member{newProgress(topic), "a"}, func(ctx context.Context, _ processor.Batch) processor.Result {
+			inHand <- ctx
+			<-t.Context().Done()
+			return processor.Settled()
+		})
+		work := kafkatest.Receive(t, inHand)
 		if err := w.sub.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := kafkatest.Receive(t, ended(msg.Context())); !errors.Is(err, context.Canceled) {
+		if err := kafkatest.Receive(t, ended(work)); !errors.Is(err, context.Canceled) {
 			t.Errorf("the context ended with %v", err)
 		}
 	})
@@ -131,10 +135,8 @@ func TestPositionsInKafkaOutliveTheSubscriber(t *testing.T) {
 		topic := broker.Topic(t, 1)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 4)...)
 		read := func(n int) (values []string) {
-			sub, err := kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{Group: group + topic.Name})
-			if err != nil {
-				t.Fatal(err)
-			}
+			pub, sub := pubSub(t, broker, group+topic.Name, topic.Partitions)
+			t.Cleanup(func() { _ = pub.Close() })
 			messages, err := sub.Subscribe(t.Context(), topic.Name)
 			if err != nil {
 				t.Fatal(err)

@@ -1,10 +1,10 @@
 package kafka_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -132,10 +132,10 @@ func TestHaltsWhenTheTopicIsMadeAnewBehindItsBack(t *testing.T) {
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
 		progress := newProgress(topic)
 		inHand, finish := make(chan bool, 100), make(chan struct{})
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
 			inHand <- true
 			<-finish
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		kafkatest.Receive(t, inHand) // nothing is fetched meanwhile, so no fetch can fail
 		broker.DeleteTopic(t, topic.Name)

@@ -40,9 +40,7 @@ type log struct {
 	end     int64     // the high watermark when it was last seen
 }
 
-// openLog is the log of a claim. An empty cluster ID is not compared; then
-// neither is the number of partitions. A fetch asks for share bytes as a rule. close
-// ends it.
+// openLog is the log of a claim. A fetch asks for share bytes as a rule. close ends it.
 func openLog(c *Cluster, claim processor.Claim, share int64) *log {
 	return &log{
 		source:    &source{cluster: c, topic: claim.Topic, partition: claim.Partition},
@@ -111,14 +109,12 @@ func (l *log) verify(ctx context.Context) error {
 	if time.Since(since) > trustFor {
 		since = time.Now()
 	}
-	if l.known.ClusterID != "" {
-		_, err := l.source.cluster.seen(ctx, l.known, since)
-		if refuses(err) {
-			return &haltError{err}
-		}
-		if err != nil {
-			return err
-		}
+	_, err := l.source.cluster.seen(ctx, l.known, since)
+	if refuses(err) {
+		return &haltError{err}
+	}
+	if err != nil {
+		return err
 	}
 	if l.reaches(ctx) {
 		l.trusted = time.Now()

@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
-	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -31,14 +29,13 @@ var errFenced = errors.New("another owner has the partition")
 // partition delivers one partition for as long as one generation assigns it to
 // this member.
 type partition struct {
-	s         *subscription
-	number    int
-	claimer   processor.Claimer
-	committed *committed // where positions live in Kafka
-	copies    *copies
-	held      *held
-	share     int64 // bytes that a fetch asks for
-	log       *slog.Logger
+	s       *subscription
+	number  int
+	claimer processor.Claimer
+	copies  *copies
+	held    *held
+	share   int64 // bytes that a fetch asks for
+	log     *slog.Logger
 
 	shown                                    *lag
 	halted, lastAck                          prometheus.Gauge
@@ -53,22 +50,17 @@ type partition struct {
 	trouble   string          // what was logged last and still holds
 }
 
-func newPartition(s *subscription, a kafkago.PartitionAssignment, copies *copies, share int64, began time.Time) *partition {
-	label, m := strconv.Itoa(a.ID), s.options.Metrics
-	p := &partition{
-		s: s, number: a.ID, claimer: s.options.Claimer, copies: copies, held: s.heldOf(a.ID), share: share,
-		log:   s.log.With("partition", a.ID),
+func newPartition(s *subscription, number int, copies *copies, share int64, began time.Time) *partition {
+	label, m := strconv.Itoa(number), s.options.Metrics
+	return &partition{
+		s: s, number: number, claimer: s.options.Claimer, copies: copies, held: s.heldOf(number), share: share,
+		log:   s.log.With("partition", number),
 		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
 		fetchErrors: m.fetchErrors.WithLabelValues(label), redelivered: m.redelivered.WithLabelValues(label),
 		retry:     backoff{low: s.options.RetryMin, high: s.options.RetryMax},
 		claimedAt: began,
 	}
-	if p.claimer == nil {
-		p.committed = &committed{cluster: s.cluster, offset: a.Offset}
-		p.claimer = p.committed
-	}
-	return p
 }
 
 // run claims and delivers, again and again, until stop ends. Whatever goes wrong
@@ -229,24 +221,18 @@ func (p *partition) holds() error {
 // settled, or what the one before it left in Kafka. Where Kafka does not say, the
 // claim waits: nothing can be fetched either.
 func (p *partition) claim(stop context.Context) (processor.Claim, error) {
-	var known processor.Memory
-	if p.committed == nil {
-		found, err := p.copies.known(stop, p.number)
-		if err != nil {
-			return processor.Claim{}, err
-		}
-		known = p.held.know(found)
+	found, err := p.copies.known(stop, p.number)
+	if err != nil {
+		return processor.Claim{}, err
 	}
 	ctx, cancel := context.WithTimeout(stop, p.s.options.ClaimTimeout)
 	defer cancel()
-	claim, err := p.claimer.Claim(ctx, p.s.topic, p.number, known)
+	claim, err := p.claimer.Claim(ctx, p.s.topic, p.number, p.held.know(found))
 	if err != nil {
 		return claim, err
 	}
 	p.held.claim(claim.Memory())
-	if p.committed == nil {
-		p.copies.note(p.number, claim.Memory())
-	}
+	p.copies.note(p.number, claim.Memory())
 	return claim, nil
 }
 
@@ -254,14 +240,9 @@ func (p *partition) claim(stop context.Context) (processor.Claim, error) {
 // acknowledged. It returns the position reached.
 func (p *partition) deliver(stop context.Context, claim processor.Claim, from int64, found fetched) (int64, error) {
 	for from < found.to && stop.Err() == nil {
-		batch := &processor.Batch{Claim: claim, From: from, To: found.to, Records: found.records}
+		batch := processor.Batch{Claim: claim, From: from, To: found.to, Records: found.records}
 		if most := p.s.options.MaxRecords; len(batch.Records) > most {
 			batch.Records, batch.To = batch.Records[:most:most], batch.Records[most-1].Offset+1
-		}
-		if len(batch.Records) == 0 && !p.s.options.Batch {
-			// A message of one record cannot say that there is none: the gap goes with
-			// the next record.
-			return from, nil
 		}
 		if err := p.finish(stop, batch); err != nil {
 			return from, err
@@ -276,77 +257,57 @@ func (p *partition) acknowledged(stop context.Context, next int64) {
 	p.well(stop)
 	p.lastAck.SetToCurrentTime()
 	p.shown.setPosition(next)
-	if p.committed != nil {
-		p.committed.offset = next
-	}
 	p.copies.note(p.number, p.held.moved(next))
 }
 
-// finish hands the batch out until it is acknowledged. It fails when stop ends
-// first, or when the handler said that another time would be in vain.
-func (p *partition) finish(stop context.Context, batch *processor.Batch) error {
+// finish hands the batch out until it is settled. It fails when stop ends first, or
+// when the handler said that another time would be in vain.
+func (p *partition) finish(stop context.Context, batch processor.Batch) error {
 	wait := backoff{low: p.s.options.RetryMin, high: p.s.options.RetryMax}
 	for {
-		acked, err := p.handOut(stop, batch)
-		if err != nil || acked {
+		result, err := p.handOut(stop, batch)
+		if err != nil {
 			return err
 		}
-		if batch.IsFenced() {
-			return errFenced
-		}
-		if cause := batch.Halted(); cause != nil {
-			return &haltError{cause}
+		switch result.Verdict {
+		case processor.VerdictSettled:
+			return nil
+		case processor.VerdictFenced:
+			return fmt.Errorf("%w: %w", errFenced, result.Cause)
+		case processor.VerdictHalt:
+			return &haltError{result.Cause}
+		case processor.VerdictAgain:
 		}
 		p.redelivered.Inc()
 		if !sleep(stop, wait.next()) {
 			return stop.Err()
 		}
-		// What the handler left in the old one must not speak for the new attempt.
-		batch = &processor.Batch{Claim: batch.Claim, From: batch.From, To: batch.To, Records: batch.Records}
 	}
 }
 
 // handOut delivers the batch once and waits for its end; after stop no longer
-// than DrainTimeout.
-func (p *partition) handOut(stop context.Context, batch *processor.Batch) (acked bool, err error) {
-	ctx, cancel := context.WithCancel(processor.WithBatch(p.s.work, batch))
+// than DrainTimeout, and then only to hear that it is settled.
+func (p *partition) handOut(stop context.Context, batch processor.Batch) (processor.Result, error) {
+	ctx, cancel := context.WithCancel(p.s.work)
 	defer cancel()
-	msg := p.message(ctx, batch)
+	d := &delivery{batch: batch}
+	msg := newMessage(ctx, d)
 	select {
 	case p.s.out <- msg:
 	case <-stop.Done():
-		return false, stop.Err()
+		return processor.Result{}, stop.Err()
 	}
-	select {
-	case <-msg.Acked():
-		return true, nil
-	case <-msg.Nacked():
-		return false, nil
-	case <-stop.Done():
+	if result, ended := d.wait(msg, stop.Done()); ended {
+		return result, nil
 	}
-	drain := time.NewTimer(p.s.options.DrainTimeout)
-	defer drain.Stop()
-	select {
-	case <-msg.Acked():
-		return true, nil
-	case <-msg.Nacked():
-		return false, stop.Err()
-	case <-drain.C:
-		return false, fmt.Errorf("the message was not finished in time: %w", stop.Err())
+	drain, release := context.WithTimeout(context.WithoutCancel(stop), p.s.options.DrainTimeout)
+	defer release()
+	result, ended := d.wait(msg, drain.Done())
+	switch {
+	case !ended:
+		return result, fmt.Errorf("the message was not finished in time: %w", stop.Err())
+	case result.Verdict != processor.VerdictSettled:
+		return result, stop.Err()
 	}
-}
-
-// message is the Watermill message of a batch.
-func (p *partition) message(ctx context.Context, batch *processor.Batch) *message.Message {
-	id := p.s.topic + "/" + strconv.Itoa(p.number) + "/" + strconv.FormatInt(batch.From, 10)
-	msg := message.NewMessageWithContext(ctx, id, nil)
-	if !p.s.options.Batch {
-		fromRecord(msg, batch.Records[0])
-	}
-	msg.Metadata.Set(MetaTopic, p.s.topic)
-	msg.Metadata.Set(MetaPartition, strconv.Itoa(p.number))
-	msg.Metadata.Set(MetaFrom, strconv.FormatInt(batch.From, 10))
-	msg.Metadata.Set(MetaTo, strconv.FormatInt(batch.To, 10))
-	msg.Metadata.Set(MetaEpoch, strconv.FormatInt(batch.Claim.Epoch, 10))
-	return msg
+	return result, nil
 }

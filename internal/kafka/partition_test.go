@@ -10,7 +10,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/record"
@@ -52,7 +51,7 @@ func newLonePartition(t *testing.T, answer func(context.Context) error) (*partit
 	t.Helper()
 	c := &claims{answer: answer, began: time.Now()}
 	registry := prometheus.NewRegistry()
-	o := SubscriberOptions{Group: "g", Claimer: c, Batch: true, Metrics: NewMetrics(registry)}
+	o := SubscriberOptions{Group: "g", Claimer: c, Metrics: NewMetrics(registry)}
 	c.metrics = registry
 	if err := o.complete(); err != nil {
 		t.Fatal(err)
@@ -60,7 +59,7 @@ func newLonePartition(t *testing.T, answer func(context.Context) error) (*partit
 	s := &subscription{options: o, topic: "t", log: o.Logger, work: context.Background(), out: make(chan *message.Message)}
 	copies := newCopies(nil, nil, "t", o.Logger)
 	copies.found = map[int]processor.Memory{}
-	return newPartition(s, kafkago.PartitionAssignment{ID: 0}, copies, fetchBytes, time.Now()), c
+	return newPartition(s, 0, copies, fetchBytes, time.Now()), c
 }
 
 // runFor runs the partition for so long of virtual time.
@@ -136,7 +135,7 @@ func TestNackedBatchComesAgainUnchangedAndSpreadOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c := newLonePartition(t, nil)
 		const nacks = 40
-		batch := &processor.Batch{From: 7, To: 9, Records: []record.Record{{Offset: 7}, {Offset: 8}}}
+		batch := processor.Batch{From: 7, To: 9, Records: []record.Record{{Offset: 7}, {Offset: 8}}}
 		done := make(chan error, 1)
 		go func() { done <- p.finish(t.Context(), batch) }()
 		want, last := DefaultRetryMin, time.Now()
@@ -148,7 +147,7 @@ func TestNackedBatchComesAgainUnchangedAndSpreadOut(t *testing.T) {
 				}
 				want = min(2*want, DefaultRetryMax)
 			}
-			if b := processor.BatchFrom(msg.Context()); b.From != 7 || b.To != 9 || len(b.Records) != 2 {
+			if b := deliveryOf(msg).batch; b.From != 7 || b.To != 9 || len(b.Records) != 2 {
 				t.Fatalf("delivery %d holds %d records from %d to %d", i, len(b.Records), b.From, b.To)
 			}
 			last = time.Now()
@@ -168,20 +167,20 @@ func TestFencedBatchEndsTheClaimAndAHaltedOneHalts(t *testing.T) {
 	t.Parallel()
 	why := errors.New("what halts")
 	for name, c := range map[string]struct {
-		say  func(*processor.Batch)
+		said processor.Result
 		want error
 	}{
-		"fenced": {func(b *processor.Batch) { b.Fenced() }, errFenced},
-		"halted": {func(b *processor.Batch) { b.Halt(why) }, why},
+		"fenced": {processor.Fenced(why), errFenced},
+		"halted": {processor.Halt(why), why},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p, _ := newLonePartition(t, nil)
 				done := make(chan error, 1)
-				go func() { done <- p.finish(t.Context(), &processor.Batch{To: 1}) }()
+				go func() { done <- p.finish(t.Context(), processor.Batch{To: 1}) }()
 				msg := <-p.s.out
-				c.say(processor.BatchFrom(msg.Context()))
+				deliveryOf(msg).result = c.said
 				started := time.Now()
 				msg.Nack()
 				if err := <-done; !errors.Is(err, c.want) || time.Since(started) != 0 {
@@ -207,7 +206,7 @@ func TestMessageInHandIsWaitedForNoLongerThanTheDrain(t *testing.T) {
 				p, _ := newLonePartition(t, nil)
 				stop, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
-				go func() { done <- p.finish(stop, &processor.Batch{To: 1}) }()
+				go func() { done <- p.finish(stop, processor.Batch{To: 1}) }()
 				msg := <-p.s.out
 				cancel()
 				stopped := time.Now()

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -151,7 +150,7 @@ func (m member) Holds(_ context.Context, known map[int]processor.Memory) (map[in
 	return lost, nil
 }
 
-func (p *progress) settle(b *processor.Batch) (err error) {
+func (p *progress) settle(b processor.Batch) (err error) {
 	p.edit(func(rows map[int]*row) {
 		r := rows[b.Claim.Partition]
 		switch {
@@ -173,23 +172,19 @@ func (p *progress) settle(b *processor.Batch) (err error) {
 	return err
 }
 
-// handle settles a message's batch as the processor does.
-func (p *progress) handle(msg *message.Message) {
-	b := processor.BatchFrom(msg.Context())
+// handle settles a batch as the processor does.
+func (p *progress) handle(_ context.Context, b processor.Batch) processor.Result {
 	err := p.settle(b)
 	switch {
 	case err == nil:
-		msg.Ack()
-		return
+		return processor.Settled()
 	case errors.Is(err, processor.ErrFenced):
-		b.Fenced()
-	default:
-		b.Halt(err)
+		return processor.Fenced(err)
 	}
-	msg.Nack()
+	return processor.Halt(err)
 }
 
-// worker is a subscriber in batch mode whose positions live in a progress.
+// worker is a subscriber whose positions live in a progress.
 type worker struct {
 	sub     *kafka.Subscriber
 	metrics *prometheus.Registry
@@ -199,13 +194,13 @@ type worker struct {
 // group and the topic are the name of a group: tests share a broker.
 const group = "workers-"
 
-// work subscribes and hands every message to handle, one at a time.
-func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer processor.Claimer, handle func(*message.Message)) *worker {
+// work subscribes and hands every batch to handle, one at a time.
+func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer processor.Claimer, handle processor.Handler) *worker {
 	t.Helper()
 	w := &worker{metrics: prometheus.NewRegistry(), log: newLines()}
 	var err error
 	w.sub, err = kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{
-		Group: group + topic.Name, Claimer: claimer, Batch: true,
+		Group: group + topic.Name, Claimer: claimer,
 		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond,
 		HaltRetry: 20 * time.Millisecond, FenceWait: 20 * time.Millisecond, DrainTimeout: time.Second,
 		ClaimTimeout: time.Second,
@@ -214,14 +209,16 @@ func work(t *testing.T, broker *kafkatest.Kafka, topic kafka.Topic, claimer proc
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, err := w.sub.Subscribe(t.Context(), topic.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var one sync.Mutex
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for msg := range messages {
-			handle(msg)
+		err := w.sub.Run(t.Context(), topic.Name, func(ctx context.Context, b processor.Batch) processor.Result {
+			one.Lock()
+			defer one.Unlock()
+			return handle(ctx, b)
+		}, kafkatest.Patience)
+		if err != nil && t.Context().Err() == nil && !strings.Contains(err.Error(), "ended by itself") { // as where a test closes it
+			t.Error(err)
 		}
 	})
 	t.Cleanup(func() {

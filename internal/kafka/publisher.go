@@ -19,22 +19,12 @@ import (
 // record. Every other entry of the metadata is a header of the record, and the
 // message's UUID is its ce_id.
 const (
-	MetaKey       = "kafka_key"       // the record's key; decides the partition
-	MetaTopic     = "kafka_topic"     // where it lies
-	MetaPartition = "kafka_partition" // where it lies
-	MetaOffset    = "kafka_offset"    // where it lies
-	MetaFrom      = "kafka_from"      // first offset that the message covers
-	MetaTo        = "kafka_to"        // first offset after those
-	MetaEpoch     = "kafka_epoch"     // of the claim it is delivered under
+	metaKey       = "kafka_key"       // the record's key; decides the partition
+	metaPartition = "kafka_partition" // where it lies
+	metaOffset    = "kafka_offset"    // where it lies
 )
 
-func isPlace(name string) bool {
-	switch name {
-	case MetaKey, MetaTopic, MetaPartition, MetaOffset, MetaFrom, MetaTo, MetaEpoch:
-		return true
-	}
-	return false
-}
+func isPlace(name string) bool { return name == metaKey || name == metaPartition || name == metaOffset }
 
 // Publisher is a Watermill publisher. Records of one key lie in one partition:
 // murmur2 of the key, as Java's clients have it, modulo the number of
@@ -55,8 +45,25 @@ func NewPublisher(c *Cluster, p *Producer, known map[string]int) *Publisher {
 	return &Publisher{cluster: c, producer: p, known: known}
 }
 
+// Send publishes one record, of which key, value and headers count, and says where it
+// lies. ctx bounds how long that is waited for; an error means that it is unknown
+// whether the record was written.
+func (p *Publisher) Send(ctx context.Context, topic string, r record.Record) (partition int, offset int64, err error) {
+	msg := fromRecord(ctx, r)
+	if err := p.Publish(topic, msg); err != nil {
+		return 0, 0, err
+	}
+	if partition, err = strconv.Atoi(msg.Metadata.Get(metaPartition)); err != nil {
+		return 0, 0, fmt.Errorf("read the partition of a published message: %w", err)
+	}
+	if offset, err = strconv.ParseInt(msg.Metadata.Get(metaOffset), 10, 64); err != nil {
+		return 0, 0, fmt.Errorf("read the offset of a published message: %w", err)
+	}
+	return partition, offset, nil
+}
+
 // Publish returns nil once every message is durable, and leaves partition and
-// offset in each one's metadata (MetaPartition, MetaOffset). An error means that
+// offset in each one's metadata. An error means that
 // for one message at least this is unknown. Messages of one partition are written
 // in the order given. The context of each message bounds how long it is waited
 // for; no message is waited for longer than ProduceDeadline.
@@ -85,8 +92,8 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 			err = errors.Join(err, e)
 			continue
 		}
-		s.msg.Metadata.Set(MetaPartition, strconv.Itoa(s.partition))
-		s.msg.Metadata.Set(MetaOffset, strconv.FormatInt(offset, 10))
+		s.msg.Metadata.Set(metaPartition, strconv.Itoa(s.partition))
+		s.msg.Metadata.Set(metaOffset, strconv.FormatInt(offset, 10))
 	}
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
@@ -137,10 +144,10 @@ func (p *Publisher) list(ctx context.Context, topic string) ([]int, error) {
 	return kept.([]int), nil
 }
 
-// toRecord is the record that a message is written as. fromRecord reads it back.
+// toRecord is the record that a message is written as.
 func toRecord(msg *message.Message) record.Record {
 	r := record.Record{Value: msg.Payload}
-	if key, ok := msg.Metadata[MetaKey]; ok {
+	if key, ok := msg.Metadata[metaKey]; ok {
 		r.Key = []byte(key)
 	}
 	r.Headers = make([]record.Header, 0, len(msg.Metadata)+1)
@@ -156,11 +163,11 @@ func toRecord(msg *message.Message) record.Record {
 	return r
 }
 
-// fromRecord fills a message with what a record says.
-func fromRecord(msg *message.Message, r record.Record) {
-	msg.Payload = r.Value
+// fromRecord is the message that is written as the record.
+func fromRecord(ctx context.Context, r record.Record) *message.Message {
+	msg := message.NewMessageWithContext(ctx, "", r.Value)
 	if r.Key != nil {
-		msg.Metadata.Set(MetaKey, string(r.Key))
+		msg.Metadata.Set(metaKey, string(r.Key))
 	}
 	for _, h := range r.Headers {
 		if h.Key == record.HeaderID {
@@ -169,5 +176,5 @@ func fromRecord(msg *message.Message, r record.Record) {
 		}
 		msg.Metadata.Set(h.Key, string(h.Value))
 	}
-	msg.Metadata.Set(MetaOffset, strconv.FormatInt(r.Offset, 10))
+	return msg
 }

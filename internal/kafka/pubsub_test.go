@@ -1,7 +1,10 @@
 package kafka_test
 
 import (
+	"context"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,20 +13,69 @@ import (
 
 	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/processor"
 )
 
-// initializer makes the topics of the suite. In production nobody makes a topic
-// in passing.
-type initializer struct {
+// singles is a subscriber as the suite wants it: a message is one record, and topics
+// are made in passing. In production a message is a batch, and nobody makes a topic so.
+type singles struct {
 	*kafka.Subscriber
 	t          *testing.T
 	broker     *kafkatest.Kafka
 	partitions int
+	wg         *sync.WaitGroup
 }
 
-func (i initializer) SubscribeInitialize(topic string) error {
-	i.broker.Create(i.t, topic, i.partitions)
+func (s singles) SubscribeInitialize(topic string) error {
+	s.broker.Create(s.t, topic, s.partitions)
 	return nil
+}
+
+func (s singles) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	batches, err := s.Subscriber.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	s.wg.Go(func() {
+		defer close(out)
+		for msg := range batches {
+			b := kafka.BatchOf(msg)
+			if len(b.Records) == 0 {
+				msg.Ack()
+				continue
+			}
+			r := b.Records[0]
+			single := kafka.FromRecord(msg.Context(), r)
+			msg.UUID, msg.Payload, msg.Metadata = single.UUID, single.Payload, single.Metadata
+			msg.Metadata.Set(kafka.MetaPartition, strconv.Itoa(b.Claim.Partition))
+			msg.Metadata.Set(kafka.MetaOffset, strconv.FormatInt(r.Offset, 10))
+			select {
+			case out <- msg:
+			case <-msg.Context().Done(): // given up: nobody took it
+			}
+		}
+	})
+	return out, nil
+}
+
+// Close returns once the channels are closed, too.
+func (s singles) Close() error {
+	err := s.Subscriber.Close()
+	s.wg.Wait()
+	return err
+}
+
+// inKafka is a claimer without a database: a position is what the group left in Kafka
+// of it. Nothing fences it.
+type inKafka struct{ cluster *kafka.Cluster }
+
+func (c inKafka) Claim(ctx context.Context, topic string, partition int, known processor.Memory) (processor.Claim, error) {
+	found, err := c.cluster.Describe(ctx, topic)
+	return processor.Claim{
+		Topic: topic, Partition: partition, Partitions: found.Partitions, ClusterID: found.ClusterID,
+		Log: 1, Epoch: known.Epoch + 1, MovedEpoch: known.MovedEpoch, NextOffset: known.NextOffset,
+	}, err
 }
 
 // keyed gives each message its payload as key.
@@ -37,17 +89,17 @@ func (k keyed) Publish(topic string, messages ...*message.Message) error {
 }
 
 // pubSub makes a publisher and a subscriber as the suite wants them.
-func pubSub(t *testing.T, broker *kafkatest.Kafka, group string, partitions int) (*kafka.Publisher, initializer) {
+func pubSub(t *testing.T, broker *kafkatest.Kafka, group string, partitions int) (*kafka.Publisher, singles) {
 	t.Helper()
 	c := broker.Client(t)
 	sub, err := kafka.NewSubscriber(c, kafka.SubscriberOptions{
-		Group: group, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
+		Group: group, Claimer: inKafka{c}, MaxRecords: 1, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sub.Close() }) // the suite leaves some of them open
-	return kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil), 0), nil), initializer{sub, t, broker, partitions}
+	return kafka.NewPublisher(c, kafka.NewProducer(c, kafka.NewMetrics(nil), 0), nil), singles{sub, t, broker, partitions, new(sync.WaitGroup)}
 }
 
 // groupOf is a group for the test, which all its subscribers are in.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
@@ -28,7 +25,7 @@ const (
 // Queue is Kafka as ingest sees it: an [ingest.Queue]. It is safe for concurrent
 // use.
 type Queue struct {
-	publisher   message.Publisher
+	publisher   *Publisher
 	cluster     *Cluster
 	topic       Topic
 	traceparent func(context.Context) string
@@ -40,7 +37,7 @@ var _ ingest.Queue = (*Queue)(nil)
 
 // NewQueue makes a queue. The topic is what the database knows of it. Traceparent
 // reads the W3C trace context out of a context; nil: there is none.
-func NewQueue(p message.Publisher, c *Cluster, topic Topic, traceparent func(context.Context) string) *Queue {
+func NewQueue(p *Publisher, c *Cluster, topic Topic, traceparent func(context.Context) string) *Queue {
 	return &Queue{
 		publisher: p, cluster: c, topic: topic, traceparent: traceparent,
 		ends: make([]answer[int64], topic.Partitions),
@@ -54,19 +51,14 @@ func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, e
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
-	msg.Metadata.Set(MetaKey, r.Wallet.String())
-	for _, h := range headers {
-		if h.Key != record.HeaderID { // that is the message's UUID
-			msg.Metadata.Set(h.Key, string(h.Value))
-		}
-	}
 	if q.traceparent != nil {
 		if parent := q.traceparent(ctx); parent != "" {
-			msg.Metadata.Set(record.HeaderTraceparent, parent)
+			headers = append(headers, record.Header{Key: record.HeaderTraceparent, Value: []byte(parent)})
 		}
 	}
-	if err := q.publisher.Publish(q.topic.Name, msg); err != nil {
+	sent := record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
+	partition, offset, err := q.publisher.Send(ctx, q.topic.Name, sent)
+	if err != nil {
 		switch {
 		case errors.Is(err, ErrQueueFull):
 			err = fmt.Errorf("%w: %w", ingest.ErrQueueFull, err)
@@ -74,18 +66,6 @@ func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, e
 			err = fmt.Errorf("%w: %w", ingest.ErrNotTaken, err)
 		}
 		return ingest.Receipt{}, err
-	}
-	return receipt(msg)
-}
-
-func receipt(msg *message.Message) (ingest.Receipt, error) {
-	partition, err := strconv.Atoi(msg.Metadata.Get(MetaPartition))
-	if err != nil {
-		return ingest.Receipt{}, fmt.Errorf("read the partition of a published message: %w", err)
-	}
-	offset, err := strconv.ParseInt(msg.Metadata.Get(MetaOffset), 10, 64)
-	if err != nil {
-		return ingest.Receipt{}, fmt.Errorf("read the offset of a published message: %w", err)
 	}
 	return ingest.Receipt{Partition: partition, Offset: offset}, nil
 }

@@ -58,19 +58,15 @@ const (
 )
 
 // SubscriberOptions say what a subscriber does. Their zero values are good but
-// for Group.
+// for Group and Claimer.
 type SubscriberOptions struct {
 	// Group is the consumer group.
 	Group string
 	// ClientID is the name under which Kafka shows this member; empty: kafka-go's.
 	ClientID string
-	// Claimer is where positions live. Nil: in Kafka's committed offsets.
+	// Claimer is where positions live.
 	Claimer processor.Claimer
-	// Batch makes each message carry up to MaxRecords records in a
-	// [processor.Batch] and no payload. Otherwise it carries one record: as
-	// payload and metadata, and in a Batch too.
-	Batch bool
-	// MaxRecords is at most [ledger.MaxBatch].
+	// MaxRecords is how many records a batch has at most: up to [ledger.MaxBatch].
 	MaxRecords int
 	// DrainTimeout is how long the message in hand is waited for when the partition
 	// is revoked or the subscriber closed; then its context is cancelled. It is
@@ -113,11 +109,11 @@ func (o *SubscriberOptions) complete() error {
 	if o.DrainTimeout >= rebalanceTimeout {
 		return fmt.Errorf("a drain timeout of %s: want less than %s", o.DrainTimeout, rebalanceTimeout)
 	}
-	if !o.Batch {
-		o.MaxRecords = 1
-	}
 	if o.Group == "" {
 		return errors.New("no consumer group is given")
+	}
+	if o.Claimer == nil {
+		return errors.New("no claimer is given")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -129,9 +125,9 @@ func (o *SubscriberOptions) complete() error {
 }
 
 // Subscriber is a Watermill subscriber: a member of a consumer group that
-// delivers each partition's records in order. It delivers the next message of a
-// partition only after Ack, and after Nack the same again. It never moves a
-// position but by Ack.
+// delivers each partition's records in order. It delivers the next batch of a
+// partition only after Ack, and after Nack the same again, unless the handler said
+// that this would be in vain. It never moves a position but by Ack.
 type Subscriber struct {
 	cluster *Cluster
 	options SubscriberOptions
@@ -155,9 +151,10 @@ func NewSubscriber(c *Cluster, o SubscriberOptions) (*Subscriber, error) {
 }
 
 // Subscribe joins the group for the topic. The channel is closed after ctx ends or
-// the subscriber is closed, once the group has been left. Each message's context
-// carries the values of ctx, and a [processor.Batch]; it ends with Ack and Nack,
-// but not with ctx: the message in hand may be finished within DrainTimeout.
+// the subscriber is closed, once the group has been left. Each message stands for a
+// batch, which [Subscriber.Run] hands to a handler. Its context carries the values of
+// ctx; it ends with Ack and Nack, but not with ctx: the message in hand may be finished
+// within DrainTimeout.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,7 +303,7 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	start(func(stop context.Context) { s.watchTopic(stop, began, len(assigned) > 0) })
 	all := make([]*partition, len(assigned))
 	for i, a := range assigned {
-		p := newPartition(s, a, copies, fetchShare(len(assigned)), began)
+		p := newPartition(s, a.ID, copies, fetchShare(len(assigned)), began)
 		all[i] = p
 		own.Add(1)
 		start(func(stop context.Context) {

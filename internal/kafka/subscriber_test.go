@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/monedero/monedero/internal/kafka"
@@ -34,44 +33,37 @@ func TestBatchesFollowOneAnother(t *testing.T) {
 		const records = 2*kafka.DefaultMaxRecords + 7
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", records)...)
 		progress := newProgress(topic)
-		metadata := make(chan map[string]string, records)
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-			if n := len(processor.BatchFrom(msg.Context()).Records); n > kafka.DefaultMaxRecords {
-				t.Errorf("a batch of %d records", n)
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
+			if n := len(b.Records); n > kafka.DefaultMaxRecords || b.Claim.Topic != topic.Name || b.Claim.Epoch != 1 {
+				t.Errorf("a batch of %d records under %+v", n, b.Claim)
 			}
-			metadata <- msg.Metadata
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		progress.awaitNext(t, 0, records)
 		if diff := cmp.Diff(texts("r", records), progress.values(0)); diff != "" {
-			t.Error(diff)
-		}
-		want := map[string]string{
-			kafka.MetaTopic: topic.Name, kafka.MetaPartition: "0", kafka.MetaFrom: "0", kafka.MetaEpoch: "1",
-		}
-		first := kafkatest.Receive(t, metadata)
-		want[kafka.MetaTo] = fmt.Sprint(progress.covered(0)[0].To)
-		if diff := cmp.Diff(want, first); diff != "" {
 			t.Error(diff)
 		}
 		w.awaitMetric(t, "monedero_kafka_partition_lag_records", 0, func(lag float64) bool { return lag == 0 })
 	})
 }
 
-func TestNackBringsTheSameBatchAgain(t *testing.T) {
+func TestWhatIsNotSettledComesAgain(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
 		topic := broker.Topic(t, 1)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 5)...)
 		progress := newProgress(topic)
 		var seen []span
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-			b := processor.BatchFrom(msg.Context())
-			if seen = append(seen, span{b.From, b.To}); len(seen) < 4 {
-				msg.Nack()
-				return
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
+			switch seen = append(seen, span{b.From, b.To}); len(seen) {
+			case 1:
+				return processor.Again(errors.New("the database is gone"))
+			case 2:
+				return processor.Result{}
+			case 3:
+				panic("as a handler should not")
 			}
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		progress.awaitNext(t, 0, 5)
 		if err := w.sub.Close(); err != nil {
@@ -97,14 +89,14 @@ func TestFencedClaimIsGivenUpAndMadeAnew(t *testing.T) {
 		progress := newProgress(topic)
 		other := member{progress, "other"}
 		stolen := false
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
 			if !stolen {
 				stolen = true
 				if _, err := other.Claim(t.Context(), topic.Name, 0, processor.Memory{}); err != nil {
 					t.Error(err)
 				}
 			}
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		progress.awaitNext(t, 0, 5)
 		if epoch := progress.epochs(); epoch != 3 {
@@ -153,18 +145,15 @@ func TestHandlerHalts(t *testing.T) {
 		broker.Produce(t, topic.Name, 1, kafkatest.Records("s", 5)...)
 		progress := newProgress(topic)
 		mended := make(chan struct{})
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
-			b := processor.BatchFrom(msg.Context())
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
 			select {
 			case <-mended:
 			default:
 				if b.Claim.Partition == 0 {
-					b.Halt(errors.New("our own rules broke"))
-					msg.Nack()
-					return
+					return processor.Halt(errors.New("our own rules broke"))
 				}
 			}
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		assertHalted(t, w, progress, "our own rules broke")
 		close(mended)
@@ -225,36 +214,6 @@ func TestGapsAreCovered(t *testing.T) {
 	})
 }
 
-func TestGapGoesWithTheNextRecordInRecordMode(t *testing.T) {
-	t.Parallel()
-	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
-		topic := broker.Topic(t, 1)
-		broker.Transaction(t, topic.Name, 0, true) // a marker at 0
-		sub, err := kafka.NewSubscriber(broker.Client(t), kafka.SubscriberOptions{Group: group + topic.Name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = sub.Close() })
-		messages, err := sub.Subscribe(t.Context(), topic.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		broker.Produce(t, topic.Name, 0, kafkatest.Records("a", 1)...) // 1
-		kafkatest.Receive(t, messages).Ack()
-		broker.Transaction(t, topic.Name, 0, true)                     // a marker at 2
-		broker.Produce(t, topic.Name, 0, kafkatest.Records("b", 1)...) // 3
-		msg := kafkatest.Receive(t, messages)
-		b := processor.BatchFrom(msg.Context())
-		if got := (span{b.From, b.To}); got != (span{2, 4}) {
-			t.Errorf("the message covers %v", got)
-		}
-		if string(msg.Payload) != "b 0" || msg.Metadata.Get(kafka.MetaKey) != "b" || msg.Metadata.Get(kafka.MetaOffset) != "3" {
-			t.Errorf("message = %q %v", msg.Payload, msg.Metadata)
-		}
-		msg.Ack()
-	})
-}
-
 func TestRecordLargerThanAFetch(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
@@ -299,10 +258,10 @@ func TestLagGrowsWhileAMessageIsInHand(t *testing.T) {
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("r", 1)...)
 		progress := newProgress(topic)
 		inHand, finish := make(chan bool, 100), make(chan struct{})
-		w := work(t, broker, topic, member{progress, "a"}, func(msg *message.Message) {
+		w := work(t, broker, topic, member{progress, "a"}, func(ctx context.Context, b processor.Batch) processor.Result {
 			inHand <- true
 			<-finish
-			progress.handle(msg)
+			return progress.handle(ctx, b)
 		})
 		kafkatest.Receive(t, inHand)
 		broker.Produce(t, topic.Name, 0, kafkatest.Records("s", 9)...)

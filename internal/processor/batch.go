@@ -2,54 +2,51 @@ package processor
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/monedero/monedero/internal/record"
 )
 
-// Batch is what one message of the subscriber carries, in the message's context:
-// consecutive records of one partition under one claim. It covers the offsets
-// From up to, but not including, To; offsets without a record are gaps.
-//
-// Ack means that all of it is settled, Nack that all of it is to come again.
-// Before Nack the handler may say that it would be in vain: Fenced or Halt.
+// Batch is consecutive records of one partition under one claim. It covers the
+// offsets From up to, but not including, To; offsets without a record are gaps.
 type Batch struct {
 	Claim    Claim
 	From, To int64
 	Records  []record.Record
-
-	fenced atomic.Bool
-	halt   atomic.Pointer[error]
 }
 
-// Fenced says that another owner claimed the partition: the subscriber is to
-// give up this claim.
-func (b *Batch) Fenced() { b.fenced.Store(true) }
+// Handler settles a batch, and answers what became of it. The next batch of a
+// partition comes only after the answer; batches of several partitions come at once.
+type Handler func(context.Context, Batch) Result
 
-// Halt says that the partition's state cannot be right and why: the subscriber
-// is to deliver nothing more until a new claim finds it mended.
-func (b *Batch) Halt(cause error) { b.halt.Store(&cause) }
-
-// IsFenced reports whether Fenced was called.
-func (b *Batch) IsFenced() bool { return b.fenced.Load() }
-
-// Halted is the cause given to Halt, or nil.
-func (b *Batch) Halted() error {
-	if cause := b.halt.Load(); cause != nil {
-		return *cause
-	}
-	return nil
+// Result is what became of a batch. The zero value is Again, for no reason that is
+// known.
+type Result struct {
+	Verdict Verdict
+	Cause   error // nil where the batch is settled
 }
 
-type batchKey struct{}
+// Verdict says what whoever handed out a batch does next.
+type Verdict int
 
-// WithBatch puts the batch into a message's context.
-func WithBatch(ctx context.Context, b *Batch) context.Context {
-	return context.WithValue(ctx, batchKey{}, b)
-}
+// The verdicts.
+const (
+	VerdictAgain   Verdict = iota // hands out the same batch again
+	VerdictSettled                // hands out the next one
+	VerdictFenced                 // gives up the claim: the partition has another owner
+	VerdictHalt                   // hands out nothing more until a new claim finds the partition mended
+)
 
-// BatchFrom takes the batch out of a message's context; nil if there is none.
-func BatchFrom(ctx context.Context) *Batch {
-	b, _ := ctx.Value(batchKey{}).(*Batch)
-	return b
-}
+// Settled says that every offset of the batch is settled, durably.
+func Settled() Result { return Result{Verdict: VerdictSettled} }
+
+// Again says that part of the batch may not be settled, and that the same batch again
+// goes on behind what is.
+func Again(cause error) Result { return Result{Verdict: VerdictAgain, Cause: cause} }
+
+// Fenced says that another owner claimed the partition.
+func Fenced(cause error) Result { return Result{Verdict: VerdictFenced, Cause: cause} }
+
+// Halt says that the partition's state cannot be right, and why.
+func Halt(cause error) Result { return Result{Verdict: VerdictHalt, Cause: cause} }
+
+func (r Result) settled() bool { return r.Verdict == VerdictSettled }

@@ -21,19 +21,14 @@ type classifier struct {
 	minter *ledger.Minter
 }
 
-// errVersion halts a partition: a newer processor has to decide the record.
-type errVersion struct {
-	offset  int64
-	version int
-	unknown error // what it says that is not known; nil: the version is
-}
-
-func (e errVersion) Error() string {
-	if e.unknown != nil {
-		return fmt.Sprintf("the record at offset %d says what this build does not know: %v", e.offset, e.unknown)
+// newerThanThis is why a newer processor has to decide a record: what it says is not
+// known here, or (unknown is nil) its version is not.
+func newerThanThis(offset int64, version int, unknown error) error {
+	if unknown != nil {
+		return fmt.Errorf("the record at offset %d says what this build does not know: %w", offset, unknown)
 	}
-	return fmt.Sprintf("the record at offset %d is in version %d of the wire format, this build knows up to %d",
-		e.offset, e.version, record.Version)
+	return fmt.Errorf("the record at offset %d is in version %d of the wire format, this build knows up to %d",
+		offset, version, record.Version)
 }
 
 // classify reads one record. An error means that the record is ours and not for
@@ -54,7 +49,7 @@ func (c classifier) classify(r record.Record, claim Claim) (Item, error) {
 		return dead("its operation ID does not follow from what it says")
 	}
 	if d.Version > record.Version || d.Unknown != nil {
-		newer := errVersion{offset: r.Offset, version: d.Version, unknown: d.Unknown}
+		newer := newerThanThis(r.Offset, d.Version, d.Unknown)
 		return refuseDecoded(r, d, newer), newer
 	}
 	if d.Fault != nil {

@@ -1,9 +1,10 @@
 // Package processor settles: it takes batches of records from Kafka, decides
 // them by the rules of package ledger and has outcomes and progress recorded in
-// one transaction.
+// one transaction. [Settler.Settle] is that, from a [Batch] to a [Result]; what
+// carries the batches it does not know.
 //
-// Order comes from the subscriber, which hands out the next batch of a partition
-// only after the one before is acknowledged. That nothing is settled twice comes
+// Order comes from whoever carries them, and hands out the next batch of a partition
+// only after the result of the one before. That nothing is settled twice comes
 // from the store, whose first statement moves the partition's progress from the
 // batch's first offset to its end under the owner's epoch, and otherwise changes
 // nothing. A crash therefore leaves one of these behind:

@@ -138,8 +138,8 @@ func (f *fixture) claim() processor.Claim {
 }
 
 // batch is everything in the log from the claim's offset on.
-func (f *fixture) batch(c processor.Claim) *processor.Batch {
-	return &processor.Batch{Claim: c, From: c.NextOffset, To: int64(len(f.log)), Records: f.log[c.NextOffset:]}
+func (f *fixture) batch(c processor.Claim) processor.Batch {
+	return processor.Batch{Claim: c, From: c.NextOffset, To: int64(len(f.log)), Records: f.log[c.NextOffset:]}
 }
 
 // settler settles through the store, or through what stands before it.

@@ -41,11 +41,9 @@ func standingOf(c Claim, next int64) standing {
 	return standing{log: c.Log, first: c.FirstOffset, next: next}
 }
 
-// errFlood halts a partition.
-type errFlood struct{ offset int64 }
-
-func (e errFlood) Error() string {
-	return fmt.Sprintf("more than %d processing errors within %v, up to offset %d", FloodLimit, FloodWindow, e.offset)
+// flooded is why a partition halts.
+func flooded(offset int64) error {
+	return fmt.Errorf("more than %d processing errors within %v, up to offset %d", FloodLimit, FloodWindow, offset)
 }
 
 func newFloods(now func() time.Time) *floods {
@@ -61,7 +59,7 @@ func (f *floods) resume(c Claim, from int64) error {
 		return nil
 	}
 	if *p.halted == standingOf(c, from) {
-		return errFlood{offset: from}
+		return flooded(from)
 	}
 	delete(f.partitions, c.Partition)
 	return nil
@@ -87,7 +85,7 @@ func (f *floods) add(c Claim, n int, offset int64) error {
 	if len(p.recent) > FloodLimit {
 		at := standingOf(c, offset)
 		p.halted = &at
-		return errFlood{offset: offset}
+		return flooded(offset)
 	}
 	return nil
 }

@@ -75,8 +75,8 @@ func TestEachRefusalOfDataFailsItsOperationAlone(t *testing.T) {
 		before, bad, after := f.charge("before "+state, 1), f.charge(state, 1), f.charge("after "+state, 1)
 		f.append(f.encoded(before), f.encoded(bad), f.encoded(after))
 		batch := f.batch(claim)
-		if err := settler.Settle(t.Context(), batch); err != nil {
-			t.Fatalf("%s: %v", state, err)
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+			t.Fatalf("%s: %v", state, got)
 		}
 		got := []string{f.outcome(before.ID), f.outcome(bad.ID), f.outcome(after.ID)}
 		if diff := cmp.Diff([]string{"accepted", "processing_error", "accepted"}, got); diff != "" {
@@ -129,18 +129,18 @@ func TestEachTroubleOfTheDatabaseIsTriedAgain(t *testing.T) {
 		f.append(f.encoded(neighbour), f.encoded(met))
 		batch := f.batch(claim)
 		for range 2 {
-			err := settler.Settle(t.Context(), batch)
+			got := settler.Settle(t.Context(), batch)
 			var answer *pgconn.PgError
-			if !errors.As(err, &answer) || answer.Code != state || batch.IsFenced() || batch.Halted() != nil {
-				t.Fatalf("%s: got %v, fenced %v, halted %v", state, err, batch.IsFenced(), batch.Halted())
+			if got.Verdict != processor.VerdictAgain || !errors.As(got.Cause, &answer) || answer.Code != state {
+				t.Fatalf("%s: got %v", state, got)
 			}
 			if got := f.nextOffset(); got != claim.NextOffset {
 				t.Fatalf("%s: next offset %d, want %d", state, got, claim.NextOffset)
 			}
 		}
 		f.exec(mend)
-		if err := settler.Settle(t.Context(), batch); err != nil {
-			t.Fatalf("%s is over: %v", state, err)
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+			t.Fatalf("%s is over: %v", state, got)
 		}
 		if got := []string{f.outcome(neighbour.ID), f.outcome(met.ID)}; got[0] != "accepted" || got[1] != "accepted" {
 			t.Errorf("%s is over, and the charges are %v", state, got)
@@ -163,8 +163,8 @@ func TestFloodOfDataThatTheDatabaseRefusesHalts(t *testing.T) {
 	behind := f.charge("behind", 1)
 	f.append(f.encoded(behind))
 	batch := f.batch(f.claim())
-	if err := f.settler(f.store).Settle(t.Context(), batch); err == nil || batch.Halted() == nil {
-		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+	if got := f.settler(f.store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt {
+		t.Fatalf("got %v; want a halt", got)
 	}
 	const halted = 1 + processor.FloodLimit + 1 // behind the top-up and one refusal too many
 	if got := f.nextOffset(); got != halted {
@@ -193,8 +193,8 @@ func TestRequestThatCannotBeEncodedFailsAlone(t *testing.T) {
 		}
 		return d, err
 	})
-	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	got := []string{f.outcome(before.ID), f.outcome(timeless.ID), f.outcome(far.ID), f.outcome(after.ID)}
 	if diff := cmp.Diff([]string{"accepted", "processing_error", "processing_error", "accepted"}, got); diff != "" {
@@ -215,8 +215,8 @@ func TestClockThatJumps(t *testing.T) {
 		f.clock = start.Add(jump)
 		f.append(records...)
 		batch := f.batch(claim)
-		if err := settler.Settle(t.Context(), batch); err != nil {
-			t.Fatal(err)
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+			t.Fatal(got)
 		}
 		claim.NextOffset = batch.To
 	}

@@ -39,58 +39,55 @@ func NewSettler(store Store, decode Decode, minter *ledger.Minter, metrics *Metr
 	}
 }
 
-// Settle returns nil when every offset of the batch is settled. Otherwise part of
-// it may be: the same batch again goes on behind that part. Where that would be
-// in vain it says so on the batch: Fenced, or Halt.
-func (s *Settler) Settle(ctx context.Context, b *Batch) error {
-	err := s.settle(ctx, b)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrFenced):
-		s.metrics.fenced.Inc()
-		b.Fenced()
-	case haltsPartition(err):
-		b.Halt(err)
-	default:
+// Settle is a [Handler].
+func (s *Settler) Settle(ctx context.Context, b Batch) Result {
+	result := s.settle(ctx, b)
+	switch result.Verdict {
+	case VerdictSettled:
+		s.log.LogAttrs(ctx, slog.LevelDebug, "batch settled", slog.Int("partition", b.Claim.Partition),
+			slog.Int64("offset", b.From), slog.Int64("next_offset", b.To), slog.Int("records", len(b.Records)))
+	case VerdictAgain:
 		s.metrics.failures.Inc()
+	case VerdictFenced:
+		s.metrics.fenced.Inc()
+	case VerdictHalt:
 	}
-	return fmt.Errorf("settle partition %d from offset %d: %w", b.Claim.Partition, b.From, err)
+	return result
 }
 
 // settle cuts the batch into slices: one as a rule, more where so many records
 // are refused that they may be a flood, and an end before a record that only a
 // newer build can decide.
-func (s *Settler) settle(ctx context.Context, b *Batch) error {
-	if err := s.floods.resume(b.Claim, b.From); err != nil {
-		return err
+func (s *Settler) settle(ctx context.Context, b Batch) Result {
+	if flood := s.floods.resume(b.Claim, b.From); flood != nil {
+		return Halt(flood)
 	}
 	slice := Slice{From: b.From, Items: make([]Item, 0, len(b.Records))}
 	refusals := 0
-	upTo := func(end int64) error {
+	upTo := func(end int64) Result {
 		slice.To = end
 		if slice.To == slice.From {
-			return nil
+			return Settled()
 		}
-		err := s.settleSlice(ctx, b.Claim, slice)
+		result := s.settleSlice(ctx, b.Claim, slice)
 		slice, refusals = Slice{From: end}, 0
-		return err
+		return result
 	}
 	for _, r := range b.Records {
-		item, stop := s.classifier.classify(r, b.Claim)
-		if stop != nil {
-			if err := upTo(r.Offset); err != nil {
-				return err
+		item, newer := s.classifier.classify(r, b.Claim)
+		if newer != nil {
+			if result := upTo(r.Offset); !result.settled() {
+				return result
 			}
-			return stop
+			return Halt(newer)
 		}
 		slice.Items = append(slice.Items, item)
 		if item.Refusal != nil {
 			refusals++
 		}
 		if refusals == s.floods.room(b.Claim.Partition) {
-			if err := upTo(r.Offset + 1); err != nil {
-				return err
+			if result := upTo(r.Offset + 1); !result.settled() {
+				return result
 			}
 		}
 	}
@@ -99,7 +96,7 @@ func (s *Settler) settle(ctx context.Context, b *Batch) error {
 
 // settleSlice settles the slice, and finds the one item that cannot be by
 // halving: everything else in the slice is settled.
-func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
+func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) Result {
 	started := s.now()
 	tally, err := s.record(ctx, c, slice)
 	var moved *MovedError
@@ -107,18 +104,25 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) error {
 	case err == nil:
 		s.metrics.settled(tally, s.now().Sub(started))
 		s.tell(ctx, c, slice)
-		return s.floods.add(c, tally.processingErrors(), slice.To)
+		if flood := s.floods.add(c, tally.processingErrors(), slice.To); flood != nil {
+			return Halt(flood)
+		}
+		return Settled()
 	case errors.As(err, &moved):
 		if moved.NextOffset >= slice.To {
-			return nil
+			return Settled()
 		}
 		return s.settleSlice(ctx, c, slice.behind(moved.NextOffset))
+	case errors.Is(err, ErrFenced):
+		return Fenced(err)
+	case errors.Is(err, ErrProgress), errors.Is(err, ErrNoProgress), errors.Is(err, ErrRestored):
+		return Halt(err)
 	case !errors.Is(err, ErrData) && !errors.Is(err, ErrIntegrity):
-		return err
+		return Again(err) // for as long as it takes
 	case len(slice.Items) > 1:
 		left, right := slice.halves()
-		if err := s.settleSlice(ctx, c, left); err != nil {
-			return err
+		if result := s.settleSlice(ctx, c, left); !result.settled() {
+			return result
 		}
 		return s.settleSlice(ctx, c, right)
 	}
@@ -148,9 +152,9 @@ func (s *Settler) record(ctx context.Context, c Claim, slice Slice) (Tally, erro
 
 // settleOffender records the slice's only item as refused if its data were at
 // fault. Broken rules, and data that are refused even then, are for a person.
-func (s *Settler) settleOffender(ctx context.Context, c Claim, slice Slice, cause error) error {
+func (s *Settler) settleOffender(ctx context.Context, c Claim, slice Slice, cause error) Result {
 	if len(slice.Items) == 0 || slice.Items[0].Request == nil || errors.Is(cause, ErrIntegrity) {
-		return fmt.Errorf("offset %d: %w", slice.From, errors.Join(errOffender, cause))
+		return Halt(fmt.Errorf("offset %d: the record cannot be settled: %w", slice.From, cause))
 	}
 	item := slice.Items[0]
 	s.log.LogAttrs(ctx, slog.LevelWarn, "operation refused by the database",
@@ -158,18 +162,6 @@ func (s *Settler) settleOffender(ctx context.Context, c Claim, slice Slice, caus
 		slog.Int64("offset", item.Record.Offset), slog.Any("err", cause))
 	slice.Items = []Item{refuseRequest(item, cause)}
 	return s.settleSlice(ctx, c, slice)
-}
-
-// errOffender marks an item that cannot be settled in any form.
-var errOffender = errors.New("the record cannot be settled")
-
-// haltsPartition reports whether the error means that the partition's state
-// cannot be right. Everything else is retried for as long as it takes.
-func haltsPartition(err error) bool {
-	var version errVersion
-	var flood errFlood
-	return errors.Is(err, ErrProgress) || errors.Is(err, ErrNoProgress) || errors.Is(err, ErrRestored) || errors.Is(err, errOffender) ||
-		errors.As(err, &version) || errors.As(err, &flood)
 }
 
 // processingErrors is how many of the new outcomes are processing errors.

@@ -40,8 +40,8 @@ func TestPoisonDoesNotStopAPartition(t *testing.T) {
 		record.Record{Time: f.clock},
 		f.encoded(after),
 	)
-	if err := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
+	if got := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	for id, want := range map[ledger.OperationID]string{
 		before.ID: "accepted", after.ID: "accepted", refused.ID: "processing_error",
@@ -73,8 +73,8 @@ func TestRecordWhoseReadingPanicsIsADeadLetter(t *testing.T) {
 		}
 		return record.Decode(r)
 	})
-	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	if got := f.outcome(behind.ID); got != "accepted" {
 		t.Errorf("the charge behind it is %s", got)
@@ -93,8 +93,8 @@ func TestReplayOfASettledBatchChangesNothing(t *testing.T) {
 	}
 	settler, batch := f.settler(f.store), f.batch(f.claim())
 	for range 3 { // as after a crash between COMMIT and Ack
-		if err := settler.Settle(t.Context(), batch); err != nil {
-			t.Fatal(err)
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+			t.Fatal(got)
 		}
 	}
 	if got := f.balance(); got != 900 {
@@ -110,11 +110,11 @@ func TestCommitWhoseAnswerIsLostIsOurOwn(t *testing.T) {
 	lost := errors.New("connection lost")
 	store := &faulty{Store: f.store, after: func(processor.Slice) error { return lost }}
 	settler, batch := f.settler(store), f.batch(f.claim())
-	if err := settler.Settle(t.Context(), batch); !errors.Is(err, lost) || batch.IsFenced() || batch.Halted() != nil {
-		t.Fatalf("got %v, fenced %v, halted %v; want only the lost connection", err, batch.IsFenced(), batch.Halted())
+	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, lost) {
+		t.Fatalf("got %v; want only the lost connection", got)
 	}
-	if err := settler.Settle(t.Context(), batch); err != nil {
-		t.Fatalf("the same batch again: %v", err)
+	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		t.Fatalf("the same batch again: %v", got)
 	}
 	if got := f.balance(); got != 990 {
 		t.Errorf("balance %d, want 990", got)
@@ -128,12 +128,12 @@ func TestBatchGoesOnBehindWhatWasSettled(t *testing.T) {
 	claim := f.claim()
 	settler := f.settler(f.store)
 	f.append(f.encoded(f.charge("first", 10)))
-	if err := settler.Settle(t.Context(), f.batch(claim)); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	f.append(f.encoded(f.charge("second", 20)))
-	if err := settler.Settle(t.Context(), f.batch(claim)); err != nil { // from the same offset, longer
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled { // from the same offset, longer
+		t.Fatal(got)
 	}
 	if got := f.balance(); got != 970 {
 		t.Errorf("balance %d, want 970", got)
@@ -147,8 +147,8 @@ func TestOwnerWhoLostThePartitionIsFenced(t *testing.T) {
 	zombie := f.batch(f.claim())
 	f.claim()
 	settler := f.settler(f.store)
-	if err := settler.Settle(t.Context(), zombie); !errors.Is(err, processor.ErrFenced) || !zombie.IsFenced() {
-		t.Errorf("got %v, fenced %v; want a fence", err, zombie.IsFenced())
+	if got := settler.Settle(t.Context(), zombie); got.Verdict != processor.VerdictFenced || !errors.Is(got.Cause, processor.ErrFenced) {
+		t.Errorf("got %v; want a fence", got)
 	}
 	if got := f.balance(); got != 0 {
 		t.Errorf("balance %d, want 0", got)
@@ -163,15 +163,15 @@ func TestProgressElsewhereHalts(t *testing.T) {
 	f := newFixture(t)
 	f.append(f.encoded(f.charge("one", 1)), f.encoded(f.charge("two", 1)))
 	claim := f.claim()
-	if err := f.settler(f.store).Settle(t.Context(), f.batch(claim)); err != nil {
-		t.Fatal(err)
+	if got := f.settler(f.store).Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
-	for want, batch := range map[error]*processor.Batch{
+	for want, batch := range map[error]processor.Batch{
 		processor.ErrProgress: {Claim: claim, From: 0, To: 1}, // it is further than this batch
 		processor.ErrRestored: {Claim: claim, From: 5, To: 6}, // what comes before it was settled, and is not
 	} {
-		if err := f.settler(f.store).Settle(t.Context(), batch); !errors.Is(err, want) || !errors.Is(batch.Halted(), want) {
-			t.Errorf("got %v, halted %v; want a halt for %v", err, batch.Halted(), want)
+		if got := f.settler(f.store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt || !errors.Is(got.Cause, want) {
+			t.Errorf("got %v; want a halt for %v", got, want)
 		}
 	}
 }
@@ -183,9 +183,9 @@ func TestNewerVersionHaltsBehindWhatCameBefore(t *testing.T) {
 	newer.Value = bytes.Replace(newer.Value, fmt.Appendf(nil, `"version":%d`, record.Version), fmt.Appendf(nil, `"version":%d`, record.Version+1), 1)
 	f.append(f.encoded(f.charge("before", 10)), newer, f.encoded(f.charge("after", 20)))
 	batch := f.batch(f.claim())
-	err := f.settler(f.store).Settle(t.Context(), batch)
-	if err == nil || batch.Halted() == nil || !strings.Contains(batch.Halted().Error(), fmt.Sprintf("version %d", record.Version+1)) {
-		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+	got := f.settler(f.store).Settle(t.Context(), batch)
+	if got.Verdict != processor.VerdictHalt || !strings.Contains(got.Cause.Error(), fmt.Sprintf("version %d", record.Version+1)) {
+		t.Fatalf("got %v; want a halt", got)
 	}
 	if got := f.balance(); got != 990 {
 		t.Errorf("balance %d, want 990", got)
@@ -214,8 +214,8 @@ func TestRefusedDataAreFoundAndTheirNeighboursSettled(t *testing.T) {
 	}
 	bad := f.charge("key 7", 10)
 	store := f.refusing(bad.ID, processor.ErrData)
-	if err := f.settler(store).Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
+	if got := f.settler(store).Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	if got := f.outcome(bad.ID); got != "processing_error" {
 		t.Errorf("the refused operation is %s", got)
@@ -238,8 +238,8 @@ func TestBrokenRuleHaltsOnTheOffender(t *testing.T) {
 	bad := f.charge("key 7", 10)
 	store := f.refusing(bad.ID, processor.ErrIntegrity)
 	batch := f.batch(f.claim())
-	if err := f.settler(store).Settle(t.Context(), batch); !errors.Is(err, processor.ErrIntegrity) || batch.Halted() == nil {
-		t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+	if got := f.settler(store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt || !errors.Is(got.Cause, processor.ErrIntegrity) {
+		t.Fatalf("got %v; want a halt", got)
 	}
 	if got := f.nextOffset(); got != 8 {
 		t.Errorf("next offset %d, want 8, the offender's", got)
@@ -265,16 +265,16 @@ func TestTroubleOfTheMachineryIsNoOutcome(t *testing.T) {
 	}}
 	settler, batch := f.settler(store), f.batch(f.claim())
 	for range 20 {
-		if err := settler.Settle(t.Context(), batch); !errors.Is(err, down) || batch.IsFenced() || batch.Halted() != nil {
-			t.Fatalf("got %v, fenced %v, halted %v; want only the trouble", err, batch.IsFenced(), batch.Halted())
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, down) {
+			t.Fatalf("got %v; want only the trouble", got)
 		}
 	}
 	if got := f.outcome(charge.ID); got != "pending" {
 		t.Errorf("the charge is %s", got)
 	}
 	broken = false
-	if err := settler.Settle(t.Context(), batch); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	if got := f.outcome(charge.ID); got != "accepted" {
 		t.Errorf("the charge is %s", got)
@@ -300,8 +300,8 @@ func TestFloodOfProcessingErrorsHaltsUntilAPersonActs(t *testing.T) {
 	const halted = 1 + processor.FloodLimit + 1 // behind the top-up and one refusal too many
 	for range 3 {
 		batch := f.batch(f.claim())
-		if err := settler.Settle(t.Context(), batch); err == nil || batch.Halted() == nil {
-			t.Fatalf("got %v, halted %v; want a halt", err, batch.Halted())
+		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt {
+			t.Fatalf("got %v; want a halt", got)
 		}
 		if got := f.nextOffset(); got != halted {
 			t.Fatalf("next offset %d, want %d", got, halted)
@@ -318,8 +318,8 @@ func TestProcessingErrorsFarApartAreNoFlood(t *testing.T) {
 	claim := f.claim()
 	for _, r := range f.refusals(3 * processor.FloodLimit) {
 		f.append(r)
-		if err := settler.Settle(t.Context(), f.batch(claim)); err != nil {
-			t.Fatal(err)
+		if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+			t.Fatal(got)
 		}
 		claim.NextOffset = int64(len(f.log))
 		f.clock = f.clock.Add(processor.FloodWindow/processor.FloodLimit + time.Second)
@@ -331,16 +331,16 @@ func TestReplayOfOldRefusalsIsNoFlood(t *testing.T) {
 	f := newFixture(t)
 	settler := f.settler(f.store)
 	f.append(f.refusals(processor.FloodLimit)...)
-	if err := settler.Settle(t.Context(), f.batch(f.claim())); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	f.clock = f.clock.Add(2 * processor.FloodWindow)
 	// The same requests arrive once more, and then some new ones.
 	f.append(f.refusals(processor.FloodLimit)...)
 	f.append(f.refusals(processor.FloodLimit + 5)[processor.FloodLimit:]...)
 	batch := f.batch(f.claim())
-	if err := settler.Settle(t.Context(), batch); err != nil {
-		t.Fatal(err)
+	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		t.Fatal(got)
 	}
 	f.verify()
 }
@@ -364,10 +364,10 @@ func TestDatabaseThatNeverAnswersIsGivenUp(t *testing.T) {
 			processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler), nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		batch := &processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]record.Record, 1)}
-		err = settler.Settle(ctx, batch)
-		if !errors.Is(err, context.DeadlineExceeded) || batch.IsFenced() || batch.Halted() != nil {
-			t.Errorf("got %v, fenced %v, halted %v; want only the deadline", err, batch.IsFenced(), batch.Halted())
+		batch := processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]record.Record, 1)}
+		got := settler.Settle(ctx, batch)
+		if got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, context.DeadlineExceeded) {
+			t.Errorf("got %v; want only the deadline", got)
 		}
 		if ctx.Err() != nil {
 			t.Error("the attempt has no end of its own")

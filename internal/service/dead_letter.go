@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/kafka"
@@ -100,7 +97,7 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	if err != nil {
 		return postgres.Resolution{}, err
 	}
-	msg, id, err := b.resubmission(ctx, letter, key, pending)
+	again, id, err := b.resubmission(ctx, letter, key, pending)
 	if err != nil {
 		return postgres.Resolution{}, err
 	}
@@ -122,78 +119,68 @@ func Resubmit(ctx context.Context, c config.Admin, at postgres.LetterPlace, by, 
 	publisher := kafka.NewPublisher(b.cluster, kafka.NewProducer(b.cluster, kafka.NewMetrics(nil), 0, b.topic),
 		map[string]int{b.topic.Name: b.topic.Partitions})
 	defer func() { err = errors.Join(err, publisher.Close()) }()
-	if err := publisher.Publish(b.topic.Name, msg); err != nil {
+	if step.Partition, step.Offset, err = publisher.Send(ctx, b.topic.Name, again); err != nil {
 		return postgres.Resolution{}, fmt.Errorf("it may or may not be written (the same command again is harmless): %w", err)
 	}
 	step.Action = postgres.ActionSubmitted
-	if step.Partition, err = strconv.Atoi(msg.Metadata.Get(kafka.MetaPartition)); err != nil {
-		return postgres.Resolution{}, fmt.Errorf("read the partition of a published message: %w", err)
-	}
-	if step.Offset, err = strconv.ParseInt(msg.Metadata.Get(kafka.MetaOffset), 10, 64); err != nil {
-		return postgres.Resolution{}, fmt.Errorf("read the offset of a published message: %w", err)
-	}
 	if err := b.store.Resolve(ctx, step); err != nil {
 		return postgres.Resolution{}, fmt.Errorf("it is written, but that is not noted (the same command again is harmless): %w", err)
 	}
 	return step, nil
 }
 
-// resubmission is the message that a dead letter is submitted again as.
+// resubmission is the record that a dead letter is submitted again as.
 func (b bound) resubmission(
 	ctx context.Context, letter postgres.DeadLetter, key string, pending ledger.OperationID,
-) (*message.Message, ledger.OperationID, error) {
+) (record.Record, ledger.OperationID, error) {
 	d, err := record.Decode(letter.Record)
 	switch {
 	case err != nil:
-		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return record.Record{}, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	case d.Version > record.Version:
-		return nil, d.ID, fmt.Errorf("%w: it is in version %d of the wire format", ErrUnreadable, d.Version)
+		return record.Record{}, d.ID, fmt.Errorf("%w: it is in version %d of the wire format", ErrUnreadable, d.Version)
 	case d.Fault != nil:
-		return nil, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, d.Fault)
+		return record.Record{}, d.ID, fmt.Errorf("%w: %w", ErrUnreadable, d.Fault)
 	}
 	follows := b.minter.OperationID(d.Identity) // what its caller's retry has
 	decided, err := b.store.Decided(ctx, []ledger.OperationID{d.ID, follows})
 	if err != nil {
-		return nil, d.ID, err
+		return record.Record{}, d.ID, err
 	}
 	for _, o := range decided {
 		if pending.IsZero() && accepted(o.Operation, letter) {
-			return nil, d.ID, ErrAccepted
+			return record.Record{}, d.ID, ErrAccepted
 		}
 	}
 	own := follows == d.ID && letter.Operation.IsZero() && (len(decided) == 0 || pending == d.ID)
 	switch {
 	case own && key != "":
-		return nil, d.ID, ErrOwnKey
+		return record.Record{}, d.ID, ErrOwnKey
 	case own:
-		return newMessage(ctx, d.Request, letter.Record.Value, letter.Record.Headers), d.ID, nil
+		return keyed(d.Request, letter.Record.Value, letter.Record.Headers), d.ID, nil
 	case key == "":
-		return nil, d.ID, ErrNewKey
+		return record.Record{}, d.ID, ErrNewKey
 	}
 	r := d.Request
 	r.IdempotencyKey, r.ReceivedAt = key, time.Now().UTC().Truncate(time.Microsecond)
 	r.ID = b.minter.OperationID(r.Identity())
 	if faults := r.Faults(); len(faults) > 0 {
-		return nil, r.ID, fmt.Errorf("%s %s", faults[0].Field, faults[0].Message)
+		return record.Record{}, r.ID, fmt.Errorf("%s %s", faults[0].Field, faults[0].Message)
 	}
 	if decided, err = b.store.Decided(ctx, []ledger.OperationID{r.ID}); err != nil {
-		return nil, r.ID, err
+		return record.Record{}, r.ID, err
 	}
 	if len(decided) > 0 && pending != r.ID {
-		return nil, r.ID, ErrKeyTaken
+		return record.Record{}, r.ID, ErrKeyTaken
 	}
 	value, headers, err := record.Encode(r)
 	if err != nil {
-		return nil, r.ID, err
+		return record.Record{}, r.ID, err
 	}
-	return newMessage(ctx, r, value, headers), r.ID, nil
+	return keyed(r, value, headers), r.ID, nil
 }
 
-func newMessage(ctx context.Context, r ledger.Request, value []byte, headers []record.Header) *message.Message {
-	msg := message.NewMessageWithContext(ctx, r.ID.String(), value)
-	for _, h := range headers {
-		msg.Metadata.Set(h.Key, string(h.Value))
-	}
-	msg.Metadata.Set(kafka.MetaKey, r.Wallet.String())
-	return msg
+// keyed is the record of a request, which its wallet's partition is for.
+func keyed(r ledger.Request, value []byte, headers []record.Header) record.Record {
+	return record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
 }

@@ -51,7 +51,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	metrics := kafka.NewMetrics(registry)
 	b.cluster.Tell(log, metrics)
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
-		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, Batch: true, MaxRecords: int(c.BatchSize),
+		Group: string(c.KafkaGroup), ClientID: kafka.ClientIDPrefix + b.store.Owner(), Claimer: b.store, MaxRecords: int(c.BatchSize),
 		DrainTimeout: drainOf(c.DrainTimeout), Logger: log, Metrics: metrics,
 	})
 	if err != nil {
@@ -64,5 +64,5 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		_, err := b.store.Deployment(ctx)
 		return errors.Join(err, b.member(ctx))
 	})
-	return processor.New(b.topic.Name, subscriber, settler, c.DrainTimeout, log).Run(ctx)
+	return subscriber.Run(ctx, b.topic.Name, settler.Settle, c.DrainTimeout)
 }

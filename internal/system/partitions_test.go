@@ -2,11 +2,13 @@ package system
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/monedero/monedero/internal/kafka"
+	kafkago "github.com/segmentio/kafka-go"
+
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/processor"
@@ -69,17 +71,18 @@ func TestPartitionsTellTheTruth(t *testing.T) {
 func TestAForeignMemberIsSeen(t *testing.T) {
 	t.Parallel()
 	p := newPairOn(newStackWith(t, pgtest.New(t), kafkatest.Start(t), 2))
-	foreign, err := kafka.NewSubscriber(p.kafka.Client(t), kafka.SubscriberOptions{Group: "monedero-processor"})
+	foreign, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
+		ID: "monedero-processor", Brokers: p.kafka.Brokers, Topics: []string{topicName},
+	})
 	p.must(err)
 	t.Cleanup(func() { p.must(foreign.Close()) })
-	messages, err := foreign.Subscribe(t.Context(), topicName)
-	p.must(err)
-	t.Cleanup(func() {
-		go func() {
-			for range messages { // it takes what is on its way
+	go func() {
+		for {
+			if _, err := foreign.Next(t.Context()); errors.Is(err, kafkago.ErrGroupClosed) || t.Context().Err() != nil {
+				return
 			}
-		}()
-	})
+		}
+	}()
 	const why = "that is no processor of ours"
 	if list := p.awaitPartitions(why); strings.Count(list, "the group gives it to a member "+why) != 2 ||
 		!strings.Contains(list, "the group monedero-processor has a member "+why) {
