@@ -1,6 +1,7 @@
 package system
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -60,7 +61,7 @@ func TestPartitionsHaltWhoseStateCannotBeRight(t *testing.T) {
 				newer.Value = inVersion(newer.Value, record.Version+1)
 				p.produce(0, newer)
 			},
-			why: "the record at offset 1 is in version 3 of the wire format", otherGoes: true,
+			why: fmt.Sprintf("the record at offset 1 is in version %d of the wire format", record.Version+1), otherGoes: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

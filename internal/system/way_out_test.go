@@ -155,7 +155,7 @@ func waysOut() map[string]wayOut {
 				newer.Value = inVersion(newer.Value, record.Version+1)
 				p.produce(0, newer, notOurs, p.record(p.charge(p.wallets[0], "first")))
 			},
-			why:      "the record at offset 1 is in version 3 of the wire format",
+			why:      fmt.Sprintf("the record at offset 1 is in version %d of the wire format", record.Version+1),
 			out:      [][]string{{"--offset", "3"}},
 			says:     "passed over 2 offsets: 1 failed operations, 1 dead letters, 0 had their outcome before",
 			outcomes: map[string]string{"newer": "processing_error", "first": "accepted"},
