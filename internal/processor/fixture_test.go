@@ -79,7 +79,7 @@ func (f *fixture) open() ledger.WalletID {
 	wallet := f.walletIn(0)
 	open := ledger.Request{
 		ID: f.minter.RandomOperationID(wallet, [10]byte{}), Kind: ledger.KindOpen, Wallet: wallet, Client: f.client,
-		Currency: "EUR", ReceivedAt: f.clock,
+		Currency: "EUR", ReceivedAt: f.clock, Asker: ledger.Asker{Party: ledger.AsOperator()},
 	}
 	if _, _, err := f.store.Apply(f.t.Context(), open); err != nil {
 		f.t.Fatal(err)
