@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +64,68 @@ func benchmarkSettle(b *testing.B, wallets int) {
 	charges := float64(b.N * size * partitions)
 	b.ReportMetric(charges/b.Elapsed().Seconds(), "charges/s")
 	b.ReportMetric((walPosition(b, w)-before)/charges, "wal-B/charge")
+}
+
+// BenchmarkFreeze freezes and unfreezes a wallet while its partition settles batches of
+// 500 charges of other wallets, one after the other: how long each of these waits.
+func BenchmarkFreeze(b *testing.B) {
+	w := newWorld(b)
+	shop, frozen := w.merchant(ledger.ClientID{}), w.wallet(1)
+	var list []ledger.WalletID
+	for range 250 {
+		id := w.wallet(1)
+		list = append(list, id)
+		w.settle(1, request(w.topUp(id, 1_000_000_000)))
+	}
+	claim := w.claim(1)
+	batch := func(from int64) processor.Slice {
+		items := make([]processor.Item, 500)
+		for i := range items {
+			items[i] = request(w.charge(list[i%len(list)], shop, 1, fmt.Sprint("INV-", w.keys)))
+		}
+		return slice(from, items...)
+	}
+	stop, settled := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for next := claim.NextOffset; ; n++ {
+			select {
+			case <-stop:
+				settled <- n
+				return
+			default:
+			}
+			s := batch(next)
+			if _, err := w.store.Settle(b.Context(), claim, s); err != nil {
+				b.Error(err)
+			}
+			next = s.To
+		}
+	}()
+	var waits []time.Duration
+	kinds := []ledger.Kind{ledger.KindFreeze, ledger.KindUnfreeze}
+	b.ResetTimer()
+	for n := range b.N {
+		began := time.Now()
+		r := ledger.Request{
+			Kind: kinds[n%2], Wallet: frozen, Asker: ledger.Asker{Party: ledger.AsOperator()}, IdempotencyKey: fmt.Sprint("freeze ", n), ReceivedAt: w.now,
+		}
+		r.ID = w.minter.OperationID(r.Identity())
+		if _, _, err := w.store.Apply(b.Context(), r); err != nil {
+			b.Error(err)
+		}
+		waits = append(waits, time.Since(began))
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.StopTimer()
+	close(stop)
+	batches := <-settled
+	slices.Sort(waits)
+	milliseconds := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	b.ReportMetric(milliseconds(waits[len(waits)/2]), "p50-ms")
+	b.ReportMetric(milliseconds(waits[len(waits)*99/100]), "p99-ms")
+	b.ReportMetric(milliseconds(waits[len(waits)-1]), "max-ms")
+	b.ReportMetric(milliseconds(b.Elapsed())/float64(batches), "ms/settle")
 }
 
 // walPosition is how many bytes of WAL the server has written.
@@ -146,12 +209,9 @@ func fill(w *world, wallets, rounds int) {
 						id = list[0]
 					}
 					key := fmt.Sprintf("%d-%d-%d", p, round, i)
-					r := ledger.Request{
-						Kind: ledger.KindCharge, Wallet: id, Merchant: shop, Amount: 1, Currency: "EUR", Invoice: "INV-" + key,
-						IdempotencyKey: key, ReceivedAt: w.now,
-					}
-					r.ID = w.minter.OperationID(r.Identity())
-					items[i] = request(&r)
+					items[i] = request(w.minted(ledger.Request{
+						Kind: ledger.KindCharge, Wallet: id, Merchant: shop, Amount: 1, Currency: "EUR", Invoice: "INV-" + key, IdempotencyKey: key,
+					}))
 				}
 				s := slice(next, items...)
 				if _, err := w.store.Settle(w.t.Context(), claim, s); err != nil {
