@@ -112,6 +112,9 @@ func (k Kind) Known() bool { return k.row().kind != "" }
 // Askers are the roles that may ask for operations of the kind.
 func (k Kind) Askers() []Role { return slices.Clone(k.row().asks) }
 
+// Opens reports whether operations of the kind make the wallet where there is none.
+func (k Kind) Opens() bool { return k.row().opens }
+
 // Queued reports whether operations of the kind travel through Kafka. The
 // others are direct: they must not wait behind the charges they are to stop.
 func (k Kind) Queued() bool { return k.row().queued }

@@ -67,7 +67,7 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	switch {
 	case found.wallet != nil:
 		known.Wallets[r.Wallet] = *found.wallet
-	case r.Kind != ledger.KindOpen || !found.client:
+	case !r.Kind.Opens() || !found.client:
 		return ledger.Operation{}, false, ledger.ErrNotFound
 	}
 	book := ledger.NewBook(known, s.decisionTime(found.at))

@@ -123,7 +123,7 @@ func finish(results pgx.BatchResults, statements int) error {
 func (w writing) queueWallets(b *pgx.Batch) {
 	opened := map[ledger.WalletID]time.Time{}
 	for i := range w.book.Operations() {
-		if op := &w.book.Operations()[i]; op.Kind == ledger.KindOpen && op.Sequence == 1 {
+		if op := &w.book.Operations()[i]; op.Sequence == 1 {
 			opened[op.Wallet] = op.DecidedAt
 		}
 	}
