@@ -55,6 +55,7 @@ func (r *run) history(ctx context.Context, w *world, operations int) (d *databas
 		for _, sql := range []string{
 			`update wallets w set last_sequence = b.first_sequence + ` + fmt.Sprint(operations/wallets) + ` - 1
 				from bench_wallets b where w.partition = b.partition and w.id = b.id`,
+			"update partition_progress p set last_position = (select max(o.position) from operations o where o.partition = p.partition)",
 			"drop table bench_wallets",
 			"vacuum (analyze) operations",
 			"checkpoint",

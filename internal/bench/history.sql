@@ -4,13 +4,15 @@
 -- $5 merchants.
 insert into operations (
   log_offset, sequence, amount, balance_after, received_at, decided_at, partition, log, id, wallet_id, merchant_id,
-  kind, reason, currency, status_after, fingerprint, digest, idempotency_key, invoice, invoice_key
+  kind, reason, currency, status_after, fingerprint, digest, idempotency_key, invoice, invoice_key,
+  position, seal, limit_after, merchant_state, asker_role, asker_id, asker_key
 )
 select
   c.n, w.first_sequence + $1::bigint, 1 + c.n % 5000, 1000000000, c.at, c.at, w.partition, 1,
   (w.bucket || substr(c.hash, 5))::uuid, w.id, c.merchant, 'charge', case when c.n % 33 = 0 then 'insufficient_funds' end,
   'EUR', 'active', c.seal, c.seal, c.hash, c.invoice,
-  encode(substr(sha256(convert_to(c.merchant::text || c.invoice, 'UTF8')), 1, 16), 'hex')::uuid
+  encode(substr(sha256(convert_to(c.merchant::text || c.invoice, 'UTF8')), 1, 16), 'hex')::uuid,
+  1000000000 + c.n, 3, 0, 'active', 'merchant', c.merchant, c.merchant
 from bench_wallets w
 cross join lateral (
   select $1::bigint * $4::bigint + w.n as n, md5(w.id::text || $1::text) as hash,
