@@ -215,15 +215,18 @@ func (m *mover) read(ctx context.Context) error {
 // one more than the last.
 func nextEpoch(last int64) int64 { return max(last+1, time.Now().Unix()) }
 
+// aheadOfClaims is more epochs than the claims of one partition ever run ahead of the clock.
+const aheadOfClaims = 10_000
+
 // make makes the progress, unless somebody else does so first.
 func (m *mover) make(ctx context.Context) error {
 	var log int32
 	if err := m.conn.QueryRow(ctx, highestLogSQL, m.move.Partition).Scan(&log); err != nil {
 		return fmt.Errorf("read the highest log: %w", err)
 	}
-	// An epoch that nobody can hold a claim of: more than one claim a second, ever
-	// since 1970, is out of reach.
-	made, err := m.conn.Exec(ctx, makeProgressSQL, m.move.Partition, m.deployment.Topic, log, nextEpoch(0))
+	// An epoch that nobody can hold a claim of, or remember: claims take one a second, and
+	// run ahead of the clock by as many as there are in one second.
+	made, err := m.conn.Exec(ctx, makeProgressSQL, m.move.Partition, m.deployment.Topic, log, nextEpoch(0)+aheadOfClaims)
 	m.moved.Made = made.RowsAffected() == 1
 	return err
 }

@@ -84,8 +84,10 @@ func TestIngestTellsWhatNobodySettles(t *testing.T) {
 	} {
 		ingest.await(line)
 	}
-	if n := ingest.metric("monedero_schema_version"); n < 10 {
-		t.Errorf("the schema has version %v", n)
+	for deadline := time.Now().Add(awaitTimeout); ingest.metric("monedero_schema_version") < 10; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the schema has version %v", ingest.metric("monedero_schema_version"))
+		}
 	}
 	if n := ingest.metric("monedero_pgxpool_max_conns"); n < 1 {
 		t.Errorf("the pool has %v connections", n)

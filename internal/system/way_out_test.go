@@ -434,7 +434,25 @@ func TestPartitionsThatAreNotRead(t *testing.T) {
 		}
 		return answer, nil, refused
 	})
-	for _, n := range []int32{1, 1 << 20} { // the first question, and every one
+	p.kafka.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		p.kafka.KeepControl()
+		asked := request.(*kmsg.FetchRequest)
+		answer := asked.ResponseKind().(*kmsg.FetchResponse)
+		refused := false
+		for _, topic := range asked.Topics {
+			rt := kmsg.NewFetchResponseTopic()
+			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+			for _, partition := range topic.Partitions {
+				rp := kmsg.NewFetchResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = partition.Partition, kerr.UnknownServerError.Code
+				rt.Partitions = append(rt.Partitions, rp)
+				refused = refused || partition.Partition == 0 && refusals.Add(-1) >= 0
+			}
+			answer.Topics = append(answer.Topics, rt)
+		}
+		return answer, nil, refused
+	})
+	for _, n := range []int32{2, 1 << 20} { // the last record and then the bounds, and every question
 		refusals.Store(n)
 		text, ok := p.partitions()
 		list := strings.Split(text, "\n")
