@@ -77,7 +77,7 @@ func (d *dba) awaitSQL(question string) {
 // awaitAllMove waits until every partition has moved on from where it is now.
 func (d *dba) awaitAllMove() {
 	d.t.Helper()
-	d.exec("drop table if exists pg_temp.before", "create temp table before as select partition, next_offset from partition_progress")
+	d.exec("drop table if exists pg_temp.before", "create temp table before as select partition, next_offset from partition_progress where partition in (select partition from wallets)")
 	d.awaitSQL("select count(*) = 0 from before b join partition_progress p using (partition) where p.next_offset = b.next_offset")
 }
 
