@@ -74,7 +74,7 @@ func (d *dba) awaitSQL(question string) {
 	})
 }
 
-// awaitAllMove waits until every partition has moved on from where it is now.
+// awaitAllMove waits until every partition that has a wallet has moved on from where it is now.
 func (d *dba) awaitAllMove() {
 	d.t.Helper()
 	d.exec("drop table if exists pg_temp.before", "create temp table before as select partition, next_offset from partition_progress where partition in (select partition from wallets)")

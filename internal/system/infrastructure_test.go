@@ -76,7 +76,7 @@ func (c *chaos) letGoOn() {
 	c.t.Helper()
 	d := newDBA(c.t, c.database)
 	defer d.close()
-	d.exec("create temp table before as select partition, next_offset from partition_progress")
+	d.exec("create temp table before as select partition, next_offset from partition_progress where partition in (select partition from wallets)")
 	awaitThat(c.t, "every partition of the restored database moves", func() (all bool) {
 		_, _ = built.run(c.t, c.env, "monedero", "recover", "--yes", "--reason", "chaos") // it may come at a bad moment
 		const question = "select count(*) = 0 from before b join partition_progress p using (partition) where p.next_offset = b.next_offset"
