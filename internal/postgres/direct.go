@@ -28,6 +28,11 @@ const directAttempts = 3
 func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
+	leave, err := s.enterLane(ctx, r.Wallet.Partition(s.deployment.Partitions))
+	if err != nil {
+		return ledger.Operation{}, false, err
+	}
+	defer leave()
 	conn, err := s.direct.Acquire(ctx)
 	if err != nil {
 		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
@@ -48,6 +53,20 @@ func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, 
 		}
 	}
 	return ledger.Operation{}, false, err
+}
+
+// enterLane waits until this store has no other direct operation of the partition under
+// way. They could not go on at once anyway, and each would hold a connection while it waits: with
+// all connections so, one busy partition would hold up the others.
+func (s *Store) enterLane(ctx context.Context, partition int) (leave func(), err error) {
+	held, _ := s.lanes.LoadOrStore(partition, make(chan struct{}, 1))
+	lane := held.(chan struct{})
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the partition's direct operations before this one: %w", ctx.Err())
+	}
 }
 
 func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request) (ledger.Operation, bool, error) {

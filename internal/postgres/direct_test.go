@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -134,7 +136,46 @@ func TestDirectOperationsBesideSettling(t *testing.T) {
 	}
 }
 
-// Who waits for a wallet for more than a second is told so.
+// TestDirectOperationsOfABusyPartition hold up those of no other one: while they wait they
+// have one connection together.
+func TestDirectOperationsOfABusyPartition(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	busy, idle := w.wallet(1), w.wallet(2)
+	person := w.owner()
+	for _, sql := range []string{"begin", "select from partition_progress where partition = 1 for update"} {
+		if _, err := person.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		r := *w.minted(ledger.Request{Kind: ledger.KindFreeze, Wallet: busy})
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			_, _, _ = w.store.Apply(ctx, r) // the first ones fail after their patience
+		})
+	}
+	waiting := w.owner()
+	for n := 0; n == 0; time.Sleep(10 * time.Millisecond) {
+		if err := waiting.QueryRow(t.Context(), "select count(*) from pg_locks where not granted").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: idle})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("a freeze of another partition took %v", took)
+	}
+	if _, err := person.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+	w.verified()
+}
+
+// Who waits for a wallet for more than three seconds is told so.
 func TestDirectOperationsDoNotWaitForLong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,6 +37,7 @@ const (
 type Store struct {
 	pool       *pgxpool.Pool
 	direct     *pgxpool.Pool // for direct operations: no read may delay them; connects when needed
+	lanes      sync.Map      // partition to a chan struct{} that holds the token of its one direct operation
 	watchers   *pgxpool.Pool // logged in without the service's role; connects when needed
 	deployment Deployment
 	owner      string
