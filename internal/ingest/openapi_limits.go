@@ -39,6 +39,10 @@ func limit(name string, p *huma.Schema, asked bool) {
 	if limitID(p) {
 		return
 	}
+	if p.Type == huma.TypeInteger {
+		limitInteger(name, p)
+		return
+	}
 	text := func(most int, pattern string) {
 		p.MinLength, p.MaxLength = ptr(1), &most
 		if asked {
@@ -47,13 +51,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 	}
 	switch name {
 	case "amount":
-		if p.Type == huma.TypeInteger {
-			p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
-		} else {
-			p.Pattern = digits
-		}
-	case "balance", "balance_after": // how far below zero a wallet may be is its own
-		p.Maximum = ptr(float64(ledger.MaxAmount))
+		p.Pattern = digits // a sum that may pass what an integer holds
 	case "currency":
 		p.Pattern = currencyText
 		if asked {
@@ -69,8 +67,6 @@ func limit(name string, p *huma.Schema, asked bool) {
 		text(ledger.MaxDescriptionLength, "^"+noControl+"+$")
 	case "note":
 		text(ledger.MaxNoteLength, "^"+noControl+"+$")
-	case "overlap_seconds":
-		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())
 	case "about":
 		text(maxAbout, visibleASCII)
 	case "action":
@@ -93,22 +89,10 @@ func limit(name string, p *huma.Schema, asked bool) {
 		p.Pattern = cursorText
 	case "secret":
 		p.Pattern = keyText
-	case "rate":
-		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
-	case "offset", "partition", "records_ahead", "conflicting_requests":
-		p.Minimum = ptr(0.0)
-	case "sequence":
-		p.Minimum = ptr(1.0)
-	case "status":
-		if p.Type == huma.TypeInteger {
-			p.Minimum, p.Maximum = ptr(400.0), ptr(599.0)
-		}
 	case "code":
 		p.Enum = values(Codes())
 	case "kind":
 		p.Enum = values(ledger.Kinds())
-	case "credit_limit", "credit_limit_after":
-		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
 	case "reason":
 		p.Enum = values(ledger.Reasons())
 	case "Prefer": // what is not understood counts as absent (RFC 7240)
@@ -116,6 +100,28 @@ func limit(name string, p *huma.Schema, asked bool) {
 		if p.Type == huma.TypeString && p.Enum == nil && p.Format == "" {
 			p.MinLength = ptr(1)
 		}
+	}
+}
+
+// limitInteger says between what a number lies.
+func limitInteger(name string, p *huma.Schema) {
+	switch name {
+	case "amount":
+		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
+	case "balance", "balance_after": // how far below zero a wallet may be is its own
+		p.Maximum = ptr(float64(ledger.MaxAmount))
+	case "credit_limit", "credit_limit_after":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
+	case "overlap_seconds":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())
+	case "rate":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
+	case "offset", "partition", "records_ahead", "conflicting_requests":
+		p.Minimum = ptr(0.0)
+	case "sequence":
+		p.Minimum = ptr(1.0)
+	case "status":
+		p.Minimum, p.Maximum = ptr(400.0), ptr(599.0)
 	}
 }
 
