@@ -18,10 +18,6 @@ import (
 //go:embed queries/hold_progress.sql
 var holdProgressSQL string
 
-// directAttempts is how often a direct operation is tried when another one of
-// the same wallet or ID comes first.
-const directAttempts = 3
-
 // Apply decides a direct operation; see [ingest.Direct]. It waits for the settle of its
 // partition that is under way, ends the session of one whose process has stopped, and
 // fails after three seconds.
@@ -39,20 +35,12 @@ func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, 
 	}
 	defer conn.Release()
 	defer s.watch(ctx, conn.Conn())()
-	for range directAttempts {
-		var op ledger.Operation
-		var made bool
-		if op, made, err = s.apply(ctx, conn, r); err == nil {
-			return op, made, nil
-		}
+	op, made, err := s.apply(ctx, conn, r)
+	if err != nil {
 		rollback(ctx, conn)
-		// A wallet that is being opened has no row to lock yet: of two at once, or
-		// of one request twice, the second runs into the rows of the first.
-		if sqlState(err) != codeUnique {
-			break
-		}
+		return ledger.Operation{}, false, err
 	}
-	return ledger.Operation{}, false, err
+	return op, made, nil
 }
 
 // enterLane waits until this store has no other direct operation of the partition under
