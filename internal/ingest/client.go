@@ -69,12 +69,7 @@ func readName(name string, faults []Fault) (string, []Fault) {
 // The rules for it are those of every other request.
 func readKey(key string, faults []Fault) (string, []Fault) {
 	key = written(key)
-	for _, f := range (ledger.Request{Kind: ledger.KindOpen, IdempotencyKey: key}).Faults() {
-		if f.Field == "idempotency_key" {
-			faults = addFault(faults, place(f.Field), f.Message)
-		}
-	}
-	return key, faults
+	return key, addRule(faults, ledger.Request{Kind: ledger.KindOpen, IdempotencyKey: key}, "idempotency_key", place("idempotency_key"))
 }
 
 // bodyClient reads the ID of a client out of a body.

@@ -100,12 +100,7 @@ type changeBody struct {
 func changing(ctx context.Context, note string, faults []Fault) (ledger.Author, []Fault) {
 	by := author(ctx)
 	by.Reason = note
-	for _, f := range (ledger.Request{Kind: ledger.KindFreeze, Note: note}).Faults() {
-		if f.Field == "note" {
-			faults = addFault(faults, place(f.Field), f.Message)
-		}
-	}
-	return by, faults
+	return by, addRule(faults, ledger.Request{Kind: ledger.KindFreeze, Note: note}, "note", place("note"))
 }
 
 type clientsBody struct {

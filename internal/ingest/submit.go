@@ -160,6 +160,16 @@ func withRules(faults []Fault, r ledger.Request) []Fault {
 	return faults
 }
 
+// addRule adds what the rules find wrong with one field, of a request that says no more than that.
+func addRule(faults []Fault, r ledger.Request, field, location string) []Fault {
+	for _, f := range r.Faults() {
+		if f.Field == field {
+			faults = addFault(faults, location, f.Message)
+		}
+	}
+	return faults
+}
+
 // place is where on the wire a field of a request comes from.
 func place(field string) string {
 	switch field {
