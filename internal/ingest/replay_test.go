@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // TestRetriesAreOneCharge sends one charge many times at once, to two replicas,
@@ -68,20 +71,25 @@ func TestRepliesBesideTheSubmit(t *testing.T) {
 	if first.header.Get("Idempotent-Replayed") != "" {
 		t.Error("the first charge is told as a replay")
 	}
+	const lookups = `monedero_lookups_total{result="ok"}`
+	var before atomic.Pointer[float64] // nobody else asks
 	s.queue.before.Store(ptr(func(ctx context.Context) error {
-		// The charge's look-up was asked for before this one of the same operation,
-		// and is answered before it.
-		_, err := p.shop.try(ctx, http.MethodGet, "/v1/operations/"+first.text("id"), nil, "")
-		return err
+		for s.metric(lookups) == *before.Load() && ctx.Err() == nil {
+			throttle.Pause(ctx, time.Millisecond)
+		}
+		return ctx.Err()
 	}))
+	before.Store(ptr(s.metric(lookups)))
 	again := p.shop.post(p.charges(), nil, body).want(t, http.StatusOK)
 	if again.header.Get("Idempotent-Replayed") != "true" || again.text("id") != first.text("id") || again.text("status") != "failed" {
 		t.Errorf("the retry: %v %s", again.header, again.body)
 	}
+	before.Store(ptr(s.metric(lookups)))
 	other := p.shop.post(p.charges(), nil, strings.Replace(body, "10", "11", 1)).want(t, http.StatusUnprocessableEntity)
 	if other.text("code") != "idempotency_key_reused" {
 		t.Errorf("another charge of the invoice without a key: %s", other.body)
 	}
+	before.Store(ptr(s.metric(lookups)))
 	fresh := p.shop.post(p.charges(), headers{"Idempotency-Key": "i"}, body).want(t, http.StatusAccepted)
 	if fresh.text("id") == first.text("id") {
 		t.Error("the invoice as key and the same text as header are one operation")

@@ -92,7 +92,7 @@ type day struct {
 	*pair
 	owner   *api // with the key of a merchant that owns the wallets
 	wallets []string
-	fragile [2]string // frozen and unfrozen again, and closed
+	fragile [2]string // frozen and unfrozen again, and closed once it holds nothing
 }
 
 func newDay(p *pair) *day {
@@ -105,7 +105,11 @@ func newDay(p *pair) *day {
 	for _, w := range p.wallets {
 		d.wallets = append(d.wallets, w.String())
 	}
-	d.wallets = append(d.wallets, unknown.String(), p.shop.wallet(), d.fragile[0], d.fragile[1])
+	closed := p.shop.wallet()
+	if status, o, err := operator.call(p.t.Context(), http.MethodPost, "/v1/wallets/"+closed+"/close", nil, nil); err != nil || o.Status != "accepted" {
+		p.t.Fatalf("close a wallet: %d %s, %v", status, o.Status, err)
+	}
+	d.wallets = append(d.wallets, unknown.String(), p.shop.wallet(), d.fragile[0], d.fragile[1], closed)
 	return d
 }
 
