@@ -1,6 +1,7 @@
 package system
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,12 @@ $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
 create constraint trigger slow_commit after insert on operations
 deferrable initially deferred for each row execute function slow_commit()`
 
-// cancelRequest is in place of a version where a client begins a connection.
-const cancelRequest = "\x04\xd2\x16\x2e"
+// cancelRequest is how a client begins a connection that asks for the statement of
+// one backend to be cancelled.
+func cancelRequest(backend int64) string {
+	const code = 1234<<16 | 5678                                                                            // in place of a version of the protocol
+	return string(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, code), uint32(backend))) //nolint:gosec // a process ID
+}
 
 // TestCommitAnswerLost loses the connection of a settle while its old backend
 // still commits, and again the answer alone. Both are our own commits.
@@ -54,12 +59,15 @@ func TestCommitAnswerLost(t *testing.T) {
 	own(func() { awaitTrap(t, proxy.ForsakeAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))) })
 	own(func() {
 		exec("select pg_advisory_lock(1)")
+		var backend int64
 		awaitThat(t, "a commit waits", func() bool {
-			return s.count("select count(*) from pg_locks where locktype = 'advisory' and not granted and database = "+
-				"(select oid from pg_database where datname = current_database())") == 1
+			backend = s.count("select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' and not granted and database = " +
+				"(select oid from pg_database where datname = current_database())")
+			return backend != 0
 		})
-		// The client asks for the old statement to be cancelled: that is lost too.
-		cancel := proxy.CutAt(proxytest.ToServer, proxytest.Before(cancelRequest))
+		// The client asks for the old statement to be cancelled: that is lost too. What it
+		// asks of other connections, which are forsaken as well, is none of this.
+		cancel := proxy.CutAt(proxytest.ToServer, proxytest.Before(cancelRequest(backend)))
 		proxy.Forsake()
 		awaitTrap(t, cancel)
 		// The same again waits for the row that the old backend holds.
