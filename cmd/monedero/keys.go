@@ -17,8 +17,8 @@ import (
 
 // keyFlags say whose key it is to be.
 type keyFlags struct {
-	role, merchant, client, name, reason string
-	rate                                 int64
+	role, merchant, client, name, expires, reason string
+	rate                                          int64
 }
 
 func newKeys(environ []string) *cobra.Command {
@@ -36,6 +36,7 @@ stored nowhere: whoever loses it needs another one.`),
 	flags.StringVar(&f.merchant, "merchant", "", "of a merchant's key: the merchant (mer_...)")
 	flags.StringVar(&f.client, "client", "", "of a client's key: the client (cli_...)")
 	flags.StringVar(&f.name, "name", "monedero keys create", "what people call it")
+	flags.StringVar(&f.expires, "expires", "", "when the key stops being valid, as in RFC 3339 (2030-01-02T15:04:05Z); empty: never")
 	flags.StringVar(&f.reason, "reason", "", "why; it is recorded")
 	flags.Int64Var(&f.rate, "rate", 0, "how many requests a second each ingest takes under the key, and as many at once; 0: any number")
 	return group("keys", "Look after API keys", create, newKeysList(environ), newKeysShow(environ), newKeysRotate(environ), newKeysRevoke(environ))
@@ -87,11 +88,16 @@ func issuing(cmd *cobra.Command, environ []string, do func(context.Context, *pos
 
 // key is the key that the flags ask for; its error names every fault.
 func (f keyFlags) key() (ledger.Key, error) {
-	k, wrong := access.Draft{Role: f.role, Merchant: f.merchant, Client: f.client, Name: f.name, Rate: f.rate}.
-		Key(time.Now().UTC().Truncate(time.Microsecond))
-	faults := make([]error, len(wrong))
-	for i, w := range wrong {
-		faults[i] = fmt.Errorf("--%s %s", strings.TrimSuffix(w.Field, "_id"), w.Message)
+	var faults []error
+	expires, err := time.Parse(time.RFC3339, f.expires)
+	if f.expires != "" && (err != nil || expires.IsZero()) {
+		faults = append(faults, errors.New("--expires must be a time as in RFC 3339, like 2030-01-02T15:04:05Z"))
+	}
+	draft := access.Draft{Role: f.role, Merchant: f.merchant, Client: f.client, Name: f.name, Rate: f.rate, ExpiresAt: expires.UTC()}
+	k, wrong := draft.Key(time.Now().UTC().Truncate(time.Microsecond))
+	for _, w := range wrong {
+		flag := strings.TrimSuffix(strings.TrimSuffix(w.Field, "_id"), "_at")
+		faults = append(faults, fmt.Errorf("--%s %s", flag, w.Message))
 	}
 	return k, errors.Join(faults...)
 }

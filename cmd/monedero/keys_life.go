@@ -137,7 +137,8 @@ func newKeysRotate(environ []string) *cobra.Command {
 	var reason string
 	var overlap time.Duration
 	c := newKeyCommand("rotate", "Replace an API key by a new one", withEnvironment[config.Keys](`Makes a successor of the same owner, name, rate and expiry, and prints it, and nothing
-else, on standard output: it is stored nowhere. The old key expires after the overlap.
+else, on standard output: it is stored nowhere. The old key expires after the overlap;
+without one, within 5 seconds no ingest takes it any more.
 Who did so and why is recorded.`),
 		func(cmd *cobra.Command, id ledger.KeyID) error {
 			why, err := parseReason(reason)
@@ -157,7 +158,7 @@ Who did so and why is recorded.`),
 				return text, err
 			})
 		})
-	c.Flags().DurationVar(&overlap, "overlap", access.DefaultOverlap, "for how long the old key stays valid, up to 30 days")
+	c.Flags().DurationVar(&overlap, "overlap", access.DefaultOverlap, "for how long the old key stays valid, up to 30 days; 0: it ends at once")
 	c.Flags().StringVar(&reason, "reason", "", "why; it is recorded")
 	return c
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,14 @@ func TestRegistryCommands(t *testing.T) {
 	shows(`"expires_at"`, "keys", "show", "--key", id(old))
 	shows(`"revoked_at"`, "keys", "revoke", "--key", id(next), "--reason", "stolen")
 	shows(id(next), "keys", "list", "--merchant", merchant)
+	brief := must(t, environ, "keys", "create", "--role", "merchant", "--merchant", merchant, "--expires", "2100-01-02T15:04:05+02:00", "--reason", "a fair")
+	shows(`"expires_at": "2100-01-02T13:04:05Z"`, "keys", "show", "--key", id(brief))
+	if after := must(t, environ, "keys", "rotate", "--key", id(brief), "--overlap", "0", "--reason", "lost"); id(after) == id(brief) {
+		t.Errorf("%s is its own successor", id(after))
+	}
+	if k, err := store.Key(t.Context(), keyID(t, id(brief))); err != nil || !k.Ended(time.Now()) {
+		t.Errorf("without an overlap the old key lives on: %+v, %v", k, err)
+	}
 	shows(`"owner_id":"`+merchant+`"`, "keys", "list", "-o", "json")
 	shows(`"suspended": true`, "merchants", "suspend", "--merchant", merchant, "--reason", "Case 93")
 	shows("true", "merchants", "list")
@@ -67,6 +76,11 @@ func TestRegistryCommands(t *testing.T) {
 			{"keys", "revoke", "--reason", "x"},
 			{"keys", "revoke", "--key", id(old)},
 			{"keys", "rotate", "--key", id(old), "--overlap", "721h", "--reason", "x"},
+			{"keys", "rotate", "--key", id(old), "--overlap", "-1s", "--reason", "x"},
+			{"keys", "create", "--role", "operator", "--expires", "2020-01-02T15:04:05Z"},
+			{"keys", "create", "--role", "operator", "--expires", "0001-01-01T00:00:00Z"},
+			{"keys", "create", "--role", "operator", "--expires", "9999-12-31T23:59:59-12:00"},
+			{"keys", "create", "--role", "operator", "--expires", "tomorrow"},
 			{"merchants", "suspend", "--merchant", merchant},
 			{"audit", "--limit", "0"},
 			{"keys", "list", "-o", "xml"},
@@ -81,10 +95,23 @@ func TestRegistryCommands(t *testing.T) {
 		},
 	} {
 		for _, line := range lines {
-			if r := monedero(t, environ, line...); r.code != code || r.errors == "" {
+			r := monedero(t, environ, line...)
+			if r.code != code || r.errors == "" {
 				t.Errorf("%v: %+v", line, r)
+			}
+			if slices.Contains(line, "--expires") && !strings.Contains(r.errors, "--expires must ") {
+				t.Errorf("%v does not say what is wrong: %+v", line, r)
 			}
 		}
 	}
 	must(t, environ, "verify")
+}
+
+func keyID(t *testing.T, text string) ledger.KeyID {
+	t.Helper()
+	id, err := ledger.ParseKeyID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

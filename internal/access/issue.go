@@ -62,8 +62,12 @@ func (d Draft) Key(now time.Time) (ledger.Key, []ledger.Fault) {
 	if d.Rate < 0 || d.Rate > ledger.MaxKeyRate {
 		add("rate", fmt.Sprintf("must be from 0 to %d requests a second", ledger.MaxKeyRate))
 	}
-	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now) {
+	switch {
+	case k.ExpiresAt.IsZero():
+	case !k.ExpiresAt.After(now):
 		add("expires_at", "must lie in the future")
+	case k.ExpiresAt.UTC().Year() > 9999: // no text in RFC 3339 says it
+		add("expires_at", "must lie before the year 10000")
 	}
 	return k, faults
 }

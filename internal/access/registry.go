@@ -16,7 +16,7 @@ type Registry interface {
 	// with [ledger.ErrNotFound] if the key's owner does not exist.
 	CreateKey(ctx context.Context, k ledger.Key, by ledger.Author) (stored ledger.Key, made bool, err error)
 	// RotateKey makes another key of the party, name, rate and expiry of the old one, which
-	// from then on expires the overlap after next.CreatedAt, unless it does so earlier.
+	// from then on expires the overlap after next.CreatedAt (0: at once), unless it does so earlier.
 	// Of next, the ID, the hash of the secret and the time count. Where there is a key of
 	// that ID already, it returns that one and made == false, or [ledger.ErrReused] if it is
 	// none that could follow on the old one. It fails with [ledger.ErrNotFound], and with

@@ -30,8 +30,8 @@ var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 // fault with its place, all of them at once. Fields at fault stay zero. An empty
 // body is an empty object. Empty is not absent: no field holds an empty text.
 //
-// The fields of T are string, int64, time.Time and map[string]string, named by
-// their json tags; those that no tag lets be omitted are required.
+// The fields of T are string, int64, *int64 (nil: absent), time.Time and map[string]string,
+// named by their json tags; those that no tag lets be omitted are required.
 func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 	var into T
 	d := decoder{fields: keep.fieldsOf(reflect.TypeFor[T]())}
@@ -190,6 +190,9 @@ func (d *decoder) value(at spot, into reflect.Value) error {
 		return err
 	case *int64:
 		return d.integer(at, v)
+	case **int64:
+		*v = new(int64)
+		return d.integer(at, *v)
 	case *time.Time:
 		return d.time(at, v)
 	case *map[string]string:

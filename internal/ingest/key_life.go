@@ -101,7 +101,7 @@ func (s *Server) ownKey(ctx context.Context, operation string, id ledger.KeyID) 
 }
 
 type rotationBody struct {
-	OverlapSeconds int64  `json:"overlap_seconds,omitempty" doc:"For how long the old key stays valid beside its successor, in seconds: up to 2592000; absent or 0: 86400, a day. To end it at once, revoke it." example:"3600"`
+	OverlapSeconds *int64 `json:"overlap_seconds,omitempty" doc:"For how long the old key stays valid beside its successor, in seconds: up to 2592000; 0: it ends at once, which is within 5 seconds at every ingest; absent: 86400, a day." example:"3600"`
 	Note           string `json:"note,omitempty" doc:"For operators: why. It is kept in the audit log." example:"Ticket 4711"`
 }
 
@@ -119,11 +119,11 @@ func (s *Server) rotateKey(ctx context.Context, in *rotationInput) (*keyOutput, 
 	}
 	by, faults := changing(ctx, b.Note, faults)
 	overlap := access.DefaultOverlap
-	switch {
-	case b.OverlapSeconds < 0 || b.OverlapSeconds > int64(access.MaxOverlap/time.Second):
-		faults = addFault(faults, "body.overlap_seconds", fmt.Sprintf("must be from 0 to %d seconds", access.MaxOverlap/time.Second))
-	case b.OverlapSeconds > 0:
-		overlap = time.Duration(b.OverlapSeconds) * time.Second
+	if seconds := b.OverlapSeconds; seconds != nil {
+		if *seconds < 0 || *seconds > int64(access.MaxOverlap/time.Second) {
+			faults = addFault(faults, "body.overlap_seconds", fmt.Sprintf("must be from 0 to %d seconds", access.MaxOverlap/time.Second))
+		}
+		overlap = time.Duration(*seconds) * time.Second
 	}
 	id, faults := pathKey(in.APIKey, faults)
 	label, faults := readKey(in.Key, faults)

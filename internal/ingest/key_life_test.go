@@ -101,6 +101,37 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestRotationWithoutOverlap: the old key stops at once, which is within 5 seconds where it
+// was just used; who says nothing of an overlap has a day.
+func TestRotationWithoutOverlap(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	p := s.people("Ada")
+	path := "/v1/wallets/" + p.wallet
+	other := p.payer.at(s.serve())
+	id := p.payer.get("/v1/api-keys").want(t, http.StatusOK).get("data").([]any)[0].(map[string]any)["id"].(string)
+	other.get(path).want(t, http.StatusOK)
+	h := headers{"Idempotency-Key": "stolen"}
+	made := p.payer.post("/v1/api-keys/"+id+"/rotate", h, `{"overlap_seconds":0}`).want(t, http.StatusCreated)
+	old := s.operator.get("/v1/api-keys/"+id).want(t, http.StatusOK)
+	if old.text("expires_at") != made.text("created_at") {
+		t.Errorf("the old key expires at %s, its successor was made at %s", old.text("expires_at"), made.text("created_at"))
+	}
+	s.clock.advance(5 * time.Second)
+	p.payer.get(path).want(t, http.StatusUnauthorized)
+	other.get(path).want(t, http.StatusUnauthorized)
+	next := p.payer.with(made.text("secret"))
+	next.get(path).want(t, http.StatusOK)
+	if got := next.post("/v1/api-keys/"+id+"/rotate", h, `{"overlap_seconds":0}`).want(t, http.StatusOK); got.text("id") != made.text("id") {
+		t.Errorf("a retry: %s", got.body)
+	}
+	next.post("/v1/api-keys/"+made.text("id")+"/rotate", nil, `{}`).want(t, http.StatusCreated)
+	s.clock.advance(24*time.Hour - time.Second)
+	next.get(path).want(t, http.StatusOK)
+	s.clock.advance(time.Second)
+	next.get(path).want(t, http.StatusUnauthorized)
+}
+
 // TestRegistryLists goes through every list, page by page.
 func TestRegistryLists(t *testing.T) {
 	t.Parallel()
