@@ -264,11 +264,9 @@ func drawStart(t *rapid.T) *store {
 	return s
 }
 
-var kindsByWeight = []ledger.Kind{
-	ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindTopUp, ledger.KindTopUp,
-	ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindUnfreeze, ledger.KindClose,
-	ledger.KindSetLimit,
-}
+// kindsByWeight is every kind, and some more often.
+var kindsByWeight = append(ledger.Kinds(),
+	ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindTopUp, ledger.KindUnfreeze)
 
 // drawSteps is a batch with repeats, conflicts and refusals among new requests.
 func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time) []step {
