@@ -96,6 +96,9 @@ func assertDecodes(t interface{ Errorf(string, ...any) }, value []byte, want led
 	}
 }
 
+// version is how a record of ours begins.
+var version = fmt.Sprintf(`"version":%d`, record.Version)
+
 // queued are the kinds that travel.
 func queued() []ledger.Kind {
 	return slices.DeleteFunc(ledger.Kinds(), func(k ledger.Kind) bool { return !k.Queued() })
@@ -318,10 +321,10 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 		"cut":                edit(t, `"}`, `"`),
 		"followed":           edit(t, `"}`, `"}{}`),
 		"no comma":           edit(t, `,"id"`, `"id"`),
-		"no version":         edit(t, `"version":3,`, ``),
-		"version as text":    edit(t, `"version":3`, `"version":"1"`),
-		"version zero":       edit(t, `"version":3`, `"version":0`),
-		"version twice":      edit(t, `"version":3`, `"version":3,"version":3`),
+		"no version":         edit(t, version+`,`, ``),
+		"version as text":    edit(t, version, `"version":"1"`),
+		"version zero":       edit(t, version, `"version":0`),
+		"version twice":      edit(t, version, version+`,`+version),
 		"version in capital": edit(t, `"version"`, `"Version"`),
 		"id not canonical":   edit(t, `"op_`, `"OP_`),
 		"id null":            edit(t, `"id":"`, `"id":null,"x":"`),
@@ -352,14 +355,14 @@ func TestDecodeRefusesWhatIsNotOurs(t *testing.T) {
 
 func TestDecodeDoesNotJudgeANewerVersion(t *testing.T) {
 	t.Parallel()
-	value := edit(t, `"version":3`, `"version":4,"tip":true,"kind_of":[1,{"a":1}]`)
+	value := edit(t, version, fmt.Sprintf(`"version":%d,"tip":true,"kind_of":[1,{"a":1}]`, record.Version+1))
 	value = bytes.Replace(value, []byte(`"charge"`), []byte(`"gift"`), 1)
 	value = bytes.Replace(value, []byte(`1250`), []byte(`"a lot"`), 1)
 	d, err := record.Decode(record.Record{Value: value})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := record.Decoded{Version: 4, ID: recordtest.Charge(t).ID, Identity: recordtest.Charge(t).Identity()}
+	want := record.Decoded{Version: record.Version + 1, ID: recordtest.Charge(t).ID, Identity: recordtest.Charge(t).Identity()}
 	want.Identity.Kind = "gift"
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)
