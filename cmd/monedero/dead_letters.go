@@ -13,6 +13,7 @@ import (
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/repair"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -135,13 +136,13 @@ func showLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 		return err
 	}
 	defer store.Close()
-	letter, steps, err := store.DeadLetter(cmd.Context(), at)
+	letter, err := store.Case(cmd.Context(), at)
 	if err != nil {
 		return err
 	}
 	out := json.NewEncoder(cmd.OutOrStdout())
 	out.SetIndent("", "  ")
-	return out.Encode(newLetterText(letter, steps))
+	return out.Encode(newLetterText(letter.DeadLetter, letter.Steps))
 }
 
 func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
@@ -161,7 +162,7 @@ func discardLetter(cmd *cobra.Command, environ []string, f letterFlags) error {
 		return err
 	}
 	defer store.Close()
-	if err := service.Discard(cmd.Context(), store, at, whoRuns(), reason); err != nil {
+	if err := repair.Discard(cmd.Context(), store, at, whoRuns(), reason); err != nil {
 		return fmt.Errorf("dead letter %s: %w", at, err)
 	}
 	cmd.Printf("dead letter %s is discarded\n", at)
@@ -203,7 +204,7 @@ func openStore(cmd *cobra.Command, environ []string) (*postgres.Store, error) {
 }
 
 // parsePlace reads partition/log/offset.
-func parsePlace(flag, text string) (at postgres.LetterPlace, err error) {
+func parsePlace(flag, text string) (at repair.LetterPlace, err error) {
 	parts := strings.Split(text, "/")
 	if len(parts) == 3 {
 		partition, err1 := strconv.ParseInt(parts[0], 10, 32)
@@ -237,17 +238,17 @@ type headerText struct {
 }
 
 type stepText struct {
-	At        time.Time       `json:"at"`
-	NotedAt   string          `json:"noted_at,omitempty"` // with another letter of the same value
-	Action    postgres.Action `json:"action"`
-	Operation string          `json:"operation_id,omitempty"`
-	Partition *int            `json:"to_partition,omitempty"`
-	Offset    *int64          `json:"to_offset,omitempty"`
-	By        string          `json:"by"`
-	Reason    string          `json:"reason,omitempty"`
+	At        time.Time     `json:"at"`
+	NotedAt   string        `json:"noted_at,omitempty"` // with another letter of the same value
+	Action    repair.Action `json:"action"`
+	Operation string        `json:"operation_id,omitempty"`
+	Partition *int          `json:"to_partition,omitempty"`
+	Offset    *int64        `json:"to_offset,omitempty"`
+	By        string        `json:"by"`
+	Reason    string        `json:"reason,omitempty"`
 }
 
-func newLetterText(l postgres.DeadLetter, steps []postgres.Resolution) letterText {
+func newLetterText(l repair.DeadLetter, steps []repair.Resolution) letterText {
 	text := letterText{
 		At: l.At.String(), CreatedAt: l.CreatedAt, Reason: l.Reason, Time: l.Record.Time, Key: l.Record.Key, Value: l.Record.Value,
 		Text: string(l.Record.Value), Headers: []headerText{},
@@ -266,7 +267,7 @@ func newLetterText(l postgres.DeadLetter, steps []postgres.Resolution) letterTex
 		if !s.Operation.IsZero() {
 			step.Operation = s.Operation.String()
 		}
-		if s.Action == postgres.ActionSubmitted {
+		if s.Action == repair.ActionSubmitted {
 			step.Partition, step.Offset = &s.Partition, &s.Offset
 		}
 		text.Steps = append(text.Steps, step)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/repair"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -31,7 +32,7 @@ func (f *matchFlags) add(flags *pflag.FlagSet) {
 func (f matchFlags) given() bool { return f != matchFlags{partition: everyPartition} }
 
 // filter is what the flags ask for; its error names every fault.
-func (f matchFlags) filter(now time.Time) (filter postgres.LetterFilter, err error) {
+func (f matchFlags) filter(now time.Time) (filter repair.LetterFilter, err error) {
 	var faults []error
 	if f.partition < everyPartition {
 		faults = append(faults, errors.New("--partition must not be negative"))
@@ -77,7 +78,7 @@ func (f letterFlags) oneOrMatching() error {
 
 // eachMatching shows how many open dead letters match, asks, and does it to each. Of a
 // value that several have, one is enough: the others count as done.
-func eachMatching(cmd *cobra.Command, environ []string, f letterFlags, what string, do func(context.Context, *postgres.Store, postgres.LetterPlace) error) error {
+func eachMatching(cmd *cobra.Command, environ []string, f letterFlags, what string, do func(context.Context, *postgres.Store, repair.LetterPlace) error) error {
 	filter, err := f.match.filter(time.Now())
 	if err != nil {
 		return misuse(err)
@@ -105,7 +106,7 @@ func eachMatching(cmd *cobra.Command, environ []string, f letterFlags, what stri
 	done, left := 0, 0
 	for _, at := range places {
 		switch err := do(cmd.Context(), store, at); {
-		case err == nil || errors.Is(err, service.ErrDone):
+		case err == nil || errors.Is(err, repair.ErrDone):
 			done++
 		case cmd.Context().Err() != nil:
 			return fmt.Errorf("stopped after %d: %w", done, err)
@@ -122,8 +123,8 @@ func eachMatching(cmd *cobra.Command, environ []string, f letterFlags, what stri
 }
 
 // matching is where the open dead letters lie that match, page by page.
-func matching(ctx context.Context, store *postgres.Store, filter postgres.LetterFilter) ([]postgres.LetterPlace, error) {
-	var places []postgres.LetterPlace
+func matching(ctx context.Context, store *postgres.Store, filter repair.LetterFilter) ([]repair.LetterPlace, error) {
+	var places []repair.LetterPlace
 	for filter.Limit = maxLetters; ; {
 		page, err := store.DeadLetters(ctx, filter)
 		if err != nil {
@@ -140,13 +141,13 @@ func matching(ctx context.Context, store *postgres.Store, filter postgres.Letter
 }
 
 func discardMatching(cmd *cobra.Command, environ []string, f letterFlags, reason string) error {
-	return eachMatching(cmd, environ, f, "Discard", func(ctx context.Context, store *postgres.Store, at postgres.LetterPlace) error {
-		return service.Discard(ctx, store, at, whoRuns(), reason)
+	return eachMatching(cmd, environ, f, "Discard", func(ctx context.Context, store *postgres.Store, at repair.LetterPlace) error {
+		return repair.Discard(ctx, store, at, whoRuns(), reason)
 	})
 }
 
 func resubmitMatching(cmd *cobra.Command, environ []string, f letterFlags, c config.Admin) error {
-	return eachMatching(cmd, environ, f, "Submit again", func(ctx context.Context, _ *postgres.Store, at postgres.LetterPlace) error {
+	return eachMatching(cmd, environ, f, "Submit again", func(ctx context.Context, _ *postgres.Store, at repair.LetterPlace) error {
 		_, err := service.Resubmit(ctx, c, at, whoRuns(), "")
 		return err
 	})

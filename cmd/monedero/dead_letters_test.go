@@ -15,6 +15,7 @@ import (
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/repair"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -383,7 +384,7 @@ func TestDeadLetterInTwoPlaces(t *testing.T) {
 	t.Parallel()
 	environ := ready(t)
 	store, lost, _ := letters(t, environ)
-	first, err := store.DeadLetters(t.Context(), postgres.LetterFilter{Limit: 10})
+	first, err := store.DeadLetters(t.Context(), repair.LetterFilter{Limit: 10})
 	if err != nil || len(first) != 3 {
 		t.Fatal(first, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monedero/monedero/internal/config"
-	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/repair"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -80,7 +80,7 @@ func recoverRestored(cmd *cobra.Command, environ []string, reason string, yes, d
 	return nil
 }
 
-func showRestored(out io.Writer, found postgres.Recovery) error {
+func showRestored(out io.Writer, found repair.Recovery) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTITION\tLOG\tSTANDS AT\tWAS AT\tSETTLED AGAIN\tLAST CHANGED")
 	var last time.Time

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monedero/monedero/internal/config"
-	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/repair"
 	"github.com/monedero/monedero/internal/service"
 )
 
@@ -66,8 +66,8 @@ new offset. The database is used as its owner.`),
 }
 
 // move is what the flags ask for; its error names every fault.
-func (f moveFlags) move() (m postgres.Move, err error) {
-	m = postgres.Move{Partition: f.partition, NewLog: f.newLog, By: whoRuns()}
+func (f moveFlags) move() (m repair.Move, err error) {
+	m = repair.Move{Partition: f.partition, NewLog: f.newLog, By: whoRuns()}
 	var faults []error
 	if (f.partition >= 0) == f.halted {
 		faults = append(faults, errors.New("--partition must be given, from 0, or --all-halted"))
@@ -82,15 +82,15 @@ func (f moveFlags) move() (m postgres.Move, err error) {
 }
 
 // parseOffset reads the offset that a progress is to have.
-func parseOffset(text string) (postgres.Anchor, int64, error) {
-	anchor := postgres.FromZero
+func parseOffset(text string) (repair.Anchor, int64, error) {
+	anchor := repair.FromZero
 	switch {
 	case text == "start":
-		return postgres.FromStart, 0, nil
+		return repair.FromStart, 0, nil
 	case text == "end":
-		return postgres.FromEnd, 0, nil
+		return repair.FromEnd, 0, nil
 	case strings.HasPrefix(text, "+"):
-		anchor, text = postgres.FromHere, text[1:]
+		anchor, text = repair.FromHere, text[1:]
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
@@ -108,7 +108,7 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 	if err != nil {
 		return err
 	}
-	moves := []postgres.Move{m}
+	moves := []repair.Move{m}
 	if f.halted {
 		if moves, err = haltedMoves(cmd.Context(), c, m); err != nil {
 			return err
@@ -127,8 +127,8 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 			if err != nil {
 				return ofPartition(plan, err)
 			}
-			moves[i].Anchor, moves[i].Offset = postgres.FromZero, would.To.Offset
-			asks = asks || would.Passed > 0 || would.Missing > 0 || m.NewLog
+			moves[i].Anchor, moves[i].Offset = repair.FromZero, would.To.Offset
+			asks = asks || would.Offsets > 0 || would.Missing > 0 || m.NewLog
 			tellMove(cmd, plan, would)
 		}
 		if f.dryRun {
@@ -150,12 +150,12 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 	return nil
 }
 
-func ofPartition(m postgres.Move, err error) error {
+func ofPartition(m repair.Move, err error) error {
 	return fmt.Errorf("partition %d: %w", m.Partition, err)
 }
 
 // haltedMoves is the move for each partition that is halted, or would be.
-func haltedMoves(ctx context.Context, c config.Admin, m postgres.Move) ([]postgres.Move, error) {
+func haltedMoves(ctx context.Context, c config.Admin, m repair.Move) ([]repair.Move, error) {
 	look, err := service.LookAtPartitions(ctx, c)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func haltedMoves(ctx context.Context, c config.Admin, m postgres.Move) ([]postgr
 	if err != nil {
 		return nil, err
 	}
-	var moves []postgres.Move
+	var moves []repair.Move
 	for _, p := range found.Partitions {
 		if p.Halts {
 			m.Partition = p.Claim.Partition
@@ -176,7 +176,7 @@ func haltedMoves(ctx context.Context, c config.Admin, m postgres.Move) ([]postgr
 }
 
 // tellMove says what a move did, or would do.
-func tellMove(cmd *cobra.Command, m postgres.Move, done postgres.Moved) {
+func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved) {
 	to, passed := "and is at log %d, offset %d now, under epoch %d\n", "passed over"
 	if m.DryRun {
 		to, passed = "and would be at log %d, offset %d, under epoch %d\n", "would pass over"
@@ -186,9 +186,9 @@ func tellMove(cmd *cobra.Command, m postgres.Move, done postgres.Moved) {
 		from = "had no progress"
 	}
 	cmd.Printf("partition %d %s, "+to, m.Partition, from, done.To.Log, done.To.Offset, done.Epoch)
-	if done.Passed > 0 {
+	if done.Offsets > 0 {
 		cmd.Printf("%s %d offsets: %d failed operations, %d dead letters, %d had their outcome before\n",
-			passed, done.Passed, done.Failed, done.Dead, done.Known)
+			passed, done.Offsets, done.Failed, done.Dead, done.Known)
 	}
 	if done.To.Log > done.From.Log && !done.Made {
 		cmd.Printf("what was answered 202 into log %d at offset %d or later and is not in log %d is lost: "+

@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 var (
@@ -74,7 +75,7 @@ func recordDeploymentChange(ctx context.Context, tx pgx.Tx, what string, from, t
 
 // recordProgressSet writes down that a person moved a progress, or let it go on, in the
 // transaction that does so.
-func recordProgressSet(ctx context.Context, q execer, partition int, m Moved, by ledger.Author) error {
+func recordProgressSet(ctx context.Context, q execer, partition int, m repair.Moved, by ledger.Author) error {
 	place := func(p ledger.Place) ledger.Facts {
 		return ledger.Facts{"log": strconv.Itoa(int(p.Log)), "offset": strconv.FormatInt(p.Offset, 10)}
 	}

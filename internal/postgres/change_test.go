@@ -14,6 +14,7 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 // The database knows every action, and no other.
@@ -174,8 +175,8 @@ func TestChangesAtOnce(t *testing.T) {
 				done <- second(w.store.CreateClient(t.Context(), ledger.Client{ID: newID(), Name: "Ana", CreatedAt: w.now}, byTest))
 				return
 			}
-			done <- w.store.Resolve(t.Context(), postgres.Resolution{
-				Of: postgres.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: int64(i)}}, Number: 1, Action: postgres.ActionDiscarded, By: "x", Reason: "y",
+			done <- w.store.Resolve(t.Context(), repair.Resolution{
+				Of: repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: int64(i)}}, Number: 1, Action: repair.ActionDiscarded, By: "x", Reason: "y",
 			})
 		}()
 	}

@@ -78,7 +78,7 @@ func (s *Store) Deployment(ctx context.Context) (Deployment, error) {
 // partition, at offset 0, in one transaction. Again with the same values it
 // changes nothing; with others it fails and changes nothing, as it does with
 // [ErrNotMigrated] where there is no schema, and with [processor.ErrNoProgress]
-// where a progress was lost since (see [SetProgress]). It is run by the schema's
+// where a progress was lost since (see [repair.SetProgress]). It is run by the schema's
 // owner.
 func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	if !ledger.ValidPartitions(d.Partitions) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,28 +15,14 @@ import (
 //go:embed queries/progress.sql
 var progressSQL string
 
-// Progress is how far a partition is settled, and what became of its offsets from
-// FirstOffset on.
-type Progress struct {
-	Claim      processor.Claim // the last one, as if it were made now
-	Owner      string          // who made it; empty: nobody since the progress was made or set
-	Settled    int64
-	Duplicates int64
-	Conflicts  int64
-	Dead       int64
-	Gaps       int64
-	UpdatedAt  time.Time
-	HaltedAt   time.Time // when its owner noted a halt, whose cause is Claim.Halt; zero: none
-}
-
 // Progress lists the progress of every partition that has one, in order. It
 // claims nothing.
-func (s *Store) Progress(ctx context.Context) ([]Progress, error) {
+func (s *Store) Progress(ctx context.Context) ([]processor.Progress, error) {
 	rows, err := s.pool.Query(ctx, progressSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Progress, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p processor.Progress, err error) {
 		c := &p.Claim
 		c.Partitions, c.ClusterID = s.deployment.Partitions, s.deployment.ClusterID
 		var hash []byte

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/monedero/monedero/internal/ledger"
-	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 // unchecked are the tables, and the columns of the others, of which verify cannot
@@ -160,10 +160,10 @@ func tamperWorld(t *testing.T) *world {
 		request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
 		request(w.charge(walletID(1), shop, 20, "")))
 	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet, Note: "seen before"})
-	of := postgres.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}}
-	for _, r := range []postgres.Resolution{
-		{Of: of, Number: 1, Action: postgres.ActionSubmitting, Operation: bare.ID, By: "somebody"},
-		{Of: of, Number: 2, Action: postgres.ActionSubmitted, Operation: bare.ID, Partition: 2, Offset: 5, By: "somebody", Reason: "why"},
+	of := repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}}
+	for _, r := range []repair.Resolution{
+		{Of: of, Number: 1, Action: repair.ActionSubmitting, Operation: bare.ID, By: "somebody"},
+		{Of: of, Number: 2, Action: repair.ActionSubmitted, Operation: bare.ID, Partition: 2, Offset: 5, By: "somebody", Reason: "why"},
 	} {
 		if err := w.store.Resolve(t.Context(), r); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 // tamper changes one thing as an owner that goes round the triggers could.
@@ -71,9 +72,9 @@ func TestVerifyFindsTampering(t *testing.T) {
 			w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 				request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
 				request(w.charge(wallet, shop, 20, "")))
-			if err := w.store.Resolve(t.Context(), postgres.Resolution{
-				Of:     postgres.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}},
-				Number: 1, Action: postgres.ActionDiscarded, By: "somebody", Reason: "why",
+			if err := w.store.Resolve(t.Context(), repair.Resolution{
+				Of:     repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}},
+				Number: 1, Action: repair.ActionDiscarded, By: "somebody", Reason: "why",
 			}); err != nil {
 				t.Fatal(err)
 			}

@@ -14,12 +14,13 @@ import (
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 // Partition is what the database, Kafka, the consumer group and the owner say of one
 // partition.
 type Partition struct {
-	postgres.Progress
+	processor.Progress
 	End   int64   // of the log; negative: Kafka did not say
 	Owned bool    // a processor that lives has it, and has claimed it
 	Halts bool    // it settles nothing, or would not if somebody claimed it, until a person acts
@@ -145,7 +146,7 @@ var errUnowned = errors.New("no processor has it")
 
 // owned reports whether a member of the group has the partition and has claimed it;
 // and if not, why it is not settled.
-func owned(p postgres.Progress, members []kafka.Member) (bool, error) {
+func owned(p processor.Progress, members []kafka.Member) (bool, error) {
 	for _, m := range members {
 		if !slices.Contains(m.Partitions, p.Claim.Partition) {
 			continue
@@ -166,18 +167,23 @@ func owned(p postgres.Progress, members []kafka.Member) (bool, error) {
 // hold up the others.
 const looksAtOnce = 16
 
-// SetProgress moves the progress of a partition as [postgres.SetProgress] says. It
+// SetProgress moves the progress of a partition as [repair.SetProgress] says. It
 // refuses a cluster or a topic that is not the one the database belongs to. The
 // URL's user is the owner of the schema.
-func SetProgress(ctx context.Context, c config.Admin, m postgres.Move) (postgres.Moved, error) {
+func SetProgress(ctx context.Context, c config.Admin, m repair.Move) (repair.Moved, error) {
 	b, err := bindSoon(ctx, c, "partitions")
 	if err != nil {
-		return postgres.Moved{}, err
+		return repair.Moved{}, err
 	}
 	defer b.close()
 	if err := b.store.Known().Check(m.Partition); err != nil {
-		return postgres.Moved{}, err
+		return repair.Moved{}, err
 	}
+	setter, err := postgres.NewProgressSetter(ctx, c.DatabaseURL.Reveal(), b.store.Known())
+	if err != nil {
+		return repair.Moved{}, err
+	}
+	defer setter.Close(ctx)
 	log := kafka.NewPartitionLog(b.cluster, b.topic, m.Partition, processor.NewSkipper(record.Decode, b.minter))
-	return postgres.SetProgress(ctx, c.DatabaseURL.Reveal(), b.store.Known(), m, log)
+	return repair.SetProgress(ctx, setter, log, m)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // The limits of the watch.
@@ -129,8 +129,8 @@ func (w *watch) topic(ctx context.Context) error {
 }
 
 // owners shows who has which partition, and which has halted.
-func (w *watch) owners(ctx context.Context, progress []postgres.Progress) error {
-	known := make([]postgres.Progress, w.b.topic.Partitions)
+func (w *watch) owners(ctx context.Context, progress []processor.Progress) error {
+	known := make([]processor.Progress, w.b.topic.Partitions)
 	for _, p := range progress {
 		if p.Claim.Partition < len(known) {
 			known[p.Claim.Partition] = p
@@ -161,7 +161,7 @@ func (w *watch) owners(ctx context.Context, progress []postgres.Progress) error 
 }
 
 // ends shows how much is undecided, and for how long.
-func (w *watch) ends(ctx context.Context, progress []postgres.Progress) error {
+func (w *watch) ends(ctx context.Context, progress []processor.Progress) error {
 	ends, err := w.b.cluster.Ends(ctx, w.b.topic.Name, w.b.topic.Partitions)
 	if err != nil {
 		return err

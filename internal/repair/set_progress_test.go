@@ -1,4 +1,4 @@
-package processor_test
+package repair_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/proxytest"
 	"github.com/monedero/monedero/internal/record"
+	"github.com/monedero/monedero/internal/repair"
 )
 
 // writtenLog is the fixture's log as moving a progress reads it.
@@ -92,12 +93,17 @@ func (f *fixture) losePatience() {
 	}
 }
 
-func (f *fixture) move(offset int64, log writtenLog) (postgres.Moved, error) {
-	return f.set(postgres.Move{Offset: offset, By: "somebody@here", Reason: "a test"}, log)
+func (f *fixture) move(offset int64, log writtenLog) (repair.Moved, error) {
+	return f.set(repair.Move{Offset: offset, By: "somebody@here", Reason: "a test"}, log)
 }
 
-func (f *fixture) set(m postgres.Move, log writtenLog) (postgres.Moved, error) {
-	return postgres.SetProgress(f.t.Context(), f.url, f.store.Known(), m, log)
+func (f *fixture) set(m repair.Move, log writtenLog) (repair.Moved, error) {
+	setter, err := postgres.NewProgressSetter(f.t.Context(), f.url, f.store.Known())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer setter.Close(f.t.Context())
+	return repair.SetProgress(f.t.Context(), setter, log, m)
 }
 
 // A move reads a slice at a time; all of it is done or nothing; and whoever claims
@@ -153,7 +159,7 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 		t.Error(err)
 	}
 	// The top-up was not settled either: it fails like the others.
-	if moved.Failed != 5 || moved.Dead != 1 || moved.Known != 1 || moved.Passed != to {
+	if moved.Failed != 5 || moved.Dead != 1 || moved.Known != 1 || moved.Offsets != to {
 		t.Errorf("moved %+v", moved)
 	}
 	if got := f.outcome(f.charge("good", 5).ID); got != "processing_error" {
@@ -177,7 +183,7 @@ func (f *fixture) holds(c processor.Claim) error {
 
 // both runs a second move while the first one holds the lock, and returns what it
 // came to.
-func (f *fixture) both(first, second int64, lost int) (moved postgres.Moved, err error) {
+func (f *fixture) both(first, second int64, lost int) (moved repair.Moved, err error) {
 	f.t.Helper()
 	done := make(chan struct{})
 	if _, err := f.move(first, writtenLog{f: f, locked: func() {
@@ -205,7 +211,7 @@ func TestTwoPeopleMakeAProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	from, to := ledger.Place{Log: 1, Offset: 1}, ledger.Place{Log: 1, Offset: 3}
-	if moved.Made || moved.From != from || moved.To != to || moved.Passed != 2 {
+	if moved.Made || moved.From != from || moved.To != to || moved.Offsets != 2 {
 		t.Errorf("the second move came to %+v", moved)
 	}
 	const changes = "select coalesce(from_offset::text, 'none') || ' to ' || to_offset from progress_changes order by epoch"
@@ -222,19 +228,11 @@ func TestTwoPeopleMoveAProgress(t *testing.T) {
 	f := newFixture(t)
 	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)), f.encoded(f.charge("c", 1)))
 	f.settled()
-	if moved, err := f.both(1, 2, 2); !errors.Is(err, postgres.ErrMove) {
+	if moved, err := f.both(1, 2, 2); !errors.Is(err, repair.ErrMove) {
 		t.Errorf("a move in a log that lost its tail: %+v, %v", moved, err)
 	}
 	if next := f.nextOffset(); next != 1 {
 		t.Errorf("the progress is at %d", next)
-	}
-}
-
-// settled settles the whole log.
-func (f *fixture) settled() {
-	f.t.Helper()
-	if got := f.settler(f.store).Settle(f.t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
-		f.t.Fatal(got)
 	}
 }
 
@@ -245,8 +243,8 @@ func TestNewLogOfALogThatIsKnown(t *testing.T) {
 	f := newFixture(t)
 	f.append(f.encoded(f.charge("a", 1)), f.encoded(f.charge("b", 1)))
 	f.settled()
-	newLog := postgres.Move{Offset: 1, NewLog: true, By: "somebody@here", Reason: "a test"}
-	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, postgres.ErrMove) || !strings.Contains(err.Error(), "without --new-log") {
+	newLog := repair.Move{Offset: 1, NewLog: true, By: "somebody@here", Reason: "a test"}
+	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, repair.ErrMove) || !strings.Contains(err.Error(), "without --new-log") {
 		t.Errorf("of the log that was settled: %+v, %v", moved, err)
 	}
 	// Another one now, and the same command twice.
@@ -255,7 +253,7 @@ func TestNewLogOfALogThatIsKnown(t *testing.T) {
 	if moved, err := f.set(newLog, writtenLog{f: f, lost: 1}); err != nil || moved.To != (ledger.Place{Log: 2, Offset: 1}) || moved.Dead != 1 {
 		t.Errorf("of another log: %+v, %v", moved, err)
 	}
-	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, postgres.ErrMove) {
+	if moved, err := f.set(newLog, writtenLog{f: f}); !errors.Is(err, repair.ErrMove) {
 		t.Errorf("once more: %+v, %v", moved, err)
 	}
 	f.settled()
@@ -272,10 +270,10 @@ func TestNewLogWhereTheTailBehindTheProgressIsLost(t *testing.T) {
 	if _, err := f.move(1, writtenLog{f: f}); err != nil {
 		t.Fatal(err)
 	}
-	if moved, err := f.move(2, writtenLog{f: f, lost: 2}); !errors.Is(err, postgres.ErrMove) {
+	if moved, err := f.move(2, writtenLog{f: f, lost: 2}); !errors.Is(err, repair.ErrMove) {
 		t.Errorf("without --new-log: %+v, %v", moved, err)
 	}
-	newLog := postgres.Move{Offset: 2, NewLog: true, By: "somebody@here", Reason: "a test"}
+	newLog := repair.Move{Offset: 2, NewLog: true, By: "somebody@here", Reason: "a test"}
 	if moved, err := f.set(newLog, writtenLog{f: f, lost: 2}); err != nil || moved.To.Log != 2 {
 		t.Errorf("with it: %+v, %v", moved, err)
 	}
@@ -310,7 +308,7 @@ func TestAMoveWhoseCommitIsNotAnswered(t *testing.T) {
 	f.url = through
 	trap := proxy.ForsakeAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))
 	_, err := f.move(1, writtenLog{f: f})
-	if !errors.Is(err, postgres.ErrMaybeMoved) || !strings.Contains(err.Error(), "monedero partitions") {
+	if !errors.Is(err, repair.ErrMaybeMoved) || !strings.Contains(err.Error(), "monedero partitions") {
 		t.Errorf("got %v", err)
 	}
 	select {
@@ -325,7 +323,7 @@ func TestAMoveWhoseCommitIsNotAnswered(t *testing.T) {
 	f.strings("create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$")
 	f.strings("create constraint trigger refuse after update on partition_progress deferrable initially deferred " +
 		"for each row execute function refuse()")
-	if _, err := f.move(1, writtenLog{f: f}); err == nil || errors.Is(err, postgres.ErrMaybeMoved) {
+	if _, err := f.move(1, writtenLog{f: f}); err == nil || errors.Is(err, repair.ErrMaybeMoved) {
 		t.Errorf("a commit that is refused: %v", err)
 	}
 }
