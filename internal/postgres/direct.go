@@ -15,8 +15,12 @@ import (
 	"github.com/monedero/monedero/internal/processor"
 )
 
-//go:embed queries/hold_progress.sql
-var holdProgressSQL string
+var (
+	//go:embed queries/hold_progress.sql
+	holdProgressSQL string
+	//go:embed queries/move_position.sql
+	movePositionSQL string
+)
 
 // Apply decides a direct operation; see [ingest.Direct]. It waits for the settle of its
 // partition that is under way, ends the session of one whose process has stopped, and
@@ -79,7 +83,14 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	}
 	book := ledger.NewBook(known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
-	if err := (writing{partition: partition, book: book}).commit(ctx, conn); err != nil {
+	w := writeSet{partition: partition, book: book}
+	if err := w.copyOperations(ctx, conn.Conn()); err != nil {
+		return ledger.Operation{}, false, err
+	}
+	b := &pgx.Batch{}
+	w.queue(b)
+	b.Queue(movePositionSQL, partition, book.Position())
+	if err := commit(ctx, conn, b); err != nil {
 		return ledger.Operation{}, false, err
 	}
 	return book.Operations()[0], true, nil

@@ -26,7 +26,7 @@ var (
 // of the columns in write_operations.sql. It is complete before the first byte
 // is sent: a fault inside COPY could not be told from trouble of the machinery.
 func encodeOperations(partition int, operations []ledger.Operation) ([]byte, error) {
-	r := rows{buf: make([]byte, 0, len(operations)*rowBytes)}
+	r := copyBuffer{buf: make([]byte, 0, len(operations)*rowBytes)}
 	r.buf = append(r.buf, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	for i := range operations {
 		if err := r.operation(partition, &operations[i]); err != nil {
@@ -36,12 +36,13 @@ func encodeOperations(partition int, operations []ledger.Operation) ([]byte, err
 	return append(r.buf, 0xff, 0xff), nil
 }
 
-type rows struct {
+// copyBuffer grows by fields in COPY's binary format. Its err is that of a value that cannot be stored.
+type copyBuffer struct {
 	buf []byte
 	err error
 }
 
-func (r *rows) operation(partition int, o *ledger.Operation) error {
+func (r *copyBuffer) operation(partition int, o *ledger.Operation) error {
 	if o.ReceivedAt.IsZero() && o.Reason != ledger.ReasonProcessingError {
 		return errReceived
 	}
@@ -60,7 +61,7 @@ func (r *rows) operation(partition int, o *ledger.Operation) error {
 }
 
 // field writes a value; zero is null, unless the field says when it is none.
-func (r *rows) field(f *ledger.Field, o *ledger.Operation) {
+func (r *copyBuffer) field(f *ledger.Field, o *ledger.Operation) {
 	if f.Absent != nil && f.Absent(o) {
 		r.null()
 		return
@@ -101,32 +102,32 @@ func (r *rows) field(f *ledger.Field, o *ledger.Operation) {
 	r.null()
 }
 
-func (r *rows) null() { r.buf = append(r.buf, 0xff, 0xff, 0xff, 0xff) }
+func (r *copyBuffer) null() { r.buf = append(r.buf, 0xff, 0xff, 0xff, 0xff) }
 
-func (r *rows) int64(v int64) {
+func (r *copyBuffer) int64(v int64) {
 	r.buf = append(r.buf, 0, 0, 0, 8)
 	r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v)) //nolint:gosec // the same bits
 }
 
-func (r *rows) int32(v int32) {
+func (r *copyBuffer) int32(v int32) {
 	r.buf = append(r.buf, 0, 0, 0, 4)
 	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(v)) //nolint:gosec // the same bits
 }
 
 // time writes microseconds.
-func (r *rows) time(t time.Time) {
+func (r *copyBuffer) time(t time.Time) {
 	if !storable(t) {
 		r.err = errTime
 	}
 	r.int64(t.UnixMicro() - epochMicros)
 }
 
-func (r *rows) text(s string) {
+func (r *copyBuffer) text(s string) {
 	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(len(s))) //nolint:gosec // a record is smaller
 	r.buf = append(r.buf, s...)
 }
 
-func (r *rows) bytes(b []byte) {
+func (r *copyBuffer) bytes(b []byte) {
 	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(len(b)))
 	r.buf = append(r.buf, b...)
 }

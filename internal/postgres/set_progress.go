@@ -157,7 +157,7 @@ func (t *setting) Furthest(ctx context.Context, log int32) (furthest int64, err 
 // Pass is that of [repair.Setting].
 func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.Slice) (passed repair.Passed, err error) {
 	known := ledger.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Position: t.position}
-	rows, err := t.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(touchedBy(slice).operations))
+	rows, err := t.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
 	if err != nil {
 		return passed, fmt.Errorf("read known operations: %w", err)
 	}
@@ -169,27 +169,29 @@ func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.S
 	}); err != nil {
 		return passed, fmt.Errorf("read known operations: %w", err)
 	}
-	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, t.at)}
-	if err := o.decide(); err != nil {
+	w, err := decide(ledger.NewBook(known, t.at), c, slice)
+	if err != nil {
 		return passed, err
 	}
 	before, err := t.deadLetters(ctx, c, slice)
 	if err != nil {
 		return passed, err
 	}
-	t.position = o.book.Position()
-	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
-	if err := w.append(ctx, t.conn); err != nil {
+	t.position = w.book.Position()
+	if err := w.copyOperations(ctx, t.conn); err != nil {
 		return passed, err
 	}
-	if err := t.conn.SendBatch(ctx, w.rest()).Close(); err != nil {
+	b := &pgx.Batch{}
+	w.queue(b)
+	b.Queue(movePositionSQL, c.Partition, t.position)
+	if err := t.conn.SendBatch(ctx, b).Close(); err != nil {
 		return passed, fmt.Errorf("write dead letters: %w", err)
 	}
 	after, err := t.deadLetters(ctx, c, slice)
 	if err != nil {
 		return passed, err
 	}
-	passed.Failed, passed.Dead = int64(o.tally.Settled), after-before
+	passed.Failed, passed.Dead = int64(w.tally.Settled), after-before
 	passed.Known = int64(len(slice.Items)) - passed.Failed - passed.Dead
 	return passed, nil
 }

@@ -36,11 +36,17 @@ var (
 // read after the locks are held is what the owners of the locks left.
 const beginSQL = "begin isolation level read committed"
 
-// Settle records the slice in one transaction and three round trips (two where
-// there is no operation to write). In order: fence, lock, read what is known, decide, write, commit.
+// rollbackTimeout is how long a rollback may take before the connection is given
+// up instead; then the server rolls back by itself.
+const rollbackTimeout = time.Second
+
+var errNotCommitted = errors.New("the transaction was rolled back instead of committed")
+
+// Settle is that of [processor.Store]. It takes one transaction and three round
+// trips, or two where there is no operation to write.
 //
 // A crash before the commit leaves nothing. A crash after it, or a lost answer,
-// leaves everything, and the same call again says so with a *MovedError.
+// leaves everything, and the same call again fails with a *MovedError.
 func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
 	if len(slice.Items) > ledger.MaxBatch {
 		return processor.Tally{}, fmt.Errorf("%w: %d items in one slice", processor.ErrData, len(slice.Items))
@@ -60,60 +66,71 @@ func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.S
 	return tally, nil
 }
 
+// settle is the transaction, and this file has its steps in the order in which they happen.
 func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
+	// Fence, lock, read: the first round trip. A crash leaves locks, until the server
+	// notices it or whoever waits for them ends the session; see unblock.go.
 	known, at, err := lockAndRead(ctx, conn, c, slice)
 	if err != nil {
 		return processor.Tally{}, err
 	}
-	o := outcome{claim: c, slice: slice, book: ledger.NewBook(known, s.decisionTime(at))}
-	o.book.Expect(len(slice.Items))
-	if err := o.decide(); err != nil {
+
+	// Decide: in memory. Nobody else changes what was read while the locks are held.
+	book := ledger.NewBook(known, s.decisionTime(at))
+	book.Expect(len(slice.Items))
+	w, err := decide(book, c, slice)
+	if err != nil {
 		return processor.Tally{}, err
 	}
-	w := writing{partition: c.Partition, log: c.Log, book: o.book, letters: o.letters}
-	w.last = func(b *pgx.Batch) {
-		t := o.tally
-		b.Queue(advanceProgressSQL, c.Partition, c.Epoch, slice.From, slice.To, t.Settled, t.Duplicates, t.Conflicts, t.Dead,
-			t.Gaps, o.lastRecord(), o.book.Position())
-	}
-	if err := w.commit(ctx, conn); err != nil {
+
+	// Write the operations: the second round trip. Nobody sees them yet, and a crash
+	// rolls them back.
+	if err := w.copyOperations(ctx, conn.Conn()); err != nil {
 		return processor.Tally{}, err
 	}
-	return o.tally, nil
+
+	// Write the rest, advance, commit: the third round trip. A crash before the server
+	// reads the commit leaves nothing. A crash after that leaves all of it or nothing,
+	// and the progress says which: it moves in the same commit. Kafka hears of it only
+	// then, so the batch comes again, and finds its progress moved.
+	b := &pgx.Batch{}
+	w.queue(b)
+	w.advance(b, c, slice)
+	return w.tally, commit(ctx, conn, b)
 }
 
-// lockAndRead is the first round trip, and at what time it held the lock. Nothing in it
-// commits, so the fence can be judged when all of it is back.
+// lockAndRead begins the transaction, and returns what is known of everything that the
+// slice names, and the time at which the progress was locked. Nothing in it commits, so
+// the fence can be judged when all of it is back.
 func lockAndRead(
 	ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice,
 ) (known ledger.Known, at time.Time, err error) {
-	touched := touchedBy(slice)
+	set := readSetOf(slice)
 	b := &pgx.Batch{}
 	b.Queue(beginSQL)
 	b.Queue(fenceSQL, c.Partition)
-	touched.queue(b, c.Partition)
+	set.queue(b, c.Partition)
 	results := conn.SendBatch(ctx, b)
-	known, at, err = func() (ledger.Known, time.Time, error) {
-		if _, err := results.Exec(); err != nil {
-			return ledger.Known{}, time.Time{}, fmt.Errorf("begin: %w", err)
+	defer func() {
+		if closeErr := results.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("lock and read: %w", closeErr)
 		}
-		position, at, err := fence(results.QueryRow(), c, slice)
-		if err != nil {
-			return ledger.Known{}, time.Time{}, err
-		}
-		known, err := touched.read(results)
-		known.Position = position
-		return known, at, err
 	}()
-	if closeErr := results.Close(); err == nil && closeErr != nil {
-		err = fmt.Errorf("lock and read: %w", closeErr)
+	if _, err := results.Exec(); err != nil {
+		return known, at, fmt.Errorf("begin: %w", err)
 	}
+	position, at, err := fence(results.QueryRow(), c, slice)
+	if err != nil {
+		return known, at, err
+	}
+	known, err = set.read(results)
+	known.Position = position
 	return known, at, err
 }
 
-// fence compares whose the partition is, and where it stands, with the claim and
-// what was settled under it. It returns the position of the partition's last operation, and
-// the time.
+// fence compares the progress row with the claim and with what was settled under it: whose
+// the partition is, and where it stands. It returns the position of the partition's last
+// operation, and the time.
 func fence(row pgx.Row, c processor.Claim, slice processor.Slice) (position int64, at time.Time, err error) {
 	var now processor.Memory
 	switch err := row.Scan(&now.Epoch, &now.Log, &now.MovedEpoch, &now.NextOffset, &position, &at); {
@@ -137,10 +154,10 @@ func fence(row pgx.Row, c processor.Claim, slice processor.Slice) (position int6
 	return 0, at, fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, now.Log, now.NextOffset, c.Log, slice.From)
 }
 
-// touched is everything that the requests of a slice name. What is asked for
-// twice is answered twice, and harmless; only what is locked is named once, in
-// one order for everybody.
-type touched struct {
+// readSet is what a slice's items name, and so what must be read to decide them. What is
+// named twice is read twice, which is harmless; wallets are locked, so each is
+// named once, in one order for everybody.
+type readSet struct {
 	wallets        []ledger.WalletID
 	operations     []ledger.OperationID
 	merchants      []ledger.MerchantID
@@ -148,9 +165,9 @@ type touched struct {
 	invoiceWallets []ledger.WalletID
 }
 
-func touchedBy(slice processor.Slice) touched {
+func readSetOf(slice processor.Slice) readSet {
 	n := len(slice.Items)
-	t := touched{
+	set := readSet{
 		wallets: make([]ledger.WalletID, 0, n), operations: make([]ledger.OperationID, 0, n),
 		merchants: make([]ledger.MerchantID, 0, n), invoices: make([]ledger.InvoiceKey, 0, n),
 		invoiceWallets: make([]ledger.WalletID, 0, n),
@@ -158,22 +175,22 @@ func touchedBy(slice processor.Slice) touched {
 	for _, item := range slice.Items {
 		switch r := item.Request; {
 		case r != nil:
-			t.operations = append(t.operations, r.ID)
-			t.wallets = append(t.wallets, r.Wallet)
+			set.operations = append(set.operations, r.ID)
+			set.wallets = append(set.wallets, r.Wallet)
 			if !r.Merchant.IsZero() {
-				t.merchants = append(t.merchants, r.Merchant)
+				set.merchants = append(set.merchants, r.Merchant)
 			}
 			if i, has := r.WalletInvoice(); has {
-				t.invoices = append(t.invoices, i.Invoice)
-				t.invoiceWallets = append(t.invoiceWallets, i.Wallet)
+				set.invoices = append(set.invoices, i.Invoice)
+				set.invoiceWallets = append(set.invoiceWallets, i.Wallet)
 			}
 		case item.Refusal != nil:
-			t.operations = append(t.operations, item.Refusal.ID)
+			set.operations = append(set.operations, item.Refusal.ID)
 		}
 	}
-	t.wallets = distinct(t.wallets)
-	t.merchants = distinct(t.merchants)
-	return t
+	set.wallets = distinct(set.wallets)
+	set.merchants = distinct(set.merchants)
+	return set
 }
 
 // distinct sorts the IDs and names each once.
@@ -186,20 +203,20 @@ func distinct[T ~[16]byte](list []T) []T {
 }
 
 // queue asks for everything; the locks come first.
-func (t touched) queue(b *pgx.Batch, partition int) {
-	b.Queue(lockWalletsSQL, partition, ids(t.wallets))
-	b.Queue(knownOperationsSQL, partition, ids(t.operations))
-	b.Queue(acceptedInvoicesSQL, partition, ids(t.invoices), ids(t.invoiceWallets))
-	b.Queue(knownMerchantsSQL, ids(t.merchants))
+func (set readSet) queue(b *pgx.Batch, partition int) {
+	b.Queue(lockWalletsSQL, partition, ids(set.wallets))
+	b.Queue(knownOperationsSQL, partition, ids(set.operations))
+	b.Queue(acceptedInvoicesSQL, partition, ids(set.invoices), ids(set.invoiceWallets))
+	b.Queue(knownMerchantsSQL, ids(set.merchants))
 }
 
 // read takes the answers in the order of the questions.
-func (t touched) read(results pgx.BatchResults) (ledger.Known, error) {
+func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 	known := ledger.Known{
-		Wallets:   make(map[ledger.WalletID]ledger.Wallet, len(t.wallets)),
-		Merchants: make(map[ledger.MerchantID]ledger.Merchant, len(t.merchants)),
-		Decided:   make(map[ledger.OperationID]ledger.Fingerprint, len(t.operations)),
-		Invoices:  make(map[ledger.WalletInvoice]ledger.OperationID, len(t.invoices)),
+		Wallets:   make(map[ledger.WalletID]ledger.Wallet, len(set.wallets)),
+		Merchants: make(map[ledger.MerchantID]ledger.Merchant, len(set.merchants)),
+		Decided:   make(map[ledger.OperationID]ledger.Fingerprint, len(set.operations)),
+		Invoices:  make(map[ledger.WalletInvoice]ledger.OperationID, len(set.invoices)),
 	}
 	var w walletRow
 	if err := each(results, w.targets(), func() {
@@ -239,4 +256,107 @@ func each(results pgx.BatchResults, targets []any, row func()) error {
 		return nil
 	})
 	return err
+}
+
+// decide takes the items in their order. A panic in the rules is the data's
+// fault: the item that causes it is found by trying smaller slices.
+func decide(book *ledger.Book, c processor.Claim, slice processor.Slice) (w writeSet, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: deciding panicked: %v", processor.ErrData, p)
+		}
+	}()
+	w = writeSet{partition: c.Partition, log: c.Log, book: book}
+	for _, item := range slice.Items {
+		at := ledger.Place{Log: c.Log, Offset: item.Record.Offset}
+		switch {
+		case item.Request != nil:
+			w.count(book.Decide(*item.Request, at))
+		case item.Refusal != nil:
+			v := book.Refuse(*item.Refusal, at)
+			w.count(v)
+			// A duplicate has the payload of the first one, which is kept.
+			if v != ledger.Duplicate {
+				w.deadLetters = append(w.deadLetters, deadLetter{item: item, operation: item.Refusal.ID})
+			}
+		default:
+			w.tally.Dead++
+			w.deadLetters = append(w.deadLetters, deadLetter{item: item})
+		}
+	}
+	w.tally.Gaps = int(slice.To-slice.From) - len(slice.Items)
+	w.tally.Outcomes = map[processor.Outcome]int{}
+	for _, op := range book.Operations() {
+		w.tally.Outcomes[processor.Outcome{Kind: op.Kind, Reason: op.Reason}]++
+	}
+	return w, nil
+}
+
+func (w *writeSet) count(v ledger.Verdict) {
+	switch v {
+	case ledger.Settled:
+		w.tally.Settled++
+	case ledger.Duplicate:
+		w.tally.Duplicates++
+	case ledger.Conflicting:
+		w.tally.Conflicts++
+	}
+}
+
+// advance queues what moves the progress to the slice's end, under the claim's epoch.
+func (w *writeSet) advance(b *pgx.Batch, c processor.Claim, slice processor.Slice) {
+	t := &w.tally
+	b.Queue(advanceProgressSQL, c.Partition, c.Epoch, slice.From, slice.To, t.Settled, t.Duplicates, t.Conflicts, t.Dead, t.Gaps,
+		lastRecord(slice), w.book.Position())
+}
+
+// lastRecord is the hash of the record at the slice's last offset; nil if that offset
+// holds none.
+func lastRecord(slice processor.Slice) []byte {
+	if len(slice.Items) == 0 {
+		return nil
+	}
+	last := slice.Items[len(slice.Items)-1].Record
+	if last.Offset != slice.To-1 {
+		return nil
+	}
+	hash := last.Hash()
+	return hash[:]
+}
+
+// commit sends the statements of the batch, and a commit behind them. An error may mean
+// either: whether the transaction committed is then unknown.
+func commit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
+	statements := b.Len()
+	b.Queue("commit")
+	results := conn.SendBatch(ctx, b)
+	return errors.Join(awaitCommit(results, statements), results.Close())
+}
+
+func awaitCommit(results pgx.BatchResults, statements int) error {
+	for range statements {
+		if _, err := results.Exec(); err != nil {
+			return fmt.Errorf("write balances and progress: %w", err)
+		}
+	}
+	// The commit point.
+	tag, err := results.Exec()
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if tag.String() != "COMMIT" {
+		return errNotCommitted
+	}
+	return nil
+}
+
+// rollback ends a transaction that failed. Where it cannot, the pool closes the
+// connection, and the server rolls back.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback")
 }

@@ -13,8 +13,8 @@ import (
 // to look in panic.
 func TestPanicWhileDecidingIsTheDatasFault(t *testing.T) {
 	t.Parallel()
-	o := outcome{slice: processor.Slice{To: 1, Items: []processor.Item{{Request: &ledger.Request{Kind: ledger.KindCharge}}}}}
-	if err := o.decide(); !errors.Is(err, processor.ErrData) {
+	slice := processor.Slice{To: 1, Items: []processor.Item{{Request: &ledger.Request{Kind: ledger.KindCharge}}}}
+	if _, err := decide(nil, processor.Claim{}, slice); !errors.Is(err, processor.ErrData) {
 		t.Errorf("got %v, want the data's fault", err)
 	}
 }

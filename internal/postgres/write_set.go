@@ -5,14 +5,12 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/processor"
@@ -32,95 +30,52 @@ var (
 	writeDeadLettersSQL string
 	//go:embed queries/write_conflicts.sql
 	writeConflictsSQL string
-	//go:embed queries/move_position.sql
-	movePositionSQL string
 )
 
 // maxFault is how much of a dead letter's reason is kept, in bytes.
 const maxFault = 1000
 
-// rollbackTimeout is how long a rollback may take before the connection is given
-// up instead; then the server rolls back by itself.
-const rollbackTimeout = time.Second
+// writeSet is what one transaction writes, besides where the progress then stands.
+type writeSet struct {
+	partition   int
+	log         int32
+	book        *ledger.Book
+	deadLetters []deadLetter
+	tally       processor.Tally
+}
 
-var errNotCommitted = errors.New("the transaction was rolled back instead of committed")
-
-// letter is a record to keep as a dead letter.
-type letter struct {
+// deadLetter is a record to keep aside.
+type deadLetter struct {
 	item      processor.Item
 	operation ledger.OperationID // recorded beside it; zero: none
 }
 
-// writing is everything that one transaction writes down.
-type writing struct {
-	partition int
-	log       int32
-	book      *ledger.Book
-	letters   []letter
-	last      func(*pgx.Batch) // what moves the progress; nil: only the last position does
-}
-
-// commit writes and commits. An error of it may mean either: whether the
-// transaction committed is then unknown.
-func (w writing) commit(ctx context.Context, conn *pgxpool.Conn) error {
-	if err := w.append(ctx, conn.Conn()); err != nil {
-		return err
-	}
-	b := w.rest()
-	statements := b.Len()
-	b.Queue("commit")
-	results := conn.SendBatch(ctx, b)
-	return errors.Join(finish(results, statements), results.Close())
-}
-
-// append writes the operations.
-func (w writing) append(ctx context.Context, conn *pgx.Conn) error {
+// copyOperations writes the operations, in a round trip of its own. Where there are none
+// it sends nothing.
+func (w *writeSet) copyOperations(ctx context.Context, conn *pgx.Conn) error {
 	operations := w.book.Operations()
+	if len(operations) == 0 {
+		return nil
+	}
 	rows, err := encodeOperations(w.partition, operations)
 	if err != nil {
 		return err
 	}
-	if len(operations) > 0 {
-		if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
-			return fmt.Errorf("write operations: %w", err)
-		}
+	if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
+		return fmt.Errorf("write operations: %w", err)
 	}
 	return nil
 }
 
-// rest is everything besides the operations.
-func (w writing) rest() *pgx.Batch {
-	b := &pgx.Batch{}
+// queue queues everything besides the operations.
+func (w *writeSet) queue(b *pgx.Batch) {
 	w.queueWallets(b)
 	w.queueBalances(b)
-	w.queueLetters(b)
+	w.queueDeadLetters(b)
 	w.queueConflicts(b)
-	if w.last != nil {
-		w.last(b)
-	} else {
-		b.Queue(movePositionSQL, w.partition, w.book.Position())
-	}
-	return b
 }
 
-func finish(results pgx.BatchResults, statements int) error {
-	for range statements {
-		if _, err := results.Exec(); err != nil {
-			return fmt.Errorf("write balances and progress: %w", err)
-		}
-	}
-	// The commit point.
-	tag, err := results.Exec()
-	if err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	if tag.String() != "COMMIT" {
-		return errNotCommitted
-	}
-	return nil
-}
-
-func (w writing) queueWallets(b *pgx.Batch) {
+func (w *writeSet) queueWallets(b *pgx.Batch) {
 	opened := map[ledger.WalletID]time.Time{}
 	for i := range w.book.Operations() {
 		if op := &w.book.Operations()[i]; op.Sequence == 1 {
@@ -148,7 +103,7 @@ func (w writing) queueWallets(b *pgx.Batch) {
 	}
 }
 
-func (w writing) queueBalances(b *pgx.Batch) {
+func (w *writeSet) queueBalances(b *pgx.Batch) {
 	movements := w.book.Movements()
 	if len(movements) == 0 {
 		return
@@ -161,7 +116,7 @@ func (w writing) queueBalances(b *pgx.Batch) {
 	b.Queue(writeBalancesSQL, w.partition, ids(account), currency, sum)
 }
 
-func (w writing) queueConflicts(b *pgx.Batch) {
+func (w *writeSet) queueConflicts(b *pgx.Batch) {
 	conflicts := w.book.Conflicts()
 	if len(conflicts) == 0 {
 		return
@@ -174,10 +129,10 @@ func (w writing) queueConflicts(b *pgx.Batch) {
 	b.Queue(writeConflictsSQL, w.partition, w.log, offset, ids(id), fingerprint)
 }
 
-// queueLetters must not fail whatever the records hold: there is no place left
+// queueDeadLetters must not fail whatever the records hold: there is no place left
 // for a dead letter that is refused.
-func (w writing) queueLetters(b *pgx.Batch) {
-	n := len(w.letters)
+func (w *writeSet) queueDeadLetters(b *pgx.Batch) {
+	n := len(w.deadLetters)
 	if n == 0 {
 		return
 	}
@@ -185,7 +140,7 @@ func (w writing) queueLetters(b *pgx.Batch) {
 	key, value := make(pgtype.FlatArray[[]byte], n), make(pgtype.FlatArray[[]byte], n)
 	headers, reason := make(pgtype.FlatArray[string], n), make(pgtype.FlatArray[string], n)
 	operation := make(pgtype.FlatArray[pgtype.UUID], n)
-	for i, l := range w.letters {
+	for i, l := range w.deadLetters {
 		r := l.item.Record
 		offset[i], key[i], value[i], headers[i] = r.Offset, r.Key, r.Value, headersJSON(r.Headers)
 		if storable(r.Time) {
@@ -217,15 +172,4 @@ func headersJSON(headers []record.Header) string {
 func printable(text string) string {
 	text = text[:min(len(text), maxFault)]
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-// rollback ends a transaction that failed. Where it cannot, the pool closes the
-// connection, and the server rolls back.
-func rollback(ctx context.Context, conn *pgxpool.Conn) {
-	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-	defer cancel()
-	_, _ = conn.Exec(ctx, "rollback")
 }
