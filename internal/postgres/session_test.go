@@ -117,7 +117,7 @@ func TestDatabaseThatRefusesWritesForAWhile(t *testing.T) {
 			t.Fatal("it was written to")
 		}
 	}
-	if _, err := postgres.Connect(within(t, 2*time.Second), w.url, postgres.Options{}); err == nil || !strings.Contains(err.Error(), "read only") {
+	if _, err := postgres.Connect(within(t, 5*time.Second), w.url, postgres.Options{}); err == nil || !strings.Contains(err.Error(), "read only") {
 		t.Errorf("a service that starts now: %v", err)
 	}
 	exec("alter database " + database + " reset default_transaction_read_only")
