@@ -362,11 +362,11 @@ CREATE VIEW public.movements AS
             ELSE '00000000-0000-0000-0000-000000000000'::uuid
         END AS account_id,
         CASE operations.kind
-            WHEN 'charge'::text THEN operations.amount
-            ELSE (- operations.amount)
+            WHEN 'top_up'::text THEN (- operations.amount)
+            ELSE operations.amount
         END AS amount
    FROM public.operations
-  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text])));
+  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text, 'withdraw'::text])));
 
 COMMENT ON VIEW public.movements IS 'What each accepted operation adds to an account besides its wallet, which loses the same: a row where money moves.';
 

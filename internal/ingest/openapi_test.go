@@ -147,6 +147,7 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 		"POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close",
 		"POST /v1/wallets/{wallet}/credit-limit", "POST /v1/wallets/{wallet}/freeze",
 		"POST /v1/wallets/{wallet}/top-ups", "POST /v1/wallets/{wallet}/unfreeze",
+		"POST /v1/wallets/{wallet}/withdrawals",
 	}
 	if diff := cmp.Diff(want, routes); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
@@ -278,7 +279,7 @@ func TestDocumentLimitsEverything(t *testing.T) {
 				if p.Name != "Prefer" && p.Name != "offset" { // an odd preference counts as absent, and an offset has no end
 					limited(method+" "+path+" "+p.Name, p.Schema, true)
 				}
-				if p.Name == "Idempotency-Key" && p.Required != strings.HasSuffix(path, "/top-ups") {
+				if p.Name == "Idempotency-Key" && p.Required != (strings.HasSuffix(path, "/top-ups") || strings.HasSuffix(path, "/withdrawals")) {
 					t.Errorf("%s %s: required is %v of its key", method, path, p.Required)
 				}
 			}

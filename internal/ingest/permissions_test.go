@@ -26,6 +26,7 @@ func fixtures() map[string]fixture {
 	return map[string]fixture{
 		"charge":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"top-up":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"withdraw":         {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"freeze-wallet":    {},
 		"unfreeze-wallet":  {},
 		"close-wallet":     {},

@@ -83,8 +83,14 @@ func (s *Server) queued() {
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
-		status:      http.StatusAccepted, body: reflect.TypeFor[topUpBody](), keyRequired: true, codes: submit,
-	}, s.topUp)
+		status:      http.StatusAccepted, body: reflect.TypeFor[fundingBody](), keyRequired: true, codes: submit,
+	}, s.funding(ledger.KindTopUp))
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/withdrawals", id: "withdraw", summary: "Withdraw from a wallet",
+		description: "Queues money that leaves the wallet: a payout before it is closed, or a top-up that is taken back. It takes no credit: " +
+			"a balance below zero is never made by it. Its outcome is read under Location.",
+		status: http.StatusAccepted, body: reflect.TypeFor[fundingBody](), keyRequired: true, codes: submit,
+	}, s.funding(ledger.KindWithdraw))
 	for _, d := range []struct {
 		kind             ledger.Kind
 		summary, comment string

@@ -21,25 +21,9 @@ type chargeBody struct {
 	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the charge is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
 }
 
-type topUpBody struct {
-	Amount      int64             `json:"amount" doc:"What came in, in minor units of the currency: an integer." example:"10000"`
-	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
-	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Bank transfer"`
-	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"statement\":\"2026-01\"}"`
-	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Paid in at the counter"`
-	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the top-up is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
-}
-
 type chargeInput struct {
 	Wallet  string `path:"wallet" doc:"The wallet to charge." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Key     string `header:"Idempotency-Key" doc:"Makes retries safe: the same key is the same charge. Required where there is no invoice." example:"order-8821"`
-	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
-	RawBody []byte `contentType:"application/json"`
-}
-
-type topUpInput struct {
-	Wallet  string `path:"wallet" doc:"The wallet to fill." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Key     string `header:"Idempotency-Key" doc:"Required. Makes retries safe: the same key is the same top-up." example:"transfer-2026-01-02-17"`
 	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
 	RawBody []byte `contentType:"application/json"`
 }
@@ -54,19 +38,6 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant(),
 		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: written(b.Invoice),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
-		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
-	}, faults, s.patience(ctx, in.Prefer))
-}
-
-func (s *Server) topUp(ctx context.Context, in *topUpInput) (*operationOutput, error) {
-	b, faults, err := decode[topUpBody](&s.bodies, in.RawBody)
-	if err != nil {
-		return nil, err
-	}
-	wallet, faults := pathWallet(in.Wallet, faults)
-	return s.submit(ctx, ledger.Request{
-		Kind: ledger.KindTopUp, Wallet: wallet, Amount: b.Amount, Currency: ledger.Currency(b.Currency),
-		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
 		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
 	}, faults, s.patience(ctx, in.Prefer))
 }

@@ -90,8 +90,8 @@ func TestNotesAreForOperators(t *testing.T) {
 	p.shop.post(p.charges(), headers{"Idempotency-Key": "c", "Prefer": "wait=30"}, charge).want(t, http.StatusOK)
 	var paths []string
 	for verb, body := range map[string]string{
-		"top-ups": `{"amount":5,"currency":"EUR","note":"` + secret + `"}`,
-		"freeze":  `{"description":"At your bank's request","note":"` + secret + `"}`, "unfreeze": `{"note":"` + secret + `"}`,
+		"top-ups": `{"amount":5,"currency":"EUR","note":"` + secret + `"}`, "withdrawals": `{"amount":5,"currency":"EUR","note":"` + secret + `"}`,
+		"freeze": `{"description":"At your bank's request","note":"` + secret + `"}`, "unfreeze": `{"note":"` + secret + `"}`,
 		"close": `{"note":"` + secret + `"}`, // fails or not: the words are there all the same
 	} {
 		got := s.operator.post("/v1/wallets/"+p.wallet+"/"+verb, headers{"Idempotency-Key": verb, "Prefer": "wait=30"}, body).want(t, http.StatusOK)
@@ -108,7 +108,7 @@ func TestNotesAreForOperators(t *testing.T) {
 			}
 		}
 	}
-	if list := s.operator.get("/v1/operations?wallet_id=" + p.wallet).body; strings.Count(list, secret) != 4 {
+	if list := s.operator.get("/v1/operations?wallet_id=" + p.wallet).body; strings.Count(list, secret) != 5 {
 		t.Errorf("the operator's list: %s", list)
 	}
 	// A merchant has no notes, and another note is another request.

@@ -221,6 +221,9 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 	case ReasonWalletNotEmpty:
 		return w.Status != WalletClosed && w.Balance != 0
 	case ReasonInsufficientFunds:
+		if !op.Kind.row().credit {
+			return w.Balance < op.Amount
+		}
 		return w.Balance < op.Amount-w.CreditLimit // written so that no limit overflows
 	case ReasonLimitInUse:
 		return w.Balance < -op.Amount

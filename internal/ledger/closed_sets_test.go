@@ -155,7 +155,7 @@ func TestKindsAreComplete(t *testing.T) {
 			place = next
 		}
 	}
-	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true}
+	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true, ledger.KindWithdraw: true}
 	for _, k := range ledger.Kinds() {
 		if k.Queued() != queued[k] || k.MovesMoney() != queued[k] {
 			t.Errorf("%s: queued %t, moves money %t", k, k.Queued(), k.MovesMoney())

@@ -15,6 +15,7 @@ const (
 	KindUnfreeze Kind = "unfreeze"
 	KindClose    Kind = "close"
 	KindSetLimit Kind = "set_limit"
+	KindWithdraw Kind = "withdraw"
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
@@ -27,6 +28,7 @@ type kindRow struct {
 	takes   field                   // fields that it may have beside those
 	opens   bool                    // it makes the wallet where there is none
 	limits  bool                    // it sets the wallet's credit limit to the amount, which may be zero
+	credit  bool                    // it may take what the wallet's credit limit allows beyond its balance
 	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
 	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
 	other   func(Request) AccountID // that account
@@ -51,7 +53,7 @@ var kinds = [...]kindRow{
 	},
 	{
 		kind: KindCharge, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
-		moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		credit: true, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
 			ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge, ReasonWalletClosed,
 			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonInsufficientFunds,
@@ -72,6 +74,11 @@ var kinds = [...]kindRow{
 	{
 		kind: KindSetLimit, asks: operators, needs: fieldAmount | fieldCurrency, takes: fieldNote, limits: true,
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonLimitInUse},
+	},
+	{
+		kind: KindWithdraw, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
+		moves: -1, other: func(Request) AccountID { return FundingAccount() },
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonInsufficientFunds},
 	},
 }
 

@@ -47,6 +47,9 @@ func TestKindByStatus(t *testing.T) {
 		{ledger.KindCharge, 400, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(-400)},
 		{ledger.KindCharge, 0, [...]ledger.Reason{ledger.ReasonInsufficientFunds, frozen, closed, notFound}, nil},
 		{ledger.KindTopUp, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(400)},
+		{ledger.KindWithdraw, 400, [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400)},
+		{ledger.KindWithdraw, 399, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, cannotBe, notFound}, nil}, // though there is credit
+		{ledger.KindWithdraw, 0, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, closed, notFound}, nil},
 		{ledger.KindFreeze, 0, [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
 		{ledger.KindUnfreeze, 0, [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
 		{ledger.KindClose, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},

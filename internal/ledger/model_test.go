@@ -96,6 +96,8 @@ func (n *naive) decide(s step, now time.Time) outcome {
 			if r.Invoice != "" {
 				n.charged[invoice] = r.ID
 			}
+		case ledger.KindWithdraw:
+			w.spent = append(w.spent, r.Amount)
 		case ledger.KindFreeze:
 			w.status = ledger.WalletFrozen
 		case ledger.KindUnfreeze:
@@ -116,7 +118,7 @@ func (n *naive) decide(s step, now time.Time) outcome {
 // reason goes through the reasons in the order of the design.
 func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 	w := n.wallets[r.Wallet]
-	charge, topUp, setLimit := r.Kind == ledger.KindCharge, r.Kind == ledger.KindTopUp, r.Kind == ledger.KindSetLimit
+	charge, topUp, setLimit, withdraw := r.Kind == ledger.KindCharge, r.Kind == ledger.KindTopUp, r.Kind == ledger.KindSetLimit, r.Kind == ledger.KindWithdraw
 	if limit := r.ApplyBefore; !limit.IsZero() && limit.UnixMicro() <= now.UnixMicro() {
 		return ledger.ReasonExpired
 	}
@@ -139,13 +141,15 @@ func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 		return ledger.ReasonWalletClosed
 	case w.status == ledger.WalletFrozen && charge:
 		return ledger.ReasonWalletFrozen
-	case (charge || topUp || setLimit) && r.Currency != w.currency:
+	case (charge || topUp || setLimit || withdraw) && r.Currency != w.currency:
 		return ledger.ReasonCurrencyMismatch
 	case charge && r.Invoice != "" && charged:
 		return ledger.ReasonDuplicateInvoice
 	case r.Kind == ledger.KindClose && w.balance() != 0:
 		return ledger.ReasonWalletNotEmpty
 	case charge && w.balance()-r.Amount < -w.limit:
+		return ledger.ReasonInsufficientFunds
+	case withdraw && r.Amount > w.balance():
 		return ledger.ReasonInsufficientFunds
 	case setLimit && w.balance()+r.Amount < 0:
 		return ledger.ReasonLimitInUse
@@ -319,7 +323,8 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		r.Invoice = rapid.SampledFrom([]string{"", "i1", "i2", "i3", "i4", "i5"}).Draw(t, "invoice")
 	case ledger.KindOpen:
 		r.Client = ledger.ClientID{rapid.ByteRange(1, 2).Draw(t, "client")}
-	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:
+	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
+		ledger.KindWithdraw:
 	}
 	if limit := rapid.SampledFrom([]time.Duration{0, 0, 0, 0, 0, 0, -time.Hour, -1, 1, time.Microsecond, time.Hour}).Draw(t, "limit"); limit != 0 {
 		r.ApplyBefore = now.Add(limit)

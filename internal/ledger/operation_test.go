@@ -228,6 +228,8 @@ func TestMovement(t *testing.T) {
 			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: 1250}
 		case ledger.KindTopUp:
 			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: -1250}
+		case ledger.KindWithdraw:
+			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: 1250}
 		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:
 		}
 		op.Kind, op.Reason = kind, ""

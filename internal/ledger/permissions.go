@@ -24,6 +24,7 @@ type Permission struct {
 var permissions = [...]Permission{
 	{Operation: "charge", Merchant: ReachAny}, // in its own name
 	{Operation: "top-up", Operator: ReachAny},
+	{Operation: "withdraw", Operator: ReachAny},
 	{Operation: "freeze-wallet", Operator: ReachAny},
 	{Operation: "unfreeze-wallet", Operator: ReachAny},
 	{Operation: "close-wallet", Operator: ReachAny},

@@ -99,7 +99,7 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 				switch op.Kind {
 				case ledger.KindTopUp:
 					before += op.Amount
-				case ledger.KindCharge:
+				case ledger.KindCharge, ledger.KindWithdraw:
 					before -= op.Amount
 				case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
 				case ledger.KindSetLimit:

@@ -123,7 +123,9 @@ func reasonRows() []reasonRow {
 		}},
 		{ledger.ReasonDuplicateInvoice, world{invoiced: true}, func(w world) bool { return !w.missing && w.invoiced && w.kind == charge }},
 		{ledger.ReasonWalletNotEmpty, world{kind: closing}, func(w world) bool { return !w.missing && w.kind == closing && w.balance != 0 }},
-		{ledger.ReasonInsufficientFunds, world{balance: 399}, func(w world) bool { return !w.missing && w.kind == charge && w.balance < w.amount }},
+		{ledger.ReasonInsufficientFunds, world{balance: 399}, func(w world) bool {
+			return !w.missing && (w.kind == charge || w.kind == ledger.KindWithdraw) && w.balance < w.amount
+		}},
 		{ledger.ReasonLimitInUse, world{kind: ledger.KindSetLimit, owing: true}, func(w world) bool { return !w.missing && w.kind == ledger.KindSetLimit && w.owing && w.amount < 500 }},
 		{ledger.ReasonAmountOverflow, world{kind: topUp, amount: ledger.MaxAmount}, func(w world) bool { return !w.missing && w.kind == topUp && w.balance+w.amount > ledger.MaxAmount }},
 	}

@@ -34,6 +34,7 @@ func validRequests() map[ledger.Kind]ledger.Request {
 		ledger.KindOpen:     {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
 		ledger.KindTopUp:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
 		ledger.KindCharge:   validCharge(),
+		ledger.KindWithdraw: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindWithdraw, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
 		ledger.KindFreeze:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindFreeze},
 		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
 		ledger.KindClose:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindClose, IdempotencyKey: "k"},

@@ -27,8 +27,8 @@ type Wallet struct {
 // merchant's settlement balance, or the funding account.
 type AccountID [16]byte
 
-// FundingAccount is where top-ups come from: its balance is minus all money that
-// ever came in, so that the sum over all accounts is zero.
+// FundingAccount is where top-ups come from and withdrawals go to: its balance is minus
+// all money that is in, so that the sum over all accounts is zero.
 func FundingAccount() AccountID { return AccountID{} }
 
 // Account is the merchant's settlement account.

@@ -40,8 +40,11 @@ func TestWireFormatIsPinned(t *testing.T) {
 		Kind: ledger.KindTopUp, Asker: ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 4}}, Wallet: recordtest.Charge(t).Wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: recordtest.Charge(t).ReceivedAt,
 	}
 	topUp.ID = recordtest.Minter(t).OperationID(topUp.Identity())
+	withdrawal := topUp
+	withdrawal.Kind = ledger.KindWithdraw
+	withdrawal.ID = recordtest.Minter(t).OperationID(withdrawal.Identity())
 	for name, request := range map[string]ledger.Request{
-		"charge": recordtest.Charge(t), "charge-by-invoice": byInvoice, "top-up": topUp,
+		"charge": recordtest.Charge(t), "charge-by-invoice": byInvoice, "top-up": topUp, "withdrawal": withdrawal,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,10 +300,10 @@ func TestVersionCoversTheFormat(t *testing.T) {
 		strings.Join(names, " "), record.Fields(), fmt.Sprint(queued()), ledger.SourceKey, ledger.SourceInvoice,
 		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
 		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
-	const want = `version 3
+	const want = `version 4
 fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key amount currency invoice description metadata note apply_before received_at
 fields known 18
-kinds [top_up charge]
+kinds [top_up charge withdraw]
 sources key invoice
 roles merchant client operator
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3
