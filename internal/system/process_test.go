@@ -86,12 +86,19 @@ func (b binaries) start(t *testing.T, env []string, name string) *process {
 	return p
 }
 
-func (p *process) cleanup() {
-	state := "it ran to the end of the test"
+func (p *process) running() bool {
 	select {
 	case <-p.ended:
-		state = fmt.Sprintf("it had ended before: %v", p.err)
+		return false
 	default:
+		return true
+	}
+}
+
+func (p *process) cleanup() {
+	state := "it ran to the end of the test"
+	if !p.running() {
+		state = fmt.Sprintf("it had ended before: %v", p.err)
 	}
 	p.kill()
 	if !p.t.Failed() {

@@ -122,7 +122,7 @@ func (d *day) submit(ctx context.Context, r *rand.Rand, key string) error {
 	case 0:
 		key = "one of ten " + fmt.Sprint(r.IntN(10)) // of several bodies
 	case 1:
-		body["invoice"] = fmt.Sprint("one of ten ", r.IntN(10))
+		body["invoice"] = fmt.Sprint("one of two ", r.IntN(2))
 	case 2:
 		body["currency"] = "USD"
 	case 3:

@@ -39,6 +39,7 @@ type stack struct {
 	database string // its URL, as the owner
 	kafka    *kafkatest.Kafka
 	env      []string
+	ingests  []*process
 }
 
 const topicName = "charges.requested"
@@ -108,7 +109,9 @@ func (s *stack) startIngest() (*process, *api) {
 // ingestAt starts an ingest at an address, such as that of one that was killed.
 func (s *stack) ingestAt(address string, env ...string) *process {
 	s.t.Helper()
-	return built.start(s.t, slices.Concat(s.env, env, []string{"INGEST_ADDR=" + address}), "ingest")
+	p := built.start(s.t, slices.Concat(s.env, env, []string{"INGEST_ADDR=" + address}), "ingest")
+	s.ingests = append(s.ingests, p)
+	return p
 }
 
 // behind starts a proxy before the database, and returns it and what makes a
