@@ -25,7 +25,11 @@ func looking(cmd *cobra.Command, environ []string, do func(context.Context, *pos
 	if err != nil {
 		return err
 	}
-	store, err := connect(cmd.Context(), c, cmd.Parent().Name())
+	name := cmd.Name()
+	if of := cmd.Parent(); of.HasParent() {
+		name = of.Name()
+	}
+	store, err := connect(cmd.Context(), c, name)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ func TestRegistryCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
+	minter, err := ledger.NewMinter([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
 	now := time.Now().UTC()
 	client := ledger.Client{ID: ledger.ClientID{1}, Name: "Ana", CreatedAt: now}
 	if _, _, err := store.CreateClient(t.Context(), client, ledger.Person("test", "")); err != nil {
@@ -63,6 +67,22 @@ func TestRegistryCommands(t *testing.T) {
 	shows("BALANCE", "wallets", "list")
 	for _, want := range []string{"a new till", "a new year", "stolen", "Case 93", "closed", whoRuns()} {
 		shows(want, "audit")
+		shows(want, "audit", "--changes")
+	}
+	wallet := ledger.Request{
+		Kind: ledger.KindOpen, Wallet: ledger.WalletID{3}, Client: client.ID, Currency: "EUR", IdempotencyKey: "open", ReceivedAt: now,
+		Asker: ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{4}}, Note: "a gift",
+	}
+	wallet.ID = minter.OperationID(wallet.Identity())
+	if _, _, err := store.Apply(t.Context(), wallet); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"audit"}, {"audit", "--about", wallet.Wallet.String()}} {
+		shows("operator "+wallet.Asker.Key.String()+"  open", args...)
+		shows(`"action":"open","about":"`+wallet.Wallet.String()+`","operation_id":"`+wallet.ID.String(), append(args, "-o", "json")...)
+	}
+	if out := must(t, environ, "audit", "--changes"); strings.Contains(out, wallet.ID.String()) {
+		t.Errorf("an operation among the changes:\n%s", out)
 	}
 	shows(`"action":"merchant_suspended"`, "audit", "--about", merchant, "-o", "json")
 	if out := must(t, environ, "audit", "--limit", "1"); strings.Count(out, "\n") != 2 {

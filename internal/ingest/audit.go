@@ -1,11 +1,10 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -13,9 +12,13 @@ import (
 // maxAbout bounds what an audit log is asked about, in characters.
 const maxAbout = 64
 
+// onlyChanges asks for a list of what was done without operations.
+const onlyChanges = "changes"
+
 type auditInput struct {
 	Listed
 	About string `query:"about" doc:"Only what was done about this: an ID (of a client, merchant, wallet or key), 'partition 3', the place of a dead letter, or a part of the deployment." example:"partition 3"`
+	Only  string `query:"only" enum:"changes" doc:"changes: no operations." example:"changes"`
 }
 
 type auditEntryBody struct {
@@ -50,16 +53,21 @@ func (s *Server) audit(ctx context.Context, in *auditInput) (*struct{ Body audit
 	if len(in.About) > maxAbout || !isVisible(in.About) {
 		return nil, invalid([]Fault{{Location: "query.about", Message: fmt.Sprintf("must be printable ASCII, %d characters at most", maxAbout)}})
 	}
-	show := func(e auditEntry) auditEntryBody { return e.body }
 	size := 0
-	read := func(ctx context.Context, limit int, after *Cursor) ([]auditEntry, *Cursor, error) {
-		list, next, err := s.readAudit(ctx, in.About, limit, after)
-		for _, e := range list {
-			size += e.size
+	read := func(ctx context.Context, limit int, after *Cursor) ([]AuditEntry, *Cursor, error) {
+		page, err := s.registry.Audit(ctx, AuditFilter{About: in.About, ChangesOnly: in.Only == onlyChanges, Limit: limit, After: after})
+		for _, e := range page.Entries {
+			if o := e.Operation; o != nil {
+				size += len(o.Metadata) + len(o.Description) + len(o.Note)
+			}
 		}
-		return list, next, err
+		if errors.Is(err, ErrTooWide) {
+			err = refuse(CodeFilterRequired, "there are too many partitions for a list of everything: it needs about, or only=changes")
+		}
+		return page.Entries, page.Next, err
 	}
-	data, next, err := listOf(ctx, s, in.Listed, []string{"audit", in.About}, read, show)
+	show := func(e AuditEntry) auditEntryBody { return newAuditEntry(e, caller(ctx)) }
+	data, next, err := listOf(ctx, s, in.Listed, []string{"audit", in.About, in.Only}, read, show)
 	if err != nil {
 		return nil, err
 	}
@@ -74,83 +82,15 @@ func isVisible(text string) bool {
 	return !slices.ContainsFunc([]byte(text), func(b byte) bool { return b < ' ' || b > '~' })
 }
 
-// auditEntry is something that was done, and its place in the list.
-type auditEntry struct {
-	at   time.Time
-	id   [16]byte
-	size int // about what it takes to show, besides what every entry takes
-	body auditEntryBody
+func newAuditEntry(e AuditEntry, k ledger.Key) auditEntryBody {
+	if e.Change != nil {
+		return newChange(*e.Change)
+	}
+	o := newOperation(*e.Operation, k)
+	return auditEntryBody{Object: "audit_entry", At: o.DecidedAt, Action: o.Kind, About: o.WalletID, Operation: &o}
 }
 
-func (e auditEntry) compare(at time.Time, id [16]byte) int {
-	if c := e.at.Compare(at); c != 0 {
-		return c
-	}
-	return bytes.Compare(e.id[:], id[:])
-}
-
-// readAudit is a page of what was done about the thing. A wallet's is its operations, in
-// their order; else it goes by time, newest first.
-func (s *Server) readAudit(ctx context.Context, about string, limit int, after *Cursor) ([]auditEntry, *Cursor, error) {
-	if wallet, err := ledger.ParseWalletID(about); err == nil {
-		return s.auditOperations(ctx, Filter{Wallet: wallet, Limit: limit, After: after})
-	}
-	changes, next, err := s.registry.Changes(ctx, about, limit, after)
-	if err != nil {
-		return nil, nil, err
-	}
-	list := make([]auditEntry, 0, len(changes))
-	for _, c := range changes {
-		list = append(list, newChange(c))
-	}
-	merchant, err := ledger.ParseMerchantID(about)
-	if err != nil {
-		return list, next, nil
-	}
-	operations, more, err := s.auditOperations(ctx, Filter{Merchant: merchant, Limit: limit, After: after})
-	if err != nil {
-		return nil, nil, err
-	}
-	list, next = mergeAudit(append(list, operations...), limit, next, more)
-	return list, next, nil
-}
-
-func (s *Server) auditOperations(ctx context.Context, f Filter) ([]auditEntry, *Cursor, error) {
-	page, err := s.history.List(ctx, f)
-	list := make([]auditEntry, 0, len(page.Operations))
-	for _, d := range page.Operations {
-		shown := newOperation(d, caller(ctx))
-		list = append(list, auditEntry{
-			at: d.DecidedAt, id: d.ID, size: len(d.Metadata) + len(d.Description) + len(d.Note),
-			body: auditEntryBody{Object: "audit_entry", At: stamp(d.DecidedAt), Action: string(d.Kind), About: d.Wallet.String(), Operation: &shown},
-		})
-	}
-	return list, page.Next, err
-}
-
-// mergeAudit is the first of what two sources found, newest first, and where the next page
-// begins. What lies behind the end of a source that has more may lie behind more of it.
-func mergeAudit(list []auditEntry, limit int, ends ...*Cursor) ([]auditEntry, *Cursor) {
-	slices.SortFunc(list, func(a, b auditEntry) int { return b.compare(a.at, a.id) })
-	var next *Cursor
-	for _, end := range ends {
-		if end != nil && (next == nil || (auditEntry{at: end.DecidedAt, id: end.ID}).compare(next.DecidedAt, next.ID) > 0) {
-			next = end
-		}
-	}
-	if next != nil {
-		if i := slices.IndexFunc(list, func(e auditEntry) bool { return e.compare(next.DecidedAt, next.ID) < 0 }); i >= 0 {
-			list = list[:i]
-		}
-	}
-	if len(list) > limit {
-		list = list[:limit]
-		next = &Cursor{DecidedAt: list[limit-1].at, ID: list[limit-1].id}
-	}
-	return list, next
-}
-
-func newChange(c ledger.Change) auditEntry {
+func newChange(c ledger.Change) auditEntryBody {
 	b := auditEntryBody{
 		Object: "audit_entry", ID: c.ID.String(), At: stamp(c.At), Action: string(c.Action), About: c.About, Role: string(c.By.Role),
 		Person: c.By.Person, Before: c.Before, After: c.After, Note: c.By.Reason, RequestID: c.By.RequestID,
@@ -168,5 +108,5 @@ func newChange(c ledger.Change) auditEntry {
 	if !c.Operation.IsZero() {
 		b.OperationID = c.Operation.String()
 	}
-	return auditEntry{at: c.At, id: c.ID, body: b}
+	return b
 }

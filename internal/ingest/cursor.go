@@ -12,7 +12,7 @@ import (
 )
 
 // cursorBytes is the length of a cursor within: the sequence, the time of decision in
-// microseconds, the wallet, the operation.
+// microseconds, the wallet, the operation. Behind these come the positions, if it has any.
 const cursorBytes = 8 + 8 + 16 + 16
 
 // cursors are those of one list: sealed, for a place in a list tells what others did
@@ -44,6 +44,9 @@ func (s cursors) text(c *Cursor) string {
 	b = binary.BigEndian.AppendUint64(b, uint64(c.DecidedAt.UnixMicro()))
 	b = append(b, c.Wallet[:]...)
 	b = append(b, c.ID[:]...)
+	for _, position := range c.Positions {
+		b = binary.AppendUvarint(b, uint64(position)) //nolint:gosec // 1 at least
+	}
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, b, nil))
 }
 
@@ -58,15 +61,23 @@ func (s cursors) parse(text string) (*Cursor, error) {
 		return nil, notOfThisList()
 	}
 	b, err := s.aead.Open(nil, nil, sealed, nil)
-	if err != nil || len(b) != cursorBytes {
+	if err != nil || len(b) < cursorBytes {
 		return nil, notOfThisList()
 	}
-	return &Cursor{
+	c := &Cursor{
 		Sequence:  int64(binary.BigEndian.Uint64(b)),
 		DecidedAt: time.UnixMicro(int64(binary.BigEndian.Uint64(b[8:]))).UTC(),
 		Wallet:    ledger.WalletID(b[16:32]),
-		ID:        ledger.OperationID(b[32:]),
-	}, nil
+		ID:        ledger.OperationID(b[32:cursorBytes]),
+	}
+	for rest := b[cursorBytes:]; len(rest) > 0; {
+		position, read := binary.Uvarint(rest)
+		if read <= 0 {
+			return nil, notOfThisList()
+		}
+		c.Positions, rest = append(c.Positions, int64(position)), rest[read:] //nolint:gosec // as it was written
+	}
+	return c, nil
 }
 
 func notOfThisList() error {

@@ -143,7 +143,7 @@ func TestRegistryLists(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/v1/clients": 3, "/v1/merchants": 3, "/v1/wallets": 3, "/v1/api-keys": 7, "/v1/api-keys?merchant_id=" + p.merchant: 1,
-		"/v1/api-keys?client_id=" + p.client: 1, "/v1/audit": 13, "/v1/audit?about=" + p.client: 1, "/v1/audit?about=" + p.wallet: 1,
+		"/v1/api-keys?client_id=" + p.client: 1, "/v1/audit": 16, "/v1/audit?only=changes": 13, "/v1/audit?about=" + p.client: 1, "/v1/audit?about=" + p.wallet: 1,
 	} {
 		for _, limit := range []int{1, 2, want, 200} {
 			seen, pages := map[string]bool{}, 0

@@ -20,7 +20,7 @@ const (
 	visibleASCII = `^[!-~]([ -~]*[!-~])?$`
 	base32       = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 	digits       = "^-?[0-9]+$"
-	cursorText   = "^[A-Za-z0-9_-]{102}$"
+	cursorText   = "^[A-Za-z0-9_-]{102,}$"
 	keyText      = "^mon_(merchant|client|operator)_key_" + base32 + "_[0-9A-Za-z]{49}$"
 	// instantText is a time that the rules take: see instant.
 	instantText  = `^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`

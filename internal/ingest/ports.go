@@ -18,6 +18,8 @@ var (
 	ErrNotTaken = errors.New("the request was not taken")
 	// ErrBusy: too many reads came before this one.
 	ErrBusy = errors.New("too many reads come before this one")
+	// ErrTooWide: there are more partitions than one list is merged from.
+	ErrTooWide = errors.New("too many partitions for a list of everything: say what it is to be about, or ask for changes alone")
 	// ErrQueueFull: an ErrNotTaken, since so much waits for the wallet's part of the queue already.
 	ErrQueueFull = fmt.Errorf("%w: too much waits already", ErrNotTaken)
 	// ErrWrongQueue: what answers as the queue is not the one that the database
@@ -69,6 +71,27 @@ type Filter struct {
 	After    *Cursor // nil: the first page
 }
 
+// AuditFilter selects what was done.
+type AuditFilter struct {
+	About       string // the one thing that it was done to; empty: whatever it was
+	ChangesOnly bool   // no operations
+	Limit       int
+	After       *Cursor // nil: the first page
+}
+
+// AuditPage is a part of a list of what was done. It may be shorter than was asked for,
+// though more follows: it is bounded in bytes, too.
+type AuditPage struct {
+	Entries []AuditEntry
+	Next    *Cursor // behind which the next page begins; nil: this is the last one
+}
+
+// AuditEntry is something that was done: an operation or a change.
+type AuditEntry struct {
+	Operation *outcomes.Decided // nil: it was a change
+	Change    *ledger.Change    // nil: it was an operation
+}
+
 // Cursor is where a page ended: the last operation that it went through. A list
 // of a wallet goes by sequence, newest first and those without one before all
 // others; one of an invoice wallet by wallet, newest first within each and those
@@ -80,6 +103,7 @@ type Cursor struct {
 	DecidedAt time.Time // of another list: when the thing was made
 	Wallet    ledger.WalletID
 	ID        ledger.OperationID // of another list: the thing's ID, whatever it is
+	Positions []int64            // of everything that was done: of each partition, the position that the page went down to
 }
 
 // Accounts reads balances. It fails with ErrBusy.
@@ -125,8 +149,9 @@ type Registry interface {
 	Merchants(ctx context.Context, limit int, after *Cursor) ([]ledger.Merchant, *Cursor, error)
 	// Keys are those of one merchant or client, or all; with the operator's own, of the zero Party.
 	Keys(ctx context.Context, owner ledger.Party, limit int, after *Cursor) ([]ledger.Key, *Cursor, error)
-	// Changes are those of the one thing that about names; of all, where it is empty.
-	Changes(ctx context.Context, about string, limit int, after *Cursor) ([]ledger.Change, *Cursor, error)
+	// Audit is a page of what was done, newest first; of a wallet in the order of its operations.
+	// It fails with ErrBusy, and with ErrTooWide.
+	Audit(ctx context.Context, f AuditFilter) (AuditPage, error)
 	// Suspend lets the merchant's charges fail, or, without suspended, no more. It fails with ledger.ErrNotFound.
 	Suspend(ctx context.Context, id ledger.MerchantID, suspended bool, by ledger.Author) (ledger.Merchant, error)
 }

@@ -54,9 +54,9 @@ func (s *Server) registered() {
 		"The merchant charges again. What failed meanwhile stays failed."), s.suspend(false))
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/audit", id: "list-audit", summary: "List who did what",
-		description: "Lists what was done, newest first, page by page: changes of clients, merchants, keys, the deployment, progress and dead letters; " +
-			"about a merchant its operations too, and about a wallet those alone.",
-		status: http.StatusOK, page: true,
+		description: "Lists what was done, newest first, page by page: operations, and changes of clients, merchants, keys, the deployment, progress and " +
+			"dead letters. About a wallet it lists the operations in their order.",
+		status: http.StatusOK, page: true, codes: []Code{CodeFilterRequired},
 	}, s.audit)
 }
 

@@ -89,15 +89,18 @@ func recordProgressSet(ctx context.Context, q execer, partition int, m repair.Mo
 	return recordChange(ctx, q, partition, c)
 }
 
-// Changes is a page of what people changed, newest first: of at most limit, of the one
-// thing that about names (empty: of all), behind the cursor (nil: the first page). It
-// says where the next page begins (nil: this is the last one).
-func (s *Store) Changes(ctx context.Context, about string, limit int, after *ingest.Cursor) ([]ledger.Change, *ingest.Cursor, error) {
+// changes is a page of what people changed, newest first.
+func (s *Store) changes(ctx context.Context, f ingest.AuditFilter) (*auditSource, error) {
 	sql, more := changesSQL, []any(nil)
-	if about != "" {
-		sql, more = changesAboutSQL, []any{about}
+	if f.About != "" {
+		sql, more = changesAboutSQL, []any{f.About}
 	}
-	return newestFirst(ctx, s, sql, more, limit, after, scanChange, func(c ledger.Change) (time.Time, [16]byte) { return c.At, c.ID })
+	list, next, err := newestFirst(ctx, s, sql, more, f.Limit, f.After, scanChange, func(c ledger.Change) (time.Time, [16]byte) { return c.At, c.ID })
+	source := &auditSource{more: next != nil}
+	for i := range list {
+		source.lines = append(source.lines, auditLine{at: list[i].At, id: list[i].ID, entry: ingest.AuditEntry{Change: &list[i]}})
+	}
+	return source, err
 }
 
 func scanChange(row pgx.Row) (ledger.Change, error) {

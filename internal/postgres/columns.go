@@ -21,6 +21,7 @@ var (
 	listWalletInvoiceSQL = expand(listWalletInvoiceText)
 	listMerchantSQL      = expand(listMerchantText)
 	listInvoiceSQL       = expand(listInvoiceText)
+	operationsAtSQL      = expand(operationsAtText)
 	verifyOperationsSQL  = expand(verifyOperationsText)
 	verifyUnsequencedSQL = expand(verifyUnsequencedText)
 	writeOperationsSQL   = expand(writeOperationsText)

@@ -28,6 +28,12 @@ var (
 // Cursor is where a page of a list ended.
 type Cursor = ingest.Cursor
 
+// AuditFilter selects what was done.
+type AuditFilter = ingest.AuditFilter
+
+// AuditEntry is something that was done.
+type AuditEntry = ingest.AuditEntry
+
 // Clients is a page of all clients; see [ingest.Registry].
 func (s *Store) Clients(ctx context.Context, limit int, after *ingest.Cursor) ([]ledger.Client, *ingest.Cursor, error) {
 	return newestFirst(ctx, s, listClientsSQL, nil, limit, after, scanClient,

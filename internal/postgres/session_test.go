@@ -291,7 +291,7 @@ func TestBindGroup(t *testing.T) {
 	if before, err := postgres.BindGroup(t.Context(), w.url, "others", "a person", "once more"); err != nil || before != "others" {
 		t.Errorf("before the same: %q, %v", before, err)
 	}
-	changes, _, err := w.store.Changes(t.Context(), "", 10, nil)
+	changes, _, err := w.changes("", 10, nil)
 	if err != nil || len(changes) != 1 {
 		t.Fatalf("changes: %+v, %v", changes, err)
 	}
