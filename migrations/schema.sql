@@ -389,7 +389,9 @@ CREATE TABLE public.partition_progress (
     halt_cause text,
     moved_epoch bigint DEFAULT 0 NOT NULL,
     last_position bigint DEFAULT 0 NOT NULL,
+    goal bigint,
     CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
+    CONSTRAINT partition_progress_goal_check CHECK (((goal IS NULL) OR ((goal > next_offset) AND (halt_cause IS NOT NULL)))),
     CONSTRAINT partition_progress_halt_check CHECK (((halted_at IS NULL) = (halt_cause IS NULL))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
     CONSTRAINT partition_progress_log_check CHECK ((log >= 1)),
@@ -407,6 +409,8 @@ COMMENT ON COLUMN public.partition_progress.halt_cause IS 'Why the partition''s 
 COMMENT ON COLUMN public.partition_progress.moved_epoch IS 'The epoch under which the progress came to next_offset: who sets it back, raises it.';
 
 COMMENT ON COLUMN public.partition_progress.last_position IS 'Of the last operation; made from the operations.';
+
+COMMENT ON COLUMN public.partition_progress.goal IS 'The offset that a move which is not finished is to come to: no claim until then. Null: none.';
 
 CREATE VIEW public.progress_changes AS
  SELECT changes.chain AS partition,

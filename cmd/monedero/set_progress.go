@@ -31,11 +31,14 @@ func newSetProgress(environ []string) *cobra.Command {
 Read docs/playbooks first: a halted partition says that something is wrong, and
 this command does not mend it.
 
-Forward: every record that is passed over and still in the log gets an outcome,
-in the same transaction: a failed operation (processing_error) with its payload as
-a dead letter, or a dead letter where it is none of ours. Nothing stays pending.
+Forward: every record that is passed over and still in the log gets an outcome: a
+failed operation (processing_error) with its payload as a dead letter, or a dead
+letter where it is none of ours. Nothing stays pending. A long stretch is passed over
+in slices, each in one transaction with the progress; nothing is settled in between,
+and freezing and the like is done between two slices. If the command is broken off, the
+partition stays halted where it came to, and the same command with the offset goes on.
 It first shows what would become of how many records, and asks; --dry-run only
-shows it (the partition waits while its records are read).
+shows it.
 Backward: the records are settled again, which changes nothing that is decided.
 With --new-log the topic is another one than the one that was settled, be it only
 its tail: places count in a log of the next number, and records before --offset
@@ -142,10 +145,12 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 	}
 	for _, m := range moves {
 		done, err := service.SetProgress(cmd.Context(), c, m)
+		if done.Epoch != 0 { // also what was done before it failed
+			tellMove(cmd, m, done)
+		}
 		if err != nil {
 			return ofPartition(m, err)
 		}
-		tellMove(cmd, m, done)
 	}
 	return nil
 }

@@ -154,7 +154,8 @@ func (p *partition) note(stop context.Context, cause string) {
 // a haltError, or stop.
 func (p *partition) own(stop context.Context) error {
 	claim, err := p.claim(stop)
-	if errors.Is(err, processor.ErrNoProgress) || errors.Is(err, processor.ErrRestored) {
+	var unfinished *processor.UnfinishedMoveError
+	if errors.Is(err, processor.ErrNoProgress) || errors.Is(err, processor.ErrRestored) || errors.As(err, &unfinished) {
 		return &haltError{err}
 	}
 	if err != nil {

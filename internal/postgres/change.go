@@ -74,14 +74,17 @@ func recordDeploymentChange(ctx context.Context, tx pgx.Tx, what string, from, t
 }
 
 // recordProgressSet writes down that a person moved a progress, or let it go on, in the
-// transaction that does so.
-func recordProgressSet(ctx context.Context, q execer, partition int, m repair.Moved, by ledger.Author) error {
+// transaction that does so. Another goal than where it stands now is still to be reached.
+func recordProgressSet(ctx context.Context, q execer, partition int, m repair.Moved, goal int64, by ledger.Author) error {
 	place := func(p ledger.Place) ledger.Facts {
 		return ledger.Facts{"log": strconv.Itoa(int(p.Log)), "offset": strconv.FormatInt(p.Offset, 10)}
 	}
 	after := place(m.To)
 	after["epoch"] = strconv.FormatInt(m.Epoch, 10)
 	after["failed"], after["dead"] = strconv.FormatInt(m.Failed, 10), strconv.FormatInt(m.Dead, 10)
+	if goal != m.To.Offset {
+		after["goal"] = strconv.FormatInt(goal, 10)
+	}
 	c := ledger.Change{By: by, Action: ledger.ActionProgressSet, About: "partition " + strconv.Itoa(partition), After: after}
 	if !m.Made {
 		c.Before = place(m.From)

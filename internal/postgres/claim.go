@@ -62,6 +62,8 @@ func refusedClaim(ctx context.Context, conn *pgxpool.Conn, topic string, partiti
 		return fmt.Errorf("claim partition %d of %q: %w", partition, topic, processor.ErrNoProgress)
 	case found.Behind(known):
 		return &processor.RestoredError{Known: known, Found: found.Memory}
+	case found.goal != nil:
+		return &processor.UnfinishedMoveError{Goal: *found.goal}
 	}
 	return fmt.Errorf("claim partition %d: its progress was changed meanwhile", partition)
 }
@@ -88,6 +90,7 @@ func (s *Store) Holds(ctx context.Context, known map[int]processor.Memory) (map[
 type standing struct {
 	processor.Memory
 	topic string
+	goal  *int64 // of a move that is not finished
 }
 
 // standings are where the progress of the partitions stands; of those that have one.
@@ -99,7 +102,7 @@ func standings(ctx context.Context, db querier, partitions []int) (map[int]stand
 	found := map[int]standing{}
 	var partition int
 	var s standing
-	if _, err := pgx.ForEachRow(rows, []any{&partition, &s.topic, &s.History, &s.Log, &s.Epoch, &s.MovedEpoch, &s.NextOffset}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&partition, &s.topic, &s.History, &s.Log, &s.Epoch, &s.MovedEpoch, &s.NextOffset, &s.goal}, func() error {
 		found[partition] = s
 		return nil
 	}); err != nil {

@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/repair"
@@ -59,13 +61,17 @@ func Recover(ctx context.Context, url string, r repair.Recovery) (history int32,
 // release lets one partition go on from where it stands.
 func release(ctx context.Context, tx pgx.Tx, r repair.Restored, by ledger.Author) error {
 	at, epoch := r.Found, r.Epoch()
-	released, err := tx.Exec(ctx, releaseProgressSQL, r.Partition, epoch, at.Log, at.Epoch, at.MovedEpoch, at.NextOffset)
+	goal := pgtype.Int8{}
+	err := tx.QueryRow(ctx, releaseProgressSQL, r.Partition, epoch, at.Log, at.Epoch, at.MovedEpoch, at.NextOffset).Scan(&goal)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return repair.ErrNotAsShown
+	}
 	if err != nil {
 		return fmt.Errorf("release progress: %w", err)
 	}
-	if released.RowsAffected() == 0 {
-		return repair.ErrNotAsShown
+	if !goal.Valid {
+		goal.Int64 = at.NextOffset
 	}
 	stays := ledger.Place{Log: at.Log, Offset: at.NextOffset}
-	return recordProgressSet(ctx, tx, r.Partition, repair.Moved{From: stays, To: stays, Epoch: epoch}, by)
+	return recordProgressSet(ctx, tx, r.Partition, repair.Moved{From: stays, To: stays, Epoch: epoch}, goal.Int64, by)
 }

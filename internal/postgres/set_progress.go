@@ -28,8 +28,8 @@ var (
 	highestLogSQL string
 	//go:embed queries/furthest_place.sql
 	furthestPlaceSQL string
-	//go:embed queries/count_dead_letters.sql
-	countDeadLettersSQL string
+	//go:embed queries/known_dead_letters.sql
+	knownDeadLettersSQL string
 	//go:embed queries/set_progress.sql
 	setProgressSQL string
 )
@@ -131,7 +131,7 @@ func (t *setting) lock(ctx context.Context, d Deployment) (repair.Standing, erro
 
 func (t *setting) read(ctx context.Context, s *repair.Standing) error {
 	var hash []byte
-	err := t.conn.QueryRow(ctx, lockProgressSQL, t.partition).Scan(&s.Topic, &s.Log, &s.Epoch, &s.NextOffset, &hash, &t.position, &t.at)
+	err := t.conn.QueryRow(ctx, lockProgressSQL, t.partition).Scan(&s.Topic, &s.Log, &s.Epoch, &s.NextOffset, &hash, &t.position, &s.Goal, &t.at)
 	s.LastRecord = recordHash(hash)
 	return err
 }
@@ -154,12 +154,12 @@ func (t *setting) Furthest(ctx context.Context, log int32) (furthest int64, err 
 	return furthest, nil
 }
 
-// Pass is that of [repair.Setting].
-func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.Slice) (passed repair.Passed, err error) {
-	known := ledger.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Position: t.position}
-	rows, err := t.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
+// Known is that of [repair.Setter].
+func (s *ProgressSetter) Known(ctx context.Context, c processor.Claim, slice processor.Slice) (repair.Known, error) {
+	known := repair.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Letters: map[int64]bool{}}
+	rows, err := s.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
 	if err != nil {
-		return passed, fmt.Errorf("read known operations: %w", err)
+		return known, fmt.Errorf("read known operations: %w", err)
 	}
 	var id pgtype.UUID
 	var fingerprint []byte
@@ -167,51 +167,52 @@ func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.S
 		known.Decided[id.Bytes] = ledger.Fingerprint(fingerprint)
 		return nil
 	}); err != nil {
-		return passed, fmt.Errorf("read known operations: %w", err)
+		return known, fmt.Errorf("read known operations: %w", err)
 	}
-	w, err := decide(ledger.NewBook(known, t.at), c, slice)
-	if err != nil {
-		return passed, err
+	if rows, err = s.conn.Query(ctx, knownDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To); err != nil {
+		return known, fmt.Errorf("read known dead letters: %w", err)
 	}
-	before, err := t.deadLetters(ctx, c, slice)
+	var offset int64
+	if _, err := pgx.ForEachRow(rows, []any{&offset}, func() error {
+		known.Letters[offset] = true
+		return nil
+	}); err != nil {
+		return known, fmt.Errorf("read known dead letters: %w", err)
+	}
+	return known, nil
+}
+
+// Pass is that of [repair.Setting].
+func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.Slice, known repair.Known) error {
+	w, err := decide(ledger.NewBook(ledger.Known{Decided: known.Decided, Position: t.position}, t.at), c, slice)
 	if err != nil {
-		return passed, err
+		return err
 	}
 	t.position = w.book.Position()
 	if err := w.copyOperations(ctx, t.conn); err != nil {
-		return passed, err
+		return err
 	}
 	b := &pgx.Batch{}
 	w.queue(b)
-	b.Queue(movePositionSQL, c.Partition, t.position)
 	if err := t.conn.SendBatch(ctx, b).Close(); err != nil {
-		return passed, fmt.Errorf("write dead letters: %w", err)
+		return fmt.Errorf("write dead letters: %w", err)
 	}
-	after, err := t.deadLetters(ctx, c, slice)
-	if err != nil {
-		return passed, err
-	}
-	passed.Failed, passed.Dead = int64(w.tally.Settled), after-before
-	passed.Known = int64(len(slice.Items)) - passed.Failed - passed.Dead
-	return passed, nil
-}
-
-// deadLetters counts those of a slice that are dead letters and no more.
-func (t *setting) deadLetters(ctx context.Context, c processor.Claim, slice processor.Slice) (n int64, err error) {
-	if err := t.conn.QueryRow(ctx, countDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count dead letters: %w", err)
-	}
-	return n, nil
+	return nil
 }
 
 // Move is that of [repair.Setting].
-func (t *setting) Move(ctx context.Context, m repair.Moved, last *record.Hash, by ledger.Author) error {
+func (t *setting) Move(ctx context.Context, m repair.Moved, goal int64, last *record.Hash, by ledger.Author) error {
 	var hash []byte
 	if last != nil {
 		hash = last[:]
 	}
-	if _, err := t.conn.Exec(ctx, setProgressSQL, t.partition, m.To.Log, m.To.Offset, m.Epoch, hash, t.position); err != nil {
+	unfinished, cause := pgtype.Int8{}, pgtype.Text{}
+	if goal != m.To.Offset {
+		unfinished = pgtype.Int8{Int64: goal, Valid: true}
+		cause = pgtype.Text{String: (&processor.UnfinishedMoveError{Goal: goal}).Error(), Valid: true}
+	}
+	if _, err := t.conn.Exec(ctx, setProgressSQL, t.partition, m.To.Log, m.To.Offset, m.Epoch, hash, t.position, unfinished, cause); err != nil {
 		return fmt.Errorf("set progress: %w", err)
 	}
-	return recordProgressSet(ctx, t.conn, t.partition, m, by)
+	return recordProgressSet(ctx, t.conn, t.partition, m, goal, by)
 }

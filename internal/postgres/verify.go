@@ -209,8 +209,9 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	var topic string
 	var log int32
 	var first, next, settled, duplicates, conflicts, dead, gaps, reached int64
+	var towardsGoal bool
 	err := tx.QueryRow(ctx, verifyProgressSQL, p.partition).
-		Scan(&topic, &log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps, &reached)
+		Scan(&topic, &log, &first, &next, &settled, &duplicates, &conflicts, &dead, &gaps, &reached, &towardsGoal)
 	if errors.Is(err, pgx.ErrNoRows) {
 		p.violation(RuleProgress, ledger.Operation{}, "has no row")
 		return nil
@@ -221,6 +222,9 @@ func (p *partitionCheck) progress(ctx context.Context, tx pgx.Tx) error {
 	p.report.Offsets += next - first
 	if topic != p.topic {
 		p.violation(RuleProgress, ledger.Operation{}, "is of the topic %q, not of %q", topic, p.topic)
+	}
+	if !towardsGoal {
+		p.violation(RuleProgress, ledger.Operation{}, "has another goal than its last move gave it")
 	}
 	if sum := settled + duplicates + conflicts + dead + gaps; sum != next-first {
 		p.violation(RuleProgress, ledger.Operation{}, "counts %d of %d offsets", sum, next-first)

@@ -33,8 +33,9 @@ type Claimer interface {
 	// Claim raises the partition's epoch and fences off every earlier owner. It
 	// waits for a settle that is committing. It fails with ErrNoProgress where
 	// the partition has no progress row, which it never makes, and with
-	// ErrRestored where the progress stands behind what is known of it. A claim
-	// that fails with either changes nothing, so that the next one fails too.
+	// ErrRestored where the progress stands behind what is known of it, and with
+	// an *UnfinishedMoveError while a person moves it. A claim that fails with one of
+	// these changes nothing, so that the next one fails too.
 	Claim(ctx context.Context, topic string, partition int, known Memory) (Claim, error)
 }
 
@@ -117,6 +118,14 @@ var (
 	ErrData       = errors.New("the data was refused")
 	ErrIntegrity  = errors.New("the data broke a rule of the database")
 )
+
+// UnfinishedMoveError says that a person moves the progress to the goal, an offset, or that
+// this was broken off: nobody may claim the partition until it is there.
+type UnfinishedMoveError struct{ Goal int64 }
+
+func (e *UnfinishedMoveError) Error() string {
+	return fmt.Sprintf("a move of the progress to offset %d is not finished", e.Goal)
+}
 
 // MovedError says how far an earlier commit of ours got.
 type MovedError struct{ NextOffset int64 }

@@ -3,9 +3,7 @@
 // submit it again. It decides what is refused, in which order the steps come, and what
 // is reported. What it needs of Postgres and of Kafka it says in small interfaces.
 //
-// Two procedures are not here. Verify and rebuild ([the store's]) know no other
+// Two procedures are in package postgres and not here. Verify and rebuild know no other
 // technology and take no decision: they are statements over one snapshot each, and the
-// rules that they check are [ledger.Audit]'s.
-//
-// [the store's]: https://pkg.go.dev/github.com/monedero/monedero/internal/postgres
+// rules that they check are those of [ledger.Audit].
 package repair

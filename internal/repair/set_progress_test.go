@@ -98,45 +98,151 @@ func (f *fixture) move(offset int64, log writtenLog) (repair.Moved, error) {
 }
 
 func (f *fixture) set(m repair.Move, log writtenLog) (repair.Moved, error) {
+	return f.setIn(f.t.Context(), m, log)
+}
+
+func (f *fixture) setIn(ctx context.Context, m repair.Move, log writtenLog) (repair.Moved, error) {
 	setter, err := postgres.NewProgressSetter(f.t.Context(), f.url, f.store.Known())
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	defer setter.Close(f.t.Context())
-	return repair.SetProgress(f.t.Context(), setter, log, m)
+	return repair.SetProgress(ctx, setter, log, m)
 }
 
-// A move reads a slice at a time; all of it is done or nothing; and whoever claims
-// the partition meanwhile waits, however long the reading takes, and ends nobody.
-func TestAMoveIsWholeOrNothing(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
+// mixed puts six records of all sorts behind the top-up, the last one twice.
+func (f *fixture) mixed() (to int64) {
 	f.append(f.refusals(3)...)
 	f.append(f.encoded(f.charge("good", 5)), record.Record{Value: []byte("not ours"), Time: f.clock})
-	f.append(f.encoded(f.charge("good", 5))) // once more
-	const to = 7
+	f.append(f.encoded(f.charge("good", 5)))
+	return int64(len(f.log))
+}
+
+// progressOf is the epoch, the log, the offset and the goal of the progress.
+const progressOf = "select concat_ws(' ', epoch, log, next_offset, goal, settled + duplicates + conflicts + dead + gaps) from partition_progress where partition = 0"
+
+// A move goes slice by slice: what breaks it off between two leaves a progress that says
+// where it is to come, a partition that nobody settles, and books that are right. The same
+// move again goes on.
+func TestAMoveIsBrokenOffAndGoesOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := f.mixed()
 	old := f.claim()
-	gone := errors.New("the broker is gone")
-	_, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
+	ctx, stop := context.WithCancel(t.Context())
+	move := repair.Move{Offset: to, By: "somebody@here", Reason: "a test"}
+	first, err := f.setIn(ctx, move, writtenLog{f: f, most: 2, before: func(from int64) error {
 		if from == 4 {
-			return gone
+			stop()
+			return ctx.Err()
 		}
 		return nil
 	}})
-	if !errors.Is(err, gone) {
-		t.Fatalf("got %v, want %v", err, gone)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "to come to offset 7") {
+		t.Fatalf("got %v", err)
 	}
-	const written = "select count(*)::text from operations where reason is not null union all " +
-		"select count(*)::text from dead_letters union all select count(*)::text from progress_changes"
-	for _, n := range f.strings(written) {
-		if n != "0" {
-			t.Errorf("a move that failed left %v", f.strings(written))
-		}
+	if first.To.Offset != 4 || first.Offsets != 4 || first.Failed != 4 {
+		t.Errorf("broken off after %+v", first)
 	}
-	if err := f.holds(old); err != nil {
-		t.Error(err)
+	if diff := cmp.Diff([]string{fmt.Sprintf("%d 1 4 7 0", first.Epoch)}, f.strings(progressOf)); diff != "" {
+		t.Error(diff)
+	}
+	if err := f.holds(old); !errors.Is(err, processor.ErrFenced) {
+		t.Errorf("the old claim: %v", err)
+	}
+	var unfinished *processor.UnfinishedMoveError
+	if _, err := f.store.Claim(t.Context(), topic, 0, processor.Memory{}); !errors.As(err, &unfinished) || unfinished.Goal != to {
+		t.Errorf("a claim in between: %v", err)
+	}
+	if progress, err := f.store.Progress(t.Context()); err != nil || !strings.Contains(progress[0].Claim.Halt, "offset 7 is not finished") {
+		t.Errorf("the partition halts for %q, %v", progress[0].Claim.Halt, err)
+	}
+	f.verify()
+	here := move
+	here.Anchor, here.Offset = repair.FromHere, 1
+	if _, err := f.set(here, writtenLog{f: f}); !errors.Is(err, repair.ErrMove) || !strings.Contains(err.Error(), "give the offset itself") {
+		t.Errorf("+1 of a move that is not finished: %v", err)
 	}
 
+	dry := move
+	dry.DryRun = true
+	would, err := f.set(dry, writtenLog{f: f, most: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := f.set(move, writtenLog{f: f, most: 2})
+	if err != nil || second.From.Offset != 4 || second.Offsets != 3 || second.Failed != 1 || second.Dead != 1 || second.Known != 1 {
+		t.Fatalf("went on as %+v, %v", second, err)
+	}
+	would.Epoch = second.Epoch
+	if diff := cmp.Diff(would, second); diff != "" {
+		t.Errorf("a dry run says otherwise: %s", diff)
+	}
+	const changes = "select concat_ws(' ', from_offset, to_offset, c.after->>'goal') from progress_changes p " +
+		"join changes c on c.chain = p.partition and c.action = 'progress_set' and c.after->>'offset' = p.to_offset::text order by to_offset"
+	if diff := cmp.Diff([]string{"0 2 7", "2 4 7", "4 6 7", "6 7"}, f.strings(changes)); diff != "" {
+		t.Error(diff)
+	}
+	if c := f.claim(); c.NextOffset != to || c.Halt != "" {
+		t.Errorf("claimed %+v", c)
+	}
+	if got := f.outcome(f.charge("good", 5).ID); got != "processing_error" {
+		t.Errorf("a charge that was passed over is %s", got)
+	}
+	f.verify()
+}
+
+// A database that was restored to the middle of a move is recovered, and the move is not
+// finished all the same.
+func TestAMoveThatIsRecovered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := f.mixed()
+	gone := errors.New("the broker is gone")
+	broken := writtenLog{f: f, most: 2, before: func(from int64) error {
+		if from == 2 {
+			return gone
+		}
+		return nil
+	}}
+	if moved, err := f.move(to, broken); !errors.Is(err, gone) || moved.To.Offset != 2 {
+		t.Fatalf("%+v, %v", moved, err)
+	}
+	progress, err := f.store.Progress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := progress[0].Claim.Memory()
+	known.Epoch, known.MovedEpoch, known.NextOffset = known.Epoch+5, known.Epoch+5, to
+	found := repair.FindRestored(progress, map[int]processor.Memory{0: known})
+	if len(found.Partitions) != 1 || found.Partitions[0].Again() != 5 {
+		t.Fatalf("found %+v", found)
+	}
+	found.By, found.Reason = "somebody@here", "a test"
+	if _, err := postgres.Recover(t.Context(), f.url, found); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.Recover(t.Context(), f.url, found); !errors.Is(err, repair.ErrNotAsShown) {
+		t.Errorf("once more: %v", err)
+	}
+	f.verify()
+	var unfinished *processor.UnfinishedMoveError
+	if _, err := f.store.Claim(t.Context(), topic, 0, known); !errors.As(err, &unfinished) {
+		t.Errorf("a claim: %v", err)
+	}
+	if moved, err := f.move(to, writtenLog{f: f, most: 9}); err != nil || moved.Offsets != 5 {
+		t.Errorf("%+v, %v", moved, err)
+	}
+	f.claim()
+	f.verify()
+}
+
+// Between two slices a direct operation is done at once, and nobody claims the partition;
+// while one is written, who wants to claim it waits, and ends nobody.
+func TestWhatComesBetweenTwoSlices(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := f.mixed()
 	claimed := make(chan error, 1)
 	moved, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
 		if from == 0 {
@@ -144,31 +250,74 @@ func TestAMoveIsWholeOrNothing(t *testing.T) {
 				_, err := f.store.Claim(context.WithoutCancel(t.Context()), topic, 0, processor.Memory{})
 				claimed <- err
 			}()
-			f.await("the claim waits for the move", waiting, 1)
+			f.await("the claim waits for the first slice", waiting, 1)
 			f.losePatience()
 			if n := f.strings(waiting)[0]; n != "1" {
 				t.Errorf("%s wait for a lock after all patience is over", n)
 			}
+			return nil
 		}
+		var unfinished *processor.UnfinishedMoveError
+		if _, err := f.store.Claim(t.Context(), topic, 0, processor.Memory{}); !errors.As(err, &unfinished) {
+			t.Errorf("a claim before offset %d: %v", from, err)
+		}
+		f.apply(ledger.Request{Kind: ledger.KindFreeze})
 		return nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-claimed; err != nil {
-		t.Error(err)
+	var unfinished *processor.UnfinishedMoveError
+	if err := <-claimed; !errors.As(err, &unfinished) {
+		t.Errorf("the claim that waited: %v", err)
 	}
 	// The top-up was not settled either: it fails like the others.
 	if moved.Failed != 5 || moved.Dead != 1 || moved.Known != 1 || moved.Offsets != to {
 		t.Errorf("moved %+v", moved)
 	}
-	if got := f.outcome(f.charge("good", 5).ID); got != "processing_error" {
-		t.Errorf("a charge that was passed over is %s", got)
+	f.verify()
+}
+
+// Who sets a progress that somebody else is moving stops that move.
+func TestAMoveIsOvertaken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := f.mixed()
+	moved, err := f.move(to, writtenLog{f: f, most: 2, before: func(from int64) error {
+		if from == 4 {
+			_, err := f.move(4, writtenLog{f: f})
+			return err
+		}
+		return nil
+	}})
+	if !errors.Is(err, repair.ErrMovedMeanwhile) || moved.To.Offset != 4 {
+		t.Errorf("the first came to %+v, %v", moved, err)
 	}
-	if err := f.holds(old); !errors.Is(err, processor.ErrFenced) {
-		t.Errorf("the old claim: %v", err)
+	if next := f.claim().NextOffset; next != 4 {
+		t.Errorf("the progress is at %d", next)
 	}
 	f.verify()
+}
+
+// A move that changes nothing leaves nothing behind.
+func TestAMoveFailsBeforeItsFirstSlice(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := f.mixed()
+	old := f.claim()
+	gone := errors.New("the broker is gone")
+	moved, err := f.move(to, writtenLog{f: f, before: func(int64) error { return gone }})
+	if !errors.Is(err, gone) || moved != (repair.Moved{}) {
+		t.Errorf("got %+v, %v", moved, err)
+	}
+	if err := f.holds(old); err != nil {
+		t.Error(err)
+	}
+	const written = "select count(*)::text from operations where reason is not null union all " +
+		"select count(*)::text from dead_letters union all select count(*)::text from progress_changes"
+	if diff := cmp.Diff([]string{"0", "0", "0"}, f.strings(written)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // holds says why the claim does not hold.
@@ -189,7 +338,7 @@ func (f *fixture) both(first, second int64, lost int) (moved repair.Moved, err e
 	if _, err := f.move(first, writtenLog{f: f, locked: func() {
 		go func() {
 			defer close(done)
-			moved, err = f.move(second, writtenLog{f: f, lost: lost})
+			moved, err = f.move(second, writtenLog{f: f, most: 9, lost: lost})
 		}()
 		f.await("the second move waits for the first", waiting, 1)
 	}}); err != nil {

@@ -1,10 +1,14 @@
 package system
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/proxytest"
 	"github.com/monedero/monedero/internal/record"
 )
 
@@ -58,6 +62,44 @@ func TestBoundToAnotherCluster(t *testing.T) {
 	if o, err := p.shop.till.outcome(t.Context(), again); err != nil || o.Status != "accepted" || again != pending {
 		t.Errorf("the charge that was lost and sent again is %s, %v; %s was %s", o.Status, err, again, pending)
 	}
+	p.monedero("verify")
+}
+
+// TestALongMoveIsBrokenOff: a move of three slices loses its connection in the second
+// one. Until it is given again the partition stays halted, for a processor and for whoever
+// looks.
+func TestALongMoveIsBrokenOff(t *testing.T) {
+	t.Parallel()
+	p := newWayOutPair(t)
+	newer := p.record(p.charge(p.wallets[0], "newer"))
+	newer.Value = inVersion(newer.Value, record.Version+1)
+	p.produce(0, newer)
+	p.produce(0, slices.Repeat([]record.Record{notOurs}, 2*ledger.MaxBatch)...)
+	p.produce(0, p.record(p.charge(p.wallets[0], "first")))
+	const to, second = 2 + 2*ledger.MaxBatch, 1 + 2*ledger.MaxBatch // where the second slice ends
+	settler := p.processor()
+	settler.await(`monedero_kafka_partition_halted{partition="0"} 1`)
+	proxy, env := p.behind()
+	proxy.CutAt(proxytest.ToServer, proxytest.Before(fmt.Sprintf(`"offset":"%d"`, second)))
+	args := setProgressArgs([]string{"--offset", fmt.Sprint(to)})
+	out, err := built.run(t, append(p.env[:len(p.env):len(p.env)], env), "monedero", args...)
+	const unfinished = "a move of the progress to offset 2002 is not finished"
+	if err == nil || !strings.Contains(err.Error(), "to come to offset 2002") || !strings.Contains(out, "passed over 1000 offsets: 1 failed operations, 999 dead letters") {
+		t.Errorf("broken off it says %v\n%s", err, out)
+	}
+	settler.awaitOutput(unfinished)
+	if list := p.awaitPartitions(unfinished); !strings.Contains(list, unfinished) {
+		t.Errorf("monedero partitions does not say so:\n%s", list)
+	}
+	p.monedero("verify")
+	if out := p.setProgress("--offset", fmt.Sprint(to)); !strings.Contains(out, "passed over 1001 offsets: 0 failed operations, 1001 dead letters") {
+		t.Errorf("given again:\n%s", out)
+	}
+	settler.await(`monedero_kafka_partition_halted{partition="0"} 0`)
+	if got := p.outcome("first"); got != "accepted" {
+		t.Errorf("the charge behind it is %s", got)
+	}
+	p.nothingPending()
 	p.monedero("verify")
 }
 

@@ -38,7 +38,7 @@ func TestEveryHaltHasAPlaybook(t *testing.T) {
 			t.Errorf("no way out where monedero partitions says %q", state)
 		}
 	}
-	said := []string{processor.ErrRestored.Error()}
+	said := []string{processor.ErrRestored.Error(), (&processor.UnfinishedMoveError{Goal: 7}).Error()}
 	for _, c := range waysOut() {
 		said = append(said, c.why)
 	}

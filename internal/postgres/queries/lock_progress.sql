@@ -5,10 +5,10 @@
 -- Locks: the progress row, and so holds off direct operations; waits for a settle that is committing.
 -- Index: partition_progress_pkey.
 with progress as materialized (
-  select topic, log, epoch, next_offset, last_record, last_position
+  select topic, log, epoch, next_offset, last_record, last_position, goal
   from partition_progress
   where partition = $1
   for no key update
 )
-select topic, log, epoch, next_offset, last_record, last_position, clock_timestamp()
+select topic, log, epoch, next_offset, last_record, last_position, goal, clock_timestamp()
 from progress
