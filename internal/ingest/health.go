@@ -36,7 +36,7 @@ type health struct {
 	draining atomic.Bool
 
 	mu   sync.Mutex // one check at a time tells what came of it
-	last atomic.Pointer[verdict]
+	last atomic.Pointer[checkState]
 
 	refusals atomic.Int32            // submissions that failed in a row
 	refused  atomic.Pointer[refused] // the last of them
@@ -48,8 +48,8 @@ type refused struct {
 	err error
 }
 
-// verdict is what the checks have come to.
-type verdict struct {
+// checkState is what the checks have come to.
+type checkState struct {
 	checked  bool  // and it was the right one, once at least
 	err      error // of the last check
 	failures int   // in a row
@@ -57,7 +57,7 @@ type verdict struct {
 
 func newHealth(q Queue, log *slog.Logger) *health {
 	h := &health{queue: q, log: log}
-	h.last.Store(&verdict{})
+	h.last.Store(&checkState{})
 	return h
 }
 
@@ -87,9 +87,9 @@ func (h *health) check(ctx context.Context) error {
 	case err == nil && last.err != nil:
 		h.log.InfoContext(ctx, "kafka is usable again")
 	}
-	now := &verdict{checked: true}
+	now := &checkState{checked: true}
 	if err != nil {
-		now = &verdict{checked: last.checked, err: err, failures: last.failures + 1}
+		now = &checkState{checked: last.checked, err: err, failures: last.failures + 1}
 	}
 	h.last.Store(now)
 	return err

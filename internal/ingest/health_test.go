@@ -24,7 +24,7 @@ func TestReadiness(t *testing.T) {
 	if w := ask("/readyz"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("before the first check: %d", w.Code)
 	}
-	s.health.last.Store(&verdict{checked: true})
+	s.health.last.Store(&checkState{checked: true})
 	if w := ask("/readyz"); w.Code != http.StatusOK {
 		t.Errorf("after a good check: %d", w.Code)
 	}

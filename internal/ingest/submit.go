@@ -61,7 +61,7 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	if err != nil {
 		return nil, err
 	}
-	if d, found := s.watch.Promptly(known); found && earlier(d, receipt) {
+	if d, found := s.watch.AwaitBriefly(known); found && isReplay(d, receipt) {
 		return s.settled(ctx, r, d, receipt, wait)
 	}
 	s.watch.Drop(known) // who waits is not under way any more
@@ -104,17 +104,17 @@ func (s *Server) settled(ctx context.Context, r ledger.Request, d outcomes.Decid
 		return nil, ledger.ErrReused
 	}
 	out := &operationOutput{Status: http.StatusOK, Applied: applied(wait), Body: newOperation(d, caller(ctx))}
-	if earlier(d, at) {
+	if isReplay(d, at) {
 		out.Replayed = "true"
 		s.metrics.replayed(r.Kind)
 	}
 	return out, nil
 }
 
-// earlier reports whether the outcome is that of another record than the one
+// isReplay reports whether the outcome is that of another record than the one
 // just submitted: of an earlier request under the same ID.
 // An offset alone would not tell: in a topic that was made anew it comes again.
-func earlier(d outcomes.Decided, at Receipt) bool {
+func isReplay(d outcomes.Decided, at Receipt) bool {
 	return d.Place != ledger.Place{Log: d.Log, Offset: at.Offset}
 }
 

@@ -38,8 +38,8 @@ const (
 	limitOfAnswer = 1 << 20
 )
 
-// fetchShare is how much a fetch of one of so many partitions asks for.
-func fetchShare(partitions int) int64 {
+// fetchSizeFor is how much a fetch of one of so many partitions asks for.
+func fetchSizeFor(partitions int) int64 {
 	return int64(min(max(heldBytes/(2*max(partitions, 1)), leastFetchBytes), fetchBytes))
 }
 

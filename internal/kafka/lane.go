@@ -47,15 +47,15 @@ func laneShare(callers, partitions int) int {
 	return min(max(minLaneShare, 2*callers/partitions), callers/2)
 }
 
-// lane is where records keep their order.
-type lane struct {
+// laneKey names a lane: records keep their order in it.
+type laneKey struct {
 	topic     string
 	partition int
 }
 
-// queue is what waits to be written to a partition. A goroutine writes it for as
+// lane is what waits to be written to a partition. A goroutine writes it for as
 // long as there is something in it.
-type queue struct {
+type lane struct {
 	share int // what it holds at most while it is slow; 0: it is bounded in bytes alone, and never stuck
 
 	mu      sync.Mutex
@@ -69,83 +69,83 @@ type queue struct {
 	stuck    bool      // the last batch failed, or the one in flight fails for too long
 }
 
-// add puts the entry at the end, or says why not. It reports whether the queue has to
+// add puts the entry at the end, or says why not. It reports whether the lane has to
 // be drained from now on.
-func (q *queue) add(e *entry) (drain bool, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (l *lane) add(e *entry) (drain bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
-	case q.closed:
+	case l.closed:
 		return false, ErrClosed
-	case q.stuck && q.inFlight+len(q.entries) > 0: // who comes first finds out whether it goes on
+	case l.stuck && l.inFlight+len(l.entries) > 0: // who comes first finds out whether it goes on
 		return false, ErrQueueStuck
-	case len(q.entries) > 0 && q.bytes+e.size > maxQueuedBytes:
+	case len(l.entries) > 0 && l.bytes+e.size > maxQueuedBytes:
 		return false, ErrQueueFull
-	case q.share > 0 && q.inFlight > 0 && q.inFlight+len(q.entries) >= q.share && time.Since(q.since) > laneSlowAfter:
+	case l.share > 0 && l.inFlight > 0 && l.inFlight+len(l.entries) >= l.share && time.Since(l.since) > laneSlowAfter:
 		return false, ErrQueueFull
 	}
-	q.entries = append(q.entries, e)
-	q.bytes += e.size
-	drain, q.busy = !q.busy, true
+	l.entries = append(l.entries, e)
+	l.bytes += e.size
+	drain, l.busy = !l.busy, true
 	return drain, nil
 }
 
-// take is the next batch; nil when there is none, and then the queue is no
+// take is the next batch; nil when there is none, and then the lane is no
 // longer busy.
-func (q *queue) take() []*entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.entries) == 0 {
-		q.busy, q.entries, q.inFlight = false, nil, 0
+func (l *lane) take() []*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.entries) == 0 {
+		l.busy, l.entries, l.inFlight = false, nil, 0
 		return nil
 	}
 	n, bytes := 0, 0
-	for n < len(q.entries) && n < maxBatchRecords {
-		if n > 0 && bytes+q.entries[n].size > maxBatchBytes {
+	for n < len(l.entries) && n < maxBatchRecords {
+		if n > 0 && bytes+l.entries[n].size > maxBatchBytes {
 			break
 		}
-		bytes += q.entries[n].size
+		bytes += l.entries[n].size
 		n++
 	}
-	batch := q.entries[:n:n]
-	q.entries, q.bytes = q.entries[n:], q.bytes-bytes
-	q.inFlight, q.since = n, time.Now()
+	batch := l.entries[:n:n]
+	l.entries, l.bytes = l.entries[n:], l.bytes-bytes
+	l.inFlight, l.since = n, time.Now()
 	return batch
 }
 
 // failed says that an attempt to write the batch in flight failed; it is tried again.
-func (q *queue) failed() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.share > 0 && time.Since(q.since) > laneStuckAfter {
-		q.stop()
+func (l *lane) failed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.share > 0 && time.Since(l.since) > laneStuckAfter {
+		l.stop()
 	}
 }
 
 // written says what came of the batch in flight; where the broker refused it for a
 // record's sake it has not failed.
-func (q *queue) written(failed bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.inFlight = 0
-	q.stuck = false
-	if failed && q.share > 0 {
-		q.stop()
+func (l *lane) written(failed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight = 0
+	l.stuck = false
+	if failed && l.share > 0 {
+		l.stop()
 	}
 }
 
 // stop refuses what waits behind a batch that failed or hangs: it would only wait for
 // the same.
-func (q *queue) stop() {
-	q.stuck = true
-	for _, e := range q.entries {
+func (l *lane) stop() {
+	l.stuck = true
+	for _, e := range l.entries {
 		e.finish(0, ErrQueueStuck)
 	}
-	q.entries, q.bytes = nil, 0
+	l.entries, l.bytes = nil, 0
 }
 
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
 }

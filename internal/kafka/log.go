@@ -23,9 +23,9 @@ func (e *haltError) Unwrap() error { return e.cause }
 
 func haltf(format string, args ...any) error { return &haltError{fmt.Errorf(format, args...)} }
 
-// log reads a partition's log onwards from a position, and only while it is the
+// logReader reads a partition's log onwards from a position, and only while it is the
 // log that the position belongs to.
-type log struct {
+type logReader struct {
 	source *source
 	known  Topic
 	// partition, position and, where known, the hash of the record before it
@@ -33,33 +33,33 @@ type log struct {
 	position  int64
 	before    func() *record.Hash
 
-	looked  time.Time // what the brokers said of the topic since then is asked no more
-	trusted time.Time // when it was last seen to be the right log; zero: not yet
-	share   int64     // bytes to ask for as a rule
-	limit   int64     // bytes to ask for next
-	end     int64     // the high watermark when it was last seen
+	looked    time.Time // what the brokers said of the topic since then is asked no more
+	trusted   time.Time // when it was last seen to be the right log; zero: not yet
+	fetchSize int64     // bytes to ask for as a rule
+	limit     int64     // bytes to ask for next
+	end       int64     // the high watermark when it was last seen
 }
 
-// openLog is the log of a claim. A fetch asks for share bytes as a rule. close ends it.
-func openLog(c *Cluster, claim processor.Claim, share int64) *log {
-	return &log{
+// openLog is the log of a claim. A fetch asks for fetchSize bytes as a rule. close ends it.
+func openLog(c *Cluster, claim processor.Claim, fetchSize int64) *logReader {
+	return &logReader{
 		source:    &source{cluster: c, topic: claim.Topic, partition: claim.Partition},
 		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
 		partition: claim.Partition,
 		position:  claim.NextOffset,
 		before:    func() *record.Hash { return claim.LastRecord },
-		share:     share,
-		limit:     share,
+		fetchSize: fetchSize,
+		limit:     fetchSize,
 		end:       claim.NextOffset,
 	}
 }
 
-func (l *log) close() { l.source.close() }
+func (l *logReader) close() { l.source.close() }
 
 // read waits a little for what follows the position, and moves on behind it. It
 // fails with a haltError when this is not the log that we know, and where it has a
 // hole at the position; every other error may pass.
-func (l *log) read(ctx context.Context) (fetched, error) {
+func (l *logReader) read(ctx context.Context) (fetched, error) {
 	if time.Since(l.trusted) > trustFor {
 		if err := l.verify(ctx); err != nil {
 			return fetched{}, err
@@ -77,7 +77,7 @@ func (l *log) read(ctx context.Context) (fetched, error) {
 	l.trusted, l.end = time.Now(), found.highWatermark
 	switch {
 	case found.to > l.position:
-		l.limit = l.share
+		l.limit = l.fetchSize
 		l.advance(found)
 	case len(found.holes) > 0:
 		return fetched{}, &haltError{found.holes[0]}
@@ -88,7 +88,7 @@ func (l *log) read(ctx context.Context) (fetched, error) {
 }
 
 // advance moves the position and remembers the record before it.
-func (l *log) advance(found fetched) {
+func (l *logReader) advance(found fetched) {
 	l.position = found.to
 	if n := len(found.records); n > 0 && found.records[n-1].Offset == found.to-1 {
 		last := found.records[n-1]
@@ -103,7 +103,7 @@ func (l *log) advance(found fetched) {
 
 // verify compares Kafka with what is known: the cluster, the size and the settings of
 // the topic, the bounds of the log and the record before the position.
-func (l *log) verify(ctx context.Context) error {
+func (l *logReader) verify(ctx context.Context) error {
 	since := l.looked
 	l.looked = time.Time{}
 	if time.Since(since) > trustFor {
@@ -143,7 +143,7 @@ func (l *log) verify(ctx context.Context) error {
 // reaches reports whether the record before the position was read, and is the one that
 // was settled: then the position lies within the bounds of the log, and they need not be
 // asked for. Where it does not, they say why.
-func (l *log) reaches(ctx context.Context) bool {
+func (l *logReader) reaches(ctx context.Context) bool {
 	want := l.before()
 	if want == nil {
 		return false
@@ -157,7 +157,7 @@ func (l *log) reaches(ctx context.Context) bool {
 }
 
 // compare reads the record before the position again.
-func (l *log) compare(ctx context.Context) error {
+func (l *logReader) compare(ctx context.Context) error {
 	want := l.before()
 	if want == nil {
 		return nil

@@ -29,13 +29,13 @@ var errFenced = errors.New("another owner has the partition")
 // partition delivers one partition for as long as one generation assigns it to
 // this member.
 type partition struct {
-	s       *subscription
-	number  int
-	claimer processor.Claimer
-	copies  *copies
-	held    *held
-	share   int64 // bytes that a fetch asks for
-	log     *slog.Logger
+	s         *subscription
+	number    int
+	claimer   processor.Claimer
+	copies    *copies
+	held      *held
+	fetchSize int64 // bytes that a fetch asks for
+	log       *slog.Logger
 
 	shown                                    *lag
 	halted, lastAck                          prometheus.Gauge
@@ -50,10 +50,10 @@ type partition struct {
 	trouble   string          // what was logged last and still holds
 }
 
-func newPartition(s *subscription, number int, copies *copies, share int64, began time.Time) *partition {
+func newPartition(s *subscription, number int, copies *copies, fetchSize int64, began time.Time) *partition {
 	label, m := strconv.Itoa(number), s.options.Metrics
 	return &partition{
-		s: s, number: number, claimer: s.options.Claimer, copies: copies, held: s.heldOf(number), share: share,
+		s: s, number: number, claimer: s.options.Claimer, copies: copies, held: s.heldOf(number), fetchSize: fetchSize,
 		log:   s.log.With("partition", number),
 		shown: newLag(m.lag.WithLabelValues(label)), halted: m.halted.WithLabelValues(label), lastAck: m.lastAck.WithLabelValues(label),
 		claims: m.claims.WithLabelValues(label), fences: m.fences.WithLabelValues(label),
@@ -68,7 +68,7 @@ func newPartition(s *subscription, number int, copies *copies, share int64, bega
 func (p *partition) run(stop context.Context) {
 	defer p.s.options.Metrics.forget(p.number)
 	for ; stop.Err() == nil; p.claimedAt = time.Now() {
-		err := p.own(stop)
+		err := p.claimAndDeliver(stop)
 		var halt *haltError
 		switch {
 		case stop.Err() != nil:
@@ -117,10 +117,10 @@ func (p *partition) isNew(where string, err error) bool {
 	return trouble != p.trouble
 }
 
-// well says that nothing is in the way: a message was acknowledged, or there is
+// goesOn says that nothing is in the way: a message was acknowledged, or there is
 // none to deliver. That the log could be read is not enough, for the handler may
 // halt again at the same record.
-func (p *partition) well(stop context.Context) {
+func (p *partition) goesOn(stop context.Context) {
 	p.halted.Set(0)
 	if p.trouble != "" {
 		p.trouble = ""
@@ -150,9 +150,9 @@ func (p *partition) note(stop context.Context, cause string) {
 	}
 }
 
-// own claims the partition and delivers it until the claim ends: with errFenced,
+// claimAndDeliver claims the partition and delivers it until the claim ends: with errFenced,
 // a haltError, or stop.
-func (p *partition) own(stop context.Context) error {
+func (p *partition) claimAndDeliver(stop context.Context) error {
 	claim, err := p.claim(stop)
 	var unfinished *processor.UnfinishedMoveError
 	if errors.Is(err, processor.ErrNoProgress) || errors.Is(err, processor.ErrRestored) || errors.As(err, &unfinished) {
@@ -164,10 +164,10 @@ func (p *partition) own(stop context.Context) error {
 	defer p.held.giveUp()
 	p.claims.Inc()
 	p.claimed, p.noted = claim, claim.Halt
-	log := openLog(p.s.cluster, claim, p.share)
+	log := openLog(p.s.cluster, claim, p.fetchSize)
 	log.looked = p.claimedAt
 	defer log.close()
-	reader := &ahead{log: log}
+	reader := &prefetcher{log: log}
 	defer reader.stop()
 	from := claim.NextOffset
 	for stop.Err() == nil {
@@ -193,7 +193,7 @@ func (p *partition) own(stop context.Context) error {
 		}
 		p.retry.reset()
 		if from == end {
-			p.well(stop)
+			p.goesOn(stop)
 		}
 		if found.to > from && found.to < end {
 			reader.start(stop)
@@ -255,7 +255,7 @@ func (p *partition) deliver(stop context.Context, claim processor.Claim, from in
 }
 
 func (p *partition) acknowledged(stop context.Context, next int64) {
-	p.well(stop)
+	p.goesOn(stop)
 	p.lastAck.SetToCurrentTime()
 	p.shown.setPosition(next)
 	p.copies.note(p.number, p.held.moved(next))
@@ -270,14 +270,14 @@ func (p *partition) finish(stop context.Context, batch processor.Batch) error {
 		if err != nil {
 			return err
 		}
-		switch result.Verdict {
-		case processor.VerdictSettled:
+		switch result.Kind {
+		case processor.ResultSettled:
 			return nil
-		case processor.VerdictFenced:
+		case processor.ResultFenced:
 			return fmt.Errorf("%w: %w", errFenced, result.Cause)
-		case processor.VerdictHalt:
+		case processor.ResultHalt:
 			return &haltError{result.Cause}
-		case processor.VerdictAgain:
+		case processor.ResultAgain:
 		}
 		p.redelivered.Inc()
 		if !sleep(stop, wait.next()) {
@@ -307,7 +307,7 @@ func (p *partition) handOut(stop context.Context, batch processor.Batch) (proces
 	switch {
 	case !ended:
 		return result, fmt.Errorf("the message was not finished in time: %w", stop.Err())
-	case result.Verdict != processor.VerdictSettled:
+	case result.Kind != processor.ResultSettled:
 		return result, stop.Err()
 	}
 	return result, nil

@@ -40,7 +40,7 @@ type Producer struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	lanes  sync.Map   // lane to *queue
+	lanes  sync.Map   // laneKey to *lane
 	mu     sync.Mutex // held to add a lane, and to close
 	closed bool
 
@@ -128,32 +128,32 @@ func (p *Producer) Enqueue(ctx context.Context, topic string, partition int, r r
 	e := &entry{
 		record: r, size: size(r), waiter: ctx, deadline: time.Now().Add(ProduceDeadline), done: make(chan struct{}),
 	}
-	l := lane{topic, partition}
-	q := p.queue(l)
-	drain, err := q.add(e)
+	key := laneKey{topic, partition}
+	l := p.laneOf(key)
+	drain, err := l.add(e)
 	if err != nil {
 		p.metrics.refused(err)
 		return Pending{}, err
 	}
 	if drain {
-		p.wg.Go(func() { p.drain(l, q) })
+		p.wg.Go(func() { p.drain(key, l) })
 	}
 	return Pending{e}, nil
 }
 
-// queue is the lane's, made when it is first asked for.
-func (p *Producer) queue(l lane) *queue {
-	if q, ok := p.lanes.Load(l); ok {
-		return q.(*queue)
+// laneOf is the lane of the key, made when it is first asked for.
+func (p *Producer) laneOf(key laneKey) *lane {
+	if l, ok := p.lanes.Load(key); ok {
+		return l.(*lane)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	made := &queue{closed: p.closed}
-	if g := p.guards[l.topic]; g != nil {
+	made := &lane{closed: p.closed}
+	if g := p.guards[key.topic]; g != nil {
 		made.share = laneShare(p.callers, g.known.Partitions)
 	}
-	q, _ := p.lanes.LoadOrStore(l, made)
-	return q.(*queue)
+	l, _ := p.lanes.LoadOrStore(key, made)
+	return l.(*lane)
 }
 
 // Wait waits for the record's end, as Produce does.
@@ -180,8 +180,8 @@ func (w Pending) Wait() (int64, error) {
 func (p *Producer) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	p.lanes.Range(func(_, q any) bool {
-		q.(*queue).close()
+	p.lanes.Range(func(_, l any) bool {
+		l.(*lane).close()
 		return true
 	})
 	p.mu.Unlock()
@@ -192,23 +192,23 @@ func (p *Producer) Close() error {
 	return nil
 }
 
-// drain writes batch after batch until the queue is empty.
-func (p *Producer) drain(l lane, q *queue) {
+// drain writes batch after batch until the lane is empty.
+func (p *Producer) drain(key laneKey, l *lane) {
 	for {
 		// Whoever is about to hand over a record is let in first: what a batch costs
 		// hangs little on how much it holds.
 		runtime.Gosched()
-		batch := q.take()
+		batch := l.take()
 		if batch == nil {
 			return
 		}
-		p.write(l, q, batch)
+		p.write(key, l, batch)
 	}
 }
 
 // write writes the batch, leaving out those whose callers gave up before it was
 // their turn, and tells the callers.
-func (p *Producer) write(l lane, q *queue, batch []*entry) {
+func (p *Producer) write(key laneKey, l *lane, batch []*entry) {
 	alive := batch[:0]
 	var deadline time.Time
 	now := time.Now()
@@ -225,17 +225,17 @@ func (p *Producer) write(l lane, q *queue, batch []*entry) {
 	if len(alive) == 0 {
 		return
 	}
-	base, err := p.send(l, q, alive, deadline)
+	base, err := p.send(key, l, alive, deadline)
 	if isolatable(err) && len(alive) > 1 {
 		// The broker refused the batch, wrote nothing of it and does not say for
 		// which record: in halves, in order, only the culprit fails.
 		half := len(alive) / 2
-		p.write(l, q, alive[:half:half])
-		p.write(l, q, alive[half:])
+		p.write(key, l, alive[:half:half])
+		p.write(key, l, alive[half:])
 		return
 	}
-	// Before the callers hear of it: who goes on at once must find the queue as it is.
-	q.written(err != nil && !isolatable(err))
+	// Before the callers hear of it: who goes on at once must find the lane as it is.
+	l.written(err != nil && !isolatable(err))
 	for i, e := range alive {
 		e.finish(base+int64(i), err)
 	}
@@ -252,7 +252,7 @@ func (e *entry) finish(offset int64, err error) {
 // send sends the batch again until it is written, refused for good, or too late:
 // a batch that were given back and sent again by its callers would come after the
 // next one.
-func (p *Producer) send(l lane, q *queue, batch []*entry, deadline time.Time) (base int64, err error) {
+func (p *Producer) send(key laneKey, l *lane, batch []*entry, deadline time.Time) (base int64, err error) {
 	ctx, cancel := context.WithDeadline(p.work, deadline)
 	defer cancel()
 	p.metrics.batchRecords.Observe(float64(len(batch)))
@@ -260,7 +260,7 @@ func (p *Producer) send(l lane, q *queue, batch []*entry, deadline time.Time) (b
 	defer func() { p.metrics.batchSeconds.Observe(time.Since(started).Seconds()) }()
 	wait := backoff{low: produceRetryMin, high: produceRetryMax}
 	for {
-		base, err := p.attempt(ctx, l, batch)
+		base, err := p.attempt(ctx, key, batch)
 		if err == nil {
 			p.metrics.produced.Add(float64(len(batch)))
 			return base, nil
@@ -268,7 +268,7 @@ func (p *Producer) send(l lane, q *queue, batch []*entry, deadline time.Time) (b
 		if !retriable(err) {
 			return 0, err
 		}
-		q.failed()
+		l.failed()
 		if !sleep(ctx, wait.next()) {
 			return 0, err
 		}
@@ -277,9 +277,9 @@ func (p *Producer) send(l lane, q *queue, batch []*entry, deadline time.Time) (b
 }
 
 // attempt sends the batch once.
-func (p *Producer) attempt(ctx context.Context, l lane, batch []*entry) (int64, error) {
+func (p *Producer) attempt(ctx context.Context, key laneKey, batch []*entry) (int64, error) {
 	answer, err := p.client.Produce(ctx, &kafkago.ProduceRequest{
-		Topic: l.topic, Partition: l.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
+		Topic: key.topic, Partition: key.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
 	})
 	switch {
 	case err != nil:
@@ -287,7 +287,7 @@ func (p *Producer) attempt(ctx context.Context, l lane, batch []*entry) (int64, 
 	case answer.Error != nil:
 		return 0, answer.Error
 	}
-	if g := p.guards[l.topic]; g != nil {
+	if g := p.guards[key.topic]; g != nil {
 		if err := g.check(ctx); err != nil {
 			return 0, err
 		}

@@ -67,7 +67,7 @@ func (s *Subscriber) Run(ctx context.Context, topic string, handle processor.Han
 	router.AddConsumerHandler("settle", topic, s, func(msg *message.Message) error {
 		d := deliveryOf(msg)
 		d.result = handle(msg.Context(), d.batch)
-		if d.result.Verdict == processor.VerdictSettled {
+		if d.result.Kind == processor.ResultSettled {
 			// A crash before the Ack replays the batch, and the progress makes that harmless.
 			return nil
 		}
@@ -92,7 +92,7 @@ func (s *Subscriber) logged(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		out, err := next(msg)
 		d := deliveryOf(msg)
-		if err != nil && d.result.Verdict == processor.VerdictAgain {
+		if err != nil && d.result.Kind == processor.ResultAgain {
 			s.options.Logger.LogAttrs(msg.Context(), slog.LevelWarn, "settle failed, and is tried again",
 				slog.Int("partition", d.batch.Claim.Partition), slog.Int64("offset", d.batch.From), slog.Any("err", err))
 		}

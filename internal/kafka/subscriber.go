@@ -303,7 +303,7 @@ func (s *subscription) serve(stop context.Context, generation *kafkago.Generatio
 	start(func(stop context.Context) { s.watchTopic(stop, began, len(assigned) > 0) })
 	all := make([]*partition, len(assigned))
 	for i, a := range assigned {
-		p := newPartition(s, a.ID, copies, fetchShare(len(assigned)), began)
+		p := newPartition(s, a.ID, copies, fetchSizeFor(len(assigned)), began)
 		all[i] = p
 		own.Add(1)
 		start(func(stop context.Context) {

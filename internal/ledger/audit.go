@@ -56,7 +56,7 @@ func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 			f.add(RuleDigest, "does not follow from the operation")
 		}
 		if !bare {
-			f.outcome(o, (&Audit{}).again(o, OperationID{}))
+			f.compareOutcome(o, (&Audit{}).decideAgain(o, OperationID{}))
 		}
 		return f
 	}
@@ -76,13 +76,13 @@ func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 	if o.Digest != o.Seal(a.wallet.Digest) {
 		f.add(RuleDigest, "does not follow from the operation and the one before it")
 	}
-	f.outcome(o, a.again(o, charged))
-	a.adopt(o)
+	f.compareOutcome(o, a.decideAgain(o, charged))
+	a.followRecord(o)
 	return f
 }
 
-// again decides the operation on what the ones before it left.
-func (a *Audit) again(o Operation, charged OperationID) Operation {
+// decideAgain decides the operation on what the ones before it left.
+func (a *Audit) decideAgain(o Operation, charged OperationID) Operation {
 	known := Known{Wallets: map[WalletID]Wallet{}, Merchants: map[MerchantID]Merchant{}, Invoices: map[WalletInvoice]OperationID{}}
 	if a.exists {
 		known.Wallets[o.Wallet] = a.wallet
@@ -99,8 +99,8 @@ func (a *Audit) again(o Operation, charged OperationID) Operation {
 	return book.Operations()[0]
 }
 
-// adopt takes over what is on record.
-func (a *Audit) adopt(o Operation) {
+// followRecord makes the wallet what is on record.
+func (a *Audit) followRecord(o Operation) {
 	if !a.exists {
 		a.exists = true
 		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
@@ -115,8 +115,8 @@ func (f *flaws) add(rule Rule, format string, args ...any) {
 	*f = append(*f, Flaw{Rule: rule, Detail: fmt.Sprintf(format, args...)})
 }
 
-// outcome compares what is on record with what deciding again came to.
-func (f *flaws) outcome(o, again Operation) {
+// compareOutcome compares what is on record with what deciding again came to.
+func (f *flaws) compareOutcome(o, again Operation) {
 	switch {
 	case o.Reason != again.Reason:
 		f.add(RuleOutcome, "is %q, deciding again gives %q", o.result(), again.result())

@@ -41,7 +41,7 @@ type Conflict struct {
 type Book struct {
 	known      Known
 	now        time.Time
-	touched    map[WalletID]bool
+	changed    map[WalletID]bool
 	operations []Operation
 	conflicts  []Conflict
 	movements  map[Movement]int64 // by account and currency, Amount zero in the key
@@ -59,7 +59,7 @@ func NewBook(known Known, now time.Time) *Book {
 	if known.Invoices == nil {
 		known.Invoices = map[WalletInvoice]OperationID{}
 	}
-	return &Book{known: known, now: microseconds(now), touched: map[WalletID]bool{}, movements: map[Movement]int64{}}
+	return &Book{known: known, now: microseconds(now), changed: map[WalletID]bool{}, movements: map[Movement]int64{}}
 }
 
 // Expect makes room for n operations, which saves copying them; more may come.
@@ -138,8 +138,8 @@ func (b *Book) Conflicts() []Conflict { return b.conflicts }
 
 // Wallets are the wallets that changed, each once, as they are now, in no order.
 func (b *Book) Wallets() []Wallet {
-	wallets := make([]Wallet, 0, len(b.touched))
-	for id := range b.touched {
+	wallets := make([]Wallet, 0, len(b.changed))
+	for id := range b.changed {
 		wallets = append(wallets, b.known.Wallets[id])
 	}
 	return wallets
@@ -258,7 +258,7 @@ func (b *Book) accept(op *Operation, invoice WalletInvoice) {
 }
 
 func (b *Book) put(w Wallet) {
-	b.touched[w.ID] = true
+	b.changed[w.ID] = true
 	b.known.Wallets[w.ID] = w
 }
 

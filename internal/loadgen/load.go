@@ -80,7 +80,7 @@ func (l *load) drive(ctx context.Context) error {
 	l.say("send %d submissions in %s", s.arrivals, l.options.For)
 	done := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() { l.watch(s, done) })
+	watch.Go(func() { l.tellProgress(s, done) })
 	l.took = s.keep(ctx, l.options.InFlight, func(i int, intended time.Time) {
 		l.send(ctx, l.plan.arrivals[i], intended)
 	}, func(int) {
@@ -96,8 +96,8 @@ func (l *load) drive(ctx context.Context) error {
 	return nil
 }
 
-// watch says every second how far it is.
-func (l *load) watch(s schedule, done <-chan struct{}) {
+// tellProgress says every second how far it is.
+func (l *load) tellProgress(s schedule, done <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -155,15 +155,15 @@ func (l *Lookup) Find(ctx context.Context, id ledger.OperationID) (Answer, error
 	}
 }
 
-// Promptly is the outcome if it is known, or comes within 10 ms from a database that
+// AwaitBriefly is the outcome if it is known, or comes within 10 ms from a database that
 // answered as fast the last time. Otherwise it does not wait.
-func (l *Lookup) Promptly(q *Question) (Decided, bool) {
+func (l *Lookup) AwaitBriefly(q *Question) (Decided, bool) {
 	select {
 	case a := <-q.answer:
 		return a.Decided, a.Found
 	default:
 	}
-	if !l.prompt() {
+	if !l.fast() {
 		return Decided{}, false
 	}
 	timer := time.NewTimer(lookupPatience)
@@ -176,8 +176,8 @@ func (l *Lookup) Promptly(q *Question) (Decided, bool) {
 	}
 }
 
-// prompt reports whether the database answers at once, as far as is known.
-func (l *Lookup) prompt() bool {
+// fast reports whether the database answers at once, as far as is known.
+func (l *Lookup) fast() bool {
 	since := l.since.Load()
 	return !l.slow.Load() && (since == nil || time.Since(*since) < lookupPatience)
 }

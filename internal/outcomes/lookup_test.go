@@ -129,7 +129,7 @@ func TestPatienceEndsWithTheFirstTrouble(t *testing.T) {
 		{"the next was quick", func() { l.ended(time.Millisecond, nil) }, true},
 		{"the next failed at once", func() { l.ended(time.Millisecond, errors.New("down")) }, false},
 	} {
-		if step.do(); l.prompt() != step.want {
+		if step.do(); l.fast() != step.want {
 			t.Errorf("%s: prompt is %v", step.what, !step.want)
 		}
 	}
@@ -137,7 +137,7 @@ func TestPatienceEndsWithTheFirstTrouble(t *testing.T) {
 	q := l.Ask([16]byte{1})
 	defer l.Drop(q)
 	q.answer <- Answer{Found: true}
-	if _, found := l.Promptly(q); !found {
+	if _, found := l.AwaitBriefly(q); !found {
 		t.Error("an answer that is there is not taken")
 	}
 }

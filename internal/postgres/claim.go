@@ -19,8 +19,8 @@ import (
 var (
 	//go:embed queries/claim.sql
 	claimSQL string
-	//go:embed queries/standings.sql
-	standingsSQL string
+	//go:embed queries/progress_states.sql
+	progressStatesSQL string
 	//go:embed queries/note_halt.sql
 	noteHaltSQL string
 )
@@ -34,7 +34,7 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int, known pr
 		return processor.Claim{}, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
-	defer s.watch(ctx, conn.Conn())()
+	defer s.keepUnblocked(ctx, conn.Conn())()
 
 	c := processor.Claim{Topic: topic, Partition: partition}
 	var hash []byte
@@ -52,7 +52,7 @@ func (s *Store) Claim(ctx context.Context, topic string, partition int, known pr
 
 // refusedClaim says why a claim found no row that it may claim.
 func refusedClaim(ctx context.Context, conn *pgxpool.Conn, topic string, partition int, known processor.Memory) error {
-	list, err := standings(ctx, conn, []int{partition})
+	list, err := progressStates(ctx, conn, []int{partition})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func refusedClaim(ctx context.Context, conn *pgxpool.Conn, topic string, partiti
 
 // Holds locks nothing.
 func (s *Store) Holds(ctx context.Context, known map[int]processor.Memory) (map[int]error, error) {
-	found, err := standings(ctx, s.pool, slices.Collect(maps.Keys(known)))
+	found, err := progressStates(ctx, s.pool, slices.Collect(maps.Keys(known)))
 	if err != nil {
 		return nil, err
 	}
@@ -86,22 +86,22 @@ func (s *Store) Holds(ctx context.Context, known map[int]processor.Memory) (map[
 	return lost, nil
 }
 
-// standing is where a progress stands, and of which topic it is.
-type standing struct {
+// progressState is where a progress stands, and of which topic it is.
+type progressState struct {
 	processor.Memory
 	topic string
 	goal  *int64 // of a move that is not finished
 }
 
-// standings are where the progress of the partitions stands; of those that have one.
-func standings(ctx context.Context, db querier, partitions []int) (map[int]standing, error) {
-	rows, err := db.Query(ctx, standingsSQL, partitions)
+// progressStates are where the progress of the partitions stands, of those that have one.
+func progressStates(ctx context.Context, db querier, partitions []int) (map[int]progressState, error) {
+	rows, err := db.Query(ctx, progressStatesSQL, partitions)
 	if err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
-	found := map[int]standing{}
+	found := map[int]progressState{}
 	var partition int
-	var s standing
+	var s progressState
 	if _, err := pgx.ForEachRow(rows, []any{&partition, &s.topic, &s.History, &s.Log, &s.Epoch, &s.MovedEpoch, &s.NextOffset, &s.goal}, func() error {
 		found[partition] = s
 		return nil

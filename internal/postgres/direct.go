@@ -38,7 +38,7 @@ func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, 
 		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
-	defer s.watch(ctx, conn.Conn())()
+	defer s.keepUnblocked(ctx, conn.Conn())()
 	op, made, err := s.apply(ctx, conn, r)
 	if err != nil {
 		rollback(ctx, conn)

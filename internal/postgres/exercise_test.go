@@ -28,7 +28,7 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 		Wallets: maps.Clone(m.known.Wallets), Merchants: m.known.Merchants, Decided: maps.Clone(m.known.Decided),
 		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position,
 	}, w.now)
-	t := processor.Tally{Outcomes: map[processor.Outcome]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
+	t := processor.Tally{Outcomes: map[processor.OutcomeLabel]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
 	for _, item := range s.Items {
 		at := ledger.Place{Log: c.Log, Offset: item.Record.Offset}
 		var v ledger.Verdict
@@ -51,7 +51,7 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 	}
 	for _, op := range book.Operations() {
 		m.take(op)
-		t.Outcomes[processor.Outcome{Kind: op.Kind, Reason: op.Reason}]++
+		t.Outcomes[processor.OutcomeLabel{Kind: op.Kind, Reason: op.Reason}]++
 	}
 	for _, wallet := range book.Wallets() {
 		m.known.Wallets[wallet.ID] = wallet

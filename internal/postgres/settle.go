@@ -56,7 +56,7 @@ func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.S
 		return processor.Tally{}, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
-	defer s.watch(ctx, conn.Conn())()
+	defer s.keepUnblocked(ctx, conn.Conn())()
 
 	tally, err := s.settle(ctx, conn, c, slice)
 	if err != nil {
@@ -285,9 +285,9 @@ func decide(book *ledger.Book, c processor.Claim, slice processor.Slice) (w writ
 		}
 	}
 	w.tally.Gaps = int(slice.To-slice.From) - len(slice.Items)
-	w.tally.Outcomes = map[processor.Outcome]int{}
+	w.tally.Outcomes = map[processor.OutcomeLabel]int{}
 	for _, op := range book.Operations() {
-		w.tally.Outcomes[processor.Outcome{Kind: op.Kind, Reason: op.Reason}]++
+		w.tally.Outcomes[processor.OutcomeLabel{Kind: op.Kind, Reason: op.Reason}]++
 	}
 	return w, nil
 }

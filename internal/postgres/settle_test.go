@@ -23,7 +23,7 @@ func TestSettleRecordsOutcomes(t *testing.T) {
 	unknown := w.charge(walletID(1), shop, 1, "INV-3")
 
 	tally := w.settle(1, request(w.topUp(wallet, 1000)), request(first), request(again), request(poor), request(unknown), dead())
-	want := processor.Tally{Settled: 5, Dead: 1, Outcomes: map[processor.Outcome]int{
+	want := processor.Tally{Settled: 5, Dead: 1, Outcomes: map[processor.OutcomeLabel]int{
 		{Kind: ledger.KindTopUp}:  1,
 		{Kind: ledger.KindCharge}: 1,
 		{Kind: ledger.KindCharge, Reason: ledger.ReasonDuplicateInvoice}:  1,

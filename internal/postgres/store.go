@@ -28,8 +28,8 @@ const (
 	directMaxConns    = 4                      // for direct operations alone
 	connectRetry      = 200 * time.Millisecond // between attempts to reach the server
 	saidEvery         = 30 * time.Second       // that it is still waited for
-	watchMaxConns     = 2                      // for looking after blocked statements
-	watchIdle         = 30 * time.Second
+	unblockMaxConns   = 2                      // for looking after blocked statements
+	unblockIdle       = 30 * time.Second
 	directLockTimeout = 3 * time.Second
 )
 
@@ -38,7 +38,7 @@ type Store struct {
 	pool       *pgxpool.Pool
 	direct     *pgxpool.Pool // for direct operations: no read may delay them; connects when needed
 	lanes      sync.Map      // partition to a chan struct{} that holds the token of its one direct operation
-	watchers   *pgxpool.Pool // logged in without the service's role; connects when needed
+	unblockers *pgxpool.Pool // logged in without the service's role; connects when needed
 	deployment Deployment
 	owner      string
 	now        func() time.Time
@@ -84,9 +84,9 @@ func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 		s.pool.Close()
 		return nil, err
 	}
-	if s.watchers, err = watchSessions(o).pool(ctx, url, func(c *pgxpool.Config) {
-		c.MinConns, c.MinIdleConns, c.MaxConns = 0, 0, watchMaxConns
-		c.MaxConnIdleTime = watchIdle
+	if s.unblockers, err = unblockSessions(o).pool(ctx, url, func(c *pgxpool.Config) {
+		c.MinConns, c.MinIdleConns, c.MaxConns = 0, 0, unblockMaxConns
+		c.MaxConnIdleTime = unblockIdle
 	}); err != nil {
 		s.pool.Close()
 		s.direct.Close()
@@ -103,7 +103,7 @@ func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 func (s *Store) Close() {
 	s.pool.Close()
 	s.direct.Close()
-	s.watchers.Close()
+	s.unblockers.Close()
 }
 
 // Stat is what the pool of connections does.
@@ -226,9 +226,9 @@ func noticeLostClients(set map[string]string) {
 	set["tcp_keepalives_count"] = "3"
 }
 
-// watchSessions are without the service's role: whether one may end a session is
+// unblockSessions are without the service's role: whether one may end a session is
 // asked of the current role, and the sessions to end belong to the user.
-func watchSessions(o Options) sessions {
+func unblockSessions(o Options) sessions {
 	return sessions{application: o.Application + "-watch", settings: map[string]string{"statement_timeout": "5s"}, log: o.Log}
 }
 

@@ -32,9 +32,9 @@ var (
 	terminateSQL string
 )
 
-// watch looks after the statements of a connection until the returned function
-// is called. It must be called before the connection is released.
-func (s *Store) watch(ctx context.Context, conn *pgx.Conn) (stop func()) {
+// keepUnblocked ends the sessions that block the statements of a connection, until the
+// returned function is called. It must be called before the connection is released.
+func (s *Store) keepUnblocked(ctx context.Context, conn *pgx.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	pid := *backendOf(conn.PgConn())
 	ended := make(chan struct{})
@@ -88,7 +88,7 @@ func (s *Store) unblock(ctx context.Context, pid int32) {
 }
 
 func (s *Store) blockers(ctx context.Context, pid int32) ([]session, error) {
-	rows, err := s.watchers.Query(ctx, blockersSQL, pid)
+	rows, err := s.unblockers.Query(ctx, blockersSQL, pid)
 	if err != nil {
 		return nil, fmt.Errorf("read blocking sessions: %w", err)
 	}
@@ -104,7 +104,7 @@ func (s *Store) terminate(ctx context.Context, b session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
 	defer cancel()
 	var ended bool
-	err := s.watchers.QueryRow(ctx, terminateSQL, b.pid, b.start, b.state).Scan(&ended)
+	err := s.unblockers.QueryRow(ctx, terminateSQL, b.pid, b.start, b.state).Scan(&ended)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), err == nil && !ended:
 		// It has gone on or ended by itself since it was seen.

@@ -50,8 +50,8 @@ func (r *auditRow) stored(id ledger.WalletID) *ledger.Wallet {
 	return &w
 }
 
-// earlier is the charge of the invoice that was accepted before the operation.
-func (r *auditRow) earlier(o ledger.Operation) ledger.OperationID {
+// acceptedCharge is the charge of the invoice that was accepted before the operation.
+func (r *auditRow) acceptedCharge(o ledger.Operation) ledger.OperationID {
 	if o.Sequence == 0 || !r.charged.Valid || r.chargedSequence.Int64 >= o.Sequence {
 		return ledger.OperationID{}
 	}
@@ -135,7 +135,7 @@ func (h *history) next(o ledger.Operation) {
 		h.audit, h.wallet = ledger.Audit{}, o.Wallet
 	}
 	h.stored = h.row.stored(o.Wallet)
-	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.earlier(o)))
+	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.acceptedCharge(o)))
 	if o.Sequence == 1 && h.row.openedAt.Valid && !h.row.openedAt.Time.Equal(o.DecidedAt) {
 		h.check.violation(RuleWallet, o, "was not opened when its row says")
 	}

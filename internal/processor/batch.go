@@ -21,32 +21,32 @@ type Handler func(context.Context, Batch) Result
 // Result is what became of a batch. The zero value is Again, for no reason that is
 // known.
 type Result struct {
-	Verdict Verdict
-	Cause   error // nil where the batch is settled
+	Kind  ResultKind
+	Cause error // nil where the batch is settled
 }
 
-// Verdict says what whoever handed out a batch does next.
-type Verdict int
+// ResultKind says what whoever handed out a batch does next.
+type ResultKind int
 
-// The verdicts.
+// The kinds of result.
 const (
-	VerdictAgain   Verdict = iota // hands out the same batch again
-	VerdictSettled                // hands out the next one
-	VerdictFenced                 // gives up the claim: the partition has another owner
-	VerdictHalt                   // hands out nothing more until a new claim finds the partition mended
+	ResultAgain   ResultKind = iota // hands out the same batch again
+	ResultSettled                   // hands out the next one
+	ResultFenced                    // gives up the claim: the partition has another owner
+	ResultHalt                      // hands out nothing more until a new claim finds the partition mended
 )
 
 // Settled says that every offset of the batch is settled, durably.
-func Settled() Result { return Result{Verdict: VerdictSettled} }
+func Settled() Result { return Result{Kind: ResultSettled} }
 
 // Again says that part of the batch may not be settled, and that the same batch again
 // goes on behind what is.
-func Again(cause error) Result { return Result{Verdict: VerdictAgain, Cause: cause} }
+func Again(cause error) Result { return Result{Kind: ResultAgain, Cause: cause} }
 
 // Fenced says that another owner claimed the partition.
-func Fenced(cause error) Result { return Result{Verdict: VerdictFenced, Cause: cause} }
+func Fenced(cause error) Result { return Result{Kind: ResultFenced, Cause: cause} }
 
 // Halt says that the partition's state cannot be right, and why.
-func Halt(cause error) Result { return Result{Verdict: VerdictHalt, Cause: cause} }
+func Halt(cause error) Result { return Result{Kind: ResultHalt, Cause: cause} }
 
-func (r Result) settled() bool { return r.Verdict == VerdictSettled }
+func (r Result) settled() bool { return r.Kind == ResultSettled }

@@ -27,18 +27,18 @@ type flood struct {
 	// halted is where the progress stood behind the one too many. For this process it
 	// stays a flood until it stands elsewhere: a person set it, be it to the same
 	// offset, or another processor, which counts anew, had the partition meanwhile.
-	halted *standing
+	halted *haltPoint
 }
 
-// standing tells one progress from another. The first offset moves whenever a
+// haltPoint tells one progress from another. The first offset moves whenever a
 // person sets the progress; the epoch would not do, for every claim raises it.
-type standing struct {
+type haltPoint struct {
 	log         int32
 	first, next int64
 }
 
-func standingOf(c Claim, next int64) standing {
-	return standing{log: c.Log, first: c.FirstOffset, next: next}
+func haltPointOf(c Claim, next int64) haltPoint {
+	return haltPoint{log: c.Log, first: c.FirstOffset, next: next}
 }
 
 // flooded is why a partition halts.
@@ -58,7 +58,7 @@ func (f *floods) resume(c Claim, from int64) error {
 	if p.halted == nil {
 		return nil
 	}
-	if *p.halted == standingOf(c, from) {
+	if *p.halted == haltPointOf(c, from) {
 		return flooded(from)
 	}
 	delete(f.partitions, c.Partition)
@@ -83,7 +83,7 @@ func (f *floods) add(c Claim, n int, offset int64) error {
 		p.recent = append(p.recent, f.now())
 	}
 	if len(p.recent) > FloodLimit {
-		at := standingOf(c, offset)
+		at := haltPointOf(c, offset)
 		p.halted = &at
 		return flooded(offset)
 	}

@@ -75,7 +75,7 @@ func TestEachRefusalOfDataFailsItsOperationAlone(t *testing.T) {
 		before, bad, after := f.charge("before "+state, 1), f.charge(state, 1), f.charge("after "+state, 1)
 		f.append(f.encoded(before), f.encoded(bad), f.encoded(after))
 		batch := f.batch(claim)
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 			t.Fatalf("%s: %v", state, got)
 		}
 		got := []string{f.outcome(before.ID), f.outcome(bad.ID), f.outcome(after.ID)}
@@ -131,7 +131,7 @@ func TestEachTroubleOfTheDatabaseIsTriedAgain(t *testing.T) {
 		for range 2 {
 			got := settler.Settle(t.Context(), batch)
 			var answer *pgconn.PgError
-			if got.Verdict != processor.VerdictAgain || !errors.As(got.Cause, &answer) || answer.Code != state {
+			if got.Kind != processor.ResultAgain || !errors.As(got.Cause, &answer) || answer.Code != state {
 				t.Fatalf("%s: got %v", state, got)
 			}
 			if got := f.nextOffset(); got != claim.NextOffset {
@@ -139,7 +139,7 @@ func TestEachTroubleOfTheDatabaseIsTriedAgain(t *testing.T) {
 			}
 		}
 		f.exec(mend)
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 			t.Fatalf("%s is over: %v", state, got)
 		}
 		if got := []string{f.outcome(neighbour.ID), f.outcome(met.ID)}; got[0] != "accepted" || got[1] != "accepted" {
@@ -163,7 +163,7 @@ func TestFloodOfDataThatTheDatabaseRefusesHalts(t *testing.T) {
 	behind := f.charge("behind", 1)
 	f.append(f.encoded(behind))
 	batch := f.batch(f.claim())
-	if got := f.settler(f.store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt {
+	if got := f.settler(f.store).Settle(t.Context(), batch); got.Kind != processor.ResultHalt {
 		t.Fatalf("got %v; want a halt", got)
 	}
 	const halted = 1 + processor.FloodLimit + 1 // behind the top-up and one refusal too many
@@ -193,7 +193,7 @@ func TestRequestThatCannotBeEncodedFailsAlone(t *testing.T) {
 		}
 		return d, err
 	})
-	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	got := []string{f.outcome(before.ID), f.outcome(timeless.ID), f.outcome(far.ID), f.outcome(after.ID)}
@@ -215,7 +215,7 @@ func TestClockThatJumps(t *testing.T) {
 		f.clock = start.Add(jump)
 		f.append(records...)
 		batch := f.batch(claim)
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 			t.Fatal(got)
 		}
 		claim.NextOffset = batch.To

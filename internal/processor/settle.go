@@ -19,13 +19,13 @@ const settleTimeout = 40 * time.Second
 // Settler settles batches, one at a time for each partition. It keeps nothing
 // about a wallet from one batch to the next.
 type Settler struct {
-	store      Store
-	classifier classifier
-	floods     *floods
-	setAside   throttle.Log
-	metrics    *Metrics
-	log        *slog.Logger
-	now        func() time.Time
+	store       Store
+	classifier  classifier
+	floods      *floods
+	deadLetters throttle.Log
+	metrics     *Metrics
+	log         *slog.Logger
+	now         func() time.Time
 }
 
 // NewSettler makes a settler. A nil clock is the system's.
@@ -42,15 +42,15 @@ func NewSettler(store Store, decode Decode, minter *ledger.Minter, metrics *Metr
 // Settle is a [Handler].
 func (s *Settler) Settle(ctx context.Context, b Batch) Result {
 	result := s.settle(ctx, b)
-	switch result.Verdict {
-	case VerdictSettled:
+	switch result.Kind {
+	case ResultSettled:
 		s.log.LogAttrs(ctx, slog.LevelDebug, "batch settled", slog.Int("partition", b.Claim.Partition),
 			slog.Int64("offset", b.From), slog.Int64("next_offset", b.To), slog.Int("records", len(b.Records)))
-	case VerdictAgain:
+	case ResultAgain:
 		s.metrics.failures.Inc()
-	case VerdictFenced:
+	case ResultFenced:
 		s.metrics.fenced.Inc()
-	case VerdictHalt:
+	case ResultHalt:
 	}
 	return result
 }
@@ -103,7 +103,7 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) Result 
 	switch {
 	case err == nil:
 		s.metrics.settled(tally, s.now().Sub(started))
-		s.tell(ctx, c, slice)
+		s.logDeadLetters(ctx, c, slice)
 		if flood := s.floods.add(c, tally.processingErrors(), slice.To); flood != nil {
 			return Halt(flood)
 		}
@@ -129,14 +129,14 @@ func (s *Settler) settleSlice(ctx context.Context, c Claim, slice Slice) Result 
 	return s.settleOffender(ctx, c, slice, err)
 }
 
-// tell logs what was set aside, which somebody has to look after: one dead letter a
+// logDeadLetters logs what was set aside, which somebody has to look after: one dead letter a
 // second at most, since they may be many.
-func (s *Settler) tell(ctx context.Context, c Claim, slice Slice) {
+func (s *Settler) logDeadLetters(ctx context.Context, c Claim, slice Slice) {
 	for _, item := range slice.Items {
 		if item.Fault == "" {
 			continue
 		}
-		if skipped, ok := s.setAside.Next(); ok {
+		if skipped, ok := s.deadLetters.Next(); ok {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "record set aside as a dead letter", slog.Int("partition", c.Partition),
 				slog.Int64("offset", item.Record.Offset), slog.String("reason", item.Fault), slog.Int("skipped", skipped))
 		}

@@ -40,7 +40,7 @@ func TestPoisonDoesNotStopAPartition(t *testing.T) {
 		record.Record{Time: f.clock},
 		f.encoded(after),
 	)
-	if got := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+	if got := f.settler(f.store).Settle(t.Context(), f.batch(f.claim())); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	for id, want := range map[ledger.OperationID]string{
@@ -73,7 +73,7 @@ func TestRecordWhoseReadingPanicsIsADeadLetter(t *testing.T) {
 		}
 		return record.Decode(r)
 	})
-	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	if got := f.outcome(behind.ID); got != "accepted" {
@@ -93,7 +93,7 @@ func TestReplayOfASettledBatchChangesNothing(t *testing.T) {
 	}
 	settler, batch := f.settler(f.store), f.batch(f.claim())
 	for range 3 { // as after a crash between COMMIT and Ack
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 			t.Fatal(got)
 		}
 	}
@@ -110,10 +110,10 @@ func TestCommitWhoseAnswerIsLostIsOurOwn(t *testing.T) {
 	lost := errors.New("connection lost")
 	store := &faulty{Store: f.store, after: func(processor.Slice) error { return lost }}
 	settler, batch := f.settler(store), f.batch(f.claim())
-	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, lost) {
+	if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultAgain || !errors.Is(got.Cause, lost) {
 		t.Fatalf("got %v; want only the lost connection", got)
 	}
-	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 		t.Fatalf("the same batch again: %v", got)
 	}
 	if got := f.balance(); got != 990 {
@@ -128,11 +128,11 @@ func TestBatchGoesOnBehindWhatWasSettled(t *testing.T) {
 	claim := f.claim()
 	settler := f.settler(f.store)
 	f.append(f.encoded(f.charge("first", 10)))
-	if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), f.batch(claim)); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	f.append(f.encoded(f.charge("second", 20)))
-	if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled { // from the same offset, longer
+	if got := settler.Settle(t.Context(), f.batch(claim)); got.Kind != processor.ResultSettled { // from the same offset, longer
 		t.Fatal(got)
 	}
 	if got := f.balance(); got != 970 {
@@ -147,7 +147,7 @@ func TestOwnerWhoLostThePartitionIsFenced(t *testing.T) {
 	zombie := f.batch(f.claim())
 	f.claim()
 	settler := f.settler(f.store)
-	if got := settler.Settle(t.Context(), zombie); got.Verdict != processor.VerdictFenced || !errors.Is(got.Cause, processor.ErrFenced) {
+	if got := settler.Settle(t.Context(), zombie); got.Kind != processor.ResultFenced || !errors.Is(got.Cause, processor.ErrFenced) {
 		t.Errorf("got %v; want a fence", got)
 	}
 	if got := f.balance(); got != 0 {
@@ -163,14 +163,14 @@ func TestProgressElsewhereHalts(t *testing.T) {
 	f := newFixture(t)
 	f.append(f.encoded(f.charge("one", 1)), f.encoded(f.charge("two", 1)))
 	claim := f.claim()
-	if got := f.settler(f.store).Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+	if got := f.settler(f.store).Settle(t.Context(), f.batch(claim)); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	for want, batch := range map[error]processor.Batch{
 		processor.ErrProgress: {Claim: claim, From: 0, To: 1}, // it is further than this batch
 		processor.ErrRestored: {Claim: claim, From: 5, To: 6}, // what comes before it was settled, and is not
 	} {
-		if got := f.settler(f.store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt || !errors.Is(got.Cause, want) {
+		if got := f.settler(f.store).Settle(t.Context(), batch); got.Kind != processor.ResultHalt || !errors.Is(got.Cause, want) {
 			t.Errorf("got %v; want a halt for %v", got, want)
 		}
 	}
@@ -184,7 +184,7 @@ func TestNewerVersionHaltsBehindWhatCameBefore(t *testing.T) {
 	f.append(f.encoded(f.charge("before", 10)), newer, f.encoded(f.charge("after", 20)))
 	batch := f.batch(f.claim())
 	got := f.settler(f.store).Settle(t.Context(), batch)
-	if got.Verdict != processor.VerdictHalt || !strings.Contains(got.Cause.Error(), fmt.Sprintf("version %d", record.Version+1)) {
+	if got.Kind != processor.ResultHalt || !strings.Contains(got.Cause.Error(), fmt.Sprintf("version %d", record.Version+1)) {
 		t.Fatalf("got %v; want a halt", got)
 	}
 	if got := f.balance(); got != 990 {
@@ -214,7 +214,7 @@ func TestRefusedDataAreFoundAndTheirNeighboursSettled(t *testing.T) {
 	}
 	bad := f.charge("key 7", 10)
 	store := f.refusing(bad.ID, processor.ErrData)
-	if got := f.settler(store).Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+	if got := f.settler(store).Settle(t.Context(), f.batch(f.claim())); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	if got := f.outcome(bad.ID); got != "processing_error" {
@@ -238,7 +238,7 @@ func TestBrokenRuleHaltsOnTheOffender(t *testing.T) {
 	bad := f.charge("key 7", 10)
 	store := f.refusing(bad.ID, processor.ErrIntegrity)
 	batch := f.batch(f.claim())
-	if got := f.settler(store).Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt || !errors.Is(got.Cause, processor.ErrIntegrity) {
+	if got := f.settler(store).Settle(t.Context(), batch); got.Kind != processor.ResultHalt || !errors.Is(got.Cause, processor.ErrIntegrity) {
 		t.Fatalf("got %v; want a halt", got)
 	}
 	if got := f.nextOffset(); got != 8 {
@@ -265,7 +265,7 @@ func TestTroubleOfTheMachineryIsNoOutcome(t *testing.T) {
 	}}
 	settler, batch := f.settler(store), f.batch(f.claim())
 	for range 20 {
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, down) {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultAgain || !errors.Is(got.Cause, down) {
 			t.Fatalf("got %v; want only the trouble", got)
 		}
 	}
@@ -273,7 +273,7 @@ func TestTroubleOfTheMachineryIsNoOutcome(t *testing.T) {
 		t.Errorf("the charge is %s", got)
 	}
 	broken = false
-	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	if got := f.outcome(charge.ID); got != "accepted" {
@@ -300,7 +300,7 @@ func TestFloodOfProcessingErrorsHaltsUntilAPersonActs(t *testing.T) {
 	const halted = 1 + processor.FloodLimit + 1 // behind the top-up and one refusal too many
 	for range 3 {
 		batch := f.batch(f.claim())
-		if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictHalt {
+		if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultHalt {
 			t.Fatalf("got %v; want a halt", got)
 		}
 		if got := f.nextOffset(); got != halted {
@@ -318,7 +318,7 @@ func TestProcessingErrorsFarApartAreNoFlood(t *testing.T) {
 	claim := f.claim()
 	for _, r := range f.refusals(3 * processor.FloodLimit) {
 		f.append(r)
-		if got := settler.Settle(t.Context(), f.batch(claim)); got.Verdict != processor.VerdictSettled {
+		if got := settler.Settle(t.Context(), f.batch(claim)); got.Kind != processor.ResultSettled {
 			t.Fatal(got)
 		}
 		claim.NextOffset = int64(len(f.log))
@@ -331,7 +331,7 @@ func TestReplayOfOldRefusalsIsNoFlood(t *testing.T) {
 	f := newFixture(t)
 	settler := f.settler(f.store)
 	f.append(f.refusals(processor.FloodLimit)...)
-	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), f.batch(f.claim())); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	f.clock = f.clock.Add(2 * processor.FloodWindow)
@@ -339,7 +339,7 @@ func TestReplayOfOldRefusalsIsNoFlood(t *testing.T) {
 	f.append(f.refusals(processor.FloodLimit)...)
 	f.append(f.refusals(processor.FloodLimit + 5)[processor.FloodLimit:]...)
 	batch := f.batch(f.claim())
-	if got := settler.Settle(t.Context(), batch); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(t.Context(), batch); got.Kind != processor.ResultSettled {
 		t.Fatal(got)
 	}
 	f.verify()
@@ -366,7 +366,7 @@ func TestDatabaseThatNeverAnswersIsGivenUp(t *testing.T) {
 		defer cancel()
 		batch := processor.Batch{Claim: processor.Claim{Partitions: 1}, To: 1, Records: make([]record.Record, 1)}
 		got := settler.Settle(ctx, batch)
-		if got.Verdict != processor.VerdictAgain || !errors.Is(got.Cause, context.DeadlineExceeded) {
+		if got.Kind != processor.ResultAgain || !errors.Is(got.Cause, context.DeadlineExceeded) {
 			t.Errorf("got %v; want only the deadline", got)
 		}
 		if ctx.Err() != nil {

@@ -81,11 +81,12 @@ type Tally struct {
 	Conflicts  int
 	Dead       int // dead letters that are no operation
 	Gaps       int // offsets without a record
-	Outcomes   map[Outcome]int
+	Outcomes   map[OutcomeLabel]int
 }
 
-// Outcome is what the counts of operations are labelled with.
-type Outcome struct {
+// OutcomeLabel is what the counts of operations are labelled with. Reason is empty for
+// accepted ones.
+type OutcomeLabel struct {
 	Kind   ledger.Kind
 	Reason ledger.Reason
 }

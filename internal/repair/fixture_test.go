@@ -145,7 +145,7 @@ func (f *fixture) settled() {
 	batch := processor.Batch{Claim: c, From: c.NextOffset, To: int64(len(f.log)), Records: f.log[c.NextOffset:]}
 	settler := processor.NewSettler(f.store, record.Decode, f.minter, processor.NewMetrics(prometheus.NewRegistry()),
 		slog.New(slog.DiscardHandler), func() time.Time { return f.clock })
-	if got := settler.Settle(f.t.Context(), batch); got.Verdict != processor.VerdictSettled {
+	if got := settler.Settle(f.t.Context(), batch); got.Kind != processor.ResultSettled {
 		f.t.Fatal(got)
 	}
 }

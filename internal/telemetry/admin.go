@@ -64,7 +64,7 @@ func ListenAdmin(ctx context.Context, addr string, o AdminOptions) (*Admin, erro
 		MaxRequestsInFlight: maxMetricsReaders,
 	}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, health{Status: "ok"})
+		writeProbe(w, http.StatusOK, probeBody{Status: "ok"})
 	})
 	mux.HandleFunc("GET /readyz", readyz(o.Ready))
 	return &Admin{listener: listener, server: &http.Server{
@@ -115,8 +115,8 @@ func (a *Admin) Run(ctx context.Context) error {
 	return nil
 }
 
-// health is the body of /livez and /readyz.
-type health struct {
+// probeBody is the body of /livez and /readyz.
+type probeBody struct {
 	Status  string   `json:"status"` // ok or not_ready
 	Reasons []string `json:"reasons,omitempty"`
 }
@@ -126,10 +126,10 @@ func readyz(ready func(context.Context) error) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, health{Status: "not_ready", Reasons: reasons(err)})
+			writeProbe(w, http.StatusServiceUnavailable, probeBody{Status: "not_ready", Reasons: reasons(err)})
 			return
 		}
-		answer(w, http.StatusOK, health{Status: "ok"})
+		writeProbe(w, http.StatusOK, probeBody{Status: "ok"})
 	}
 }
 
@@ -145,7 +145,7 @@ func reasons(err error) []string {
 	return []string{err.Error()}
 }
 
-func answer(w http.ResponseWriter, status int, h health) {
+func writeProbe(w http.ResponseWriter, status int, h probeBody) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

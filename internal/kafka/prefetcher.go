@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// ahead reads a log, and where more lies in it already, one fetch ahead of what is
+// prefetcher reads a log, and where more lies in it already, one fetch ahead of what is
 // delivered: settles of one partition follow strictly upon each other, and need
 // not wait for a fetch in between. Where nothing lies there yet it does not: a
 // fetch that waits would come back with the first record, and what arrives while
 // a batch is settled belongs into one batch.
-type ahead struct {
-	log  *log
+type prefetcher struct {
+	log  *logReader
 	wg   sync.WaitGroup
 	next *reading // nil: nothing is being read
 }
@@ -26,32 +26,32 @@ type reading struct {
 
 // read is the log's read, or the end of the one under way. Nothing reads the log
 // when it returns.
-func (a *ahead) read(ctx context.Context) (fetched, error) {
-	r := a.next
+func (p *prefetcher) read(ctx context.Context) (fetched, error) {
+	r := p.next
 	if r == nil {
-		return a.log.read(ctx)
+		return p.log.read(ctx)
 	}
-	a.next = nil
+	p.next = nil
 	<-r.done
 	r.cancel()
 	return r.found, r.err
 }
 
 // start begins to read on, until ctx ends.
-func (a *ahead) start(ctx context.Context) {
+func (p *prefetcher) start(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reading{cancel: cancel, done: make(chan struct{})}
-	a.next = r
-	a.wg.Go(func() {
+	p.next = r
+	p.wg.Go(func() {
 		defer close(r.done)
-		r.found, r.err = a.log.read(ctx)
+		r.found, r.err = p.log.read(ctx)
 	})
 }
 
 // stop breaks off what is under way.
-func (a *ahead) stop() {
-	if a.next != nil {
-		a.next.cancel()
+func (p *prefetcher) stop() {
+	if p.next != nil {
+		p.next.cancel()
 	}
-	a.wg.Wait()
+	p.wg.Wait()
 }
