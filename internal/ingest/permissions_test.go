@@ -141,7 +141,7 @@ func TestPermissions(t *testing.T) {
 						h = headers{"Idempotency-Key": fmt.Sprint(operation, role, whose)}
 					}
 					got := who.do(strings.ToUpper(method), at, h, body)
-					if want := f.answer(operation, role, whose, named); got.status != want && (want != http.StatusOK || got.status/100 != 2) {
+					if want := f.statusOf(operation, role, whose, named); got.status != want && (want != http.StatusOK || got.status/100 != 2) {
 						t.Errorf("%s as %q, whose: %s: %d, want %d: %s", operation, role, whose, got.status, want, got.body)
 					}
 					cells++
@@ -161,7 +161,7 @@ func TestPermissions(t *testing.T) {
 }
 
 // answer is the status that follows from the table of permissions; 200 stands for any success.
-func (f fixture) answer(operation string, role ledger.Role, whose string, named bool) int {
+func (f fixture) statusOf(operation string, role ledger.Role, whose string, named bool) int {
 	reach := ledger.PermissionFor(operation).Reach(role)
 	switch {
 	case role == "":

@@ -14,16 +14,16 @@ import (
 // The errors of the interfaces below that have a meaning of their own. Every
 // other error is trouble of the machinery: 503.
 var (
-	// ErrNotTaken: the queue takes the request not now, and nothing of it was put there.
+	// ErrNotTaken: the queue does not take the request now, and holds nothing of it.
 	ErrNotTaken = errors.New("the request was not taken")
-	// ErrBusy: too many reads came before this one.
+	// ErrBusy: too many other reads are waiting; this one was not made.
 	ErrBusy = errors.New("too many reads come before this one")
 	// ErrTooWide: there are more partitions than one list is merged from.
 	ErrTooWide = errors.New("too many partitions for a list of everything: say what it is to be about, or ask for changes alone")
-	// ErrQueueFull: an ErrNotTaken, since so much waits for the wallet's part of the queue already.
+	// ErrQueueFull is an ErrNotTaken: too much waits for the wallet's partition already.
 	ErrQueueFull = fmt.Errorf("%w: too much waits already", ErrNotTaken)
-	// ErrWrongQueue: what answers as the queue is not the one that the database
-	// knows; what is put there would be lost.
+	// ErrWrongQueue: the queue that answers is not the one that the database knows.
+	// What is put there would be lost.
 	ErrWrongQueue = errors.New("not the queue that the database knows")
 )
 
@@ -35,15 +35,17 @@ type Receipt struct {
 
 // Queue is Kafka as ingest sees it.
 type Queue interface {
-	// Submit returns nil once the request is durably in its wallet's partition.
+	// Submit returns nil once the request is durable in its wallet's partition.
 	// An error means unknown: it may or may not be there, and the same request
-	// may be submitted again. Only ErrNotTaken says that it is not there. It answers within 4 s, so that a 503 comes within 5 s.
+	// may be submitted again. Only ErrNotTaken says that it is not there. Submit
+	// returns within 4 s, so that a 503 comes within 5 s.
 	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
 	// End is the offset that the partition's next record will have. It may be a second
 	// old, but not where it would not lie beyond the offset.
 	End(ctx context.Context, partition int, offset int64) (int64, error)
-	// Check fails while Kafka does not answer, or would take no request; with ErrWrongQueue if it is not the
-	// cluster, or the topic not of the size, that the database knows.
+	// Check fails while Kafka does not answer, or would take no request. It fails with
+	// ErrWrongQueue if the cluster, or the number of partitions, is not the one that the
+	// database knows.
 	Check(ctx context.Context) error
 }
 
@@ -157,7 +159,7 @@ type Registry interface {
 }
 
 // Direct decides operations that must not wait in the queue: open, freeze,
-// unfreeze, close.
+// unfreeze, close, set_limit.
 type Direct interface {
 	// Apply decides r and records its outcome in one transaction, or finds the
 	// operation of the same ID: then it returns that one and made == false, or

@@ -29,8 +29,9 @@ const (
 // retryAfter is the Retry-After header of a 202, a 429 and a 503, in seconds.
 const retryAfter = "1"
 
-// Options are what a server is made of. All of it is required but the last
-// four: the default log, unregistered metrics, the real time, 1,640 connections.
+// Options are what a server is made of. All of it is required but the last five. Their
+// defaults are the default log, unregistered metrics, the real time, 1,640 connections
+// and no lame duck.
 type Options struct {
 	Queue      Queue
 	History    History

@@ -153,10 +153,10 @@ func TestAnotherTopic(t *testing.T) {
 // waits for a timeout of the database comes later.
 const firstLimit = 4 * time.Second
 
-// promptly ends the test unless do gives the status within the limit. A busy machine
+// answersWithin ends the test unless do gives the status within the limit. A busy machine
 // may delay one answer, but not all of five: what waits where it must not is late
 // each time. The first one may not take longer than firstLimit either.
-func promptly(t *testing.T, limit time.Duration, status int, do func() answer) {
+func answersWithin(t *testing.T, limit time.Duration, status int, do func() answer) {
 	t.Helper()
 	var took time.Duration
 	for i := range 5 {
@@ -182,15 +182,15 @@ func TestPostgresDown(t *testing.T) {
 	p.payer.get("/v1/wallets/"+p.wallet).want(t, http.StatusOK)
 	for _, state := range []int32{down, hanging} {
 		s.db.state.Store(state)
-		promptly(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
+		answersWithin(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
 		// The keys are stale by now, and good all the same.
 		s.clock.advance(6 * time.Second)
 		for range 3 {
-			promptly(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
+			answersWithin(t, 1500*time.Millisecond, http.StatusAccepted, func() answer { return p.shop.post(p.charges(), nil, charge) })
 		}
 		h := headers{"Prefer": "wait=1"}
-		promptly(t, 3*time.Second, http.StatusAccepted, func() answer { return p.shop.do(http.MethodPost, p.charges(), h, charge) })
-		promptly(t, 5*time.Second, http.StatusServiceUnavailable, func() answer { return p.payer.get("/v1/wallets/" + p.wallet) })
+		answersWithin(t, 3*time.Second, http.StatusAccepted, func() answer { return p.shop.do(http.MethodPost, p.charges(), h, charge) })
+		answersWithin(t, 5*time.Second, http.StatusServiceUnavailable, func() answer { return p.payer.get("/v1/wallets/" + p.wallet) })
 	}
 	s.db.state.Store(down)
 	id := p.shop.post(p.charges(), nil, charge).want(t, http.StatusAccepted).text("id")

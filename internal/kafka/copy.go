@@ -23,7 +23,7 @@ const (
 	copyRetry = 100 * time.Millisecond
 )
 
-// copies are the positions that the members of a group keep in Kafka, as its
+// copies are the next offsets that the members of a group keep in Kafka, as its
 // committed offsets, for one generation. Lag tools read the offset; beside it, as
 // metadata, stands all that is known of the progress, so that whoever claims the
 // partition next finds out whether the database was restored meanwhile.

@@ -1,6 +1,6 @@
 // Package kafka carries requests from ingest to the processor: a producer that
-// batches, a subscriber that delivers partitions in order, and the format of what
-// travels. Both ends are Watermill's: [Publisher] and [Subscriber]. Watermill itself stays
+// batches, and a subscriber that delivers partitions in order. What travels is written
+// and read by package record. Both ends are Watermill's: [Publisher] and [Subscriber]. Watermill itself stays
 // in these two and in [Subscriber.Run], which hands batches to a handler and takes
 // results back.
 //
@@ -12,20 +12,20 @@
 //   - The order of a partition is the order in which its records were handed to
 //     the producer. One batch is in flight for each partition, and a batch that
 //     fails is sent again before the next one.
-//   - A partition's next batch is delivered after the one before is settled. One that
-//     is not comes again, the same. A position moves by nothing else: no error, no
+//   - A partition's next batch is delivered after the one before is settled. A batch
+//     that is not settled comes again, the same. Nothing else leads on: no error, no
 //     rebalance and no restart skips a record, and nothing is ever reset to the start
 //     or the end.
-//   - Positions live in a database. A partition is claimed when it is assigned, and
-//     again after a fence or a halt. Before its records are delivered, and again after
+//   - Progress is the claimer's, and so a database's. A partition is claimed when it is
+//     assigned, and again after a fence or a halt. Before its records are delivered, and again after
 //     every error, the log is compared with what the database knows: the cluster, the
 //     number of partitions, the bounds of the log and a hash of the last record
 //     settled. If they differ the partition halts: it says so, delivers nothing, and
 //     looks again every few seconds.
 //   - Every offset that a batch covers is that of one of its records, or of a marker
-//     of a transaction that was seen. Where the log holds neither, be it that
-//     compaction took a record or that one cannot be read, the partition halts
-//     behind all that comes before.
+//     of a transaction that was seen. Where the log holds neither, because compaction
+//     took a record or because one cannot be read, all before it is delivered, and then
+//     the partition halts.
 //   - A partition that is taken away or closed finishes the message in hand first,
 //     within a limit.
 //

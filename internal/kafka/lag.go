@@ -17,9 +17,9 @@ const lagEvery = 5 * time.Second
 type lag struct {
 	gauge prometheus.Gauge
 
-	mu            sync.Mutex
-	known         bool // the position is
-	position, end int64
+	mu        sync.Mutex
+	known     bool // the next offset is
+	next, end int64
 }
 
 func newLag(gauge prometheus.Gauge) *lag { return &lag{gauge: gauge} }
@@ -27,14 +27,14 @@ func newLag(gauge prometheus.Gauge) *lag { return &lag{gauge: gauge} }
 func (l *lag) set(position, end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.known, l.position, l.end = true, position, end
+	l.known, l.next, l.end = true, position, end
 	l.show()
 }
 
 func (l *lag) setPosition(position int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.known, l.position = true, position
+	l.known, l.next = true, position
 	l.show()
 }
 
@@ -47,7 +47,7 @@ func (l *lag) setEnd(end int64) {
 
 func (l *lag) show() {
 	if l.known {
-		l.gauge.Set(float64(max(0, l.end-l.position)))
+		l.gauge.Set(float64(max(0, l.end-l.next)))
 	}
 }
 

@@ -23,14 +23,14 @@ func (e *haltError) Unwrap() error { return e.cause }
 
 func haltf(format string, args ...any) error { return &haltError{fmt.Errorf(format, args...)} }
 
-// logReader reads a partition's log onwards from a position, and only while it is the
-// log that the position belongs to.
+// logReader reads a partition's log onwards from the next offset to settle, and only while
+// it is the log that was settled.
 type logReader struct {
 	source *source
 	known  Topic
-	// partition, position and, where known, the hash of the record before it
+	// partition, next offset and, where known, the hash of the record before it
 	partition int
-	position  int64
+	next      int64
 	before    func() *record.Hash
 
 	looked    time.Time // what the brokers said of the topic since then is asked no more
@@ -46,7 +46,7 @@ func openLog(c *Cluster, claim processor.Claim, fetchSize int64) *logReader {
 		source:    &source{cluster: c, topic: claim.Topic, partition: claim.Partition},
 		known:     Topic{Name: claim.Topic, Partitions: claim.Partitions, ClusterID: claim.ClusterID},
 		partition: claim.Partition,
-		position:  claim.NextOffset,
+		next:      claim.NextOffset,
 		before:    func() *record.Hash { return claim.LastRecord },
 		fetchSize: fetchSize,
 		limit:     fetchSize,
@@ -56,40 +56,40 @@ func openLog(c *Cluster, claim processor.Claim, fetchSize int64) *logReader {
 
 func (l *logReader) close() { l.source.close() }
 
-// read waits a little for what follows the position, and moves on behind it. It
+// read waits a little for what follows from the next offset on, and moves on behind it. It
 // fails with a haltError when this is not the log that we know, and where it has a
-// hole at the position; every other error may pass.
+// hole at that offset; every other error may pass.
 func (l *logReader) read(ctx context.Context) (fetched, error) {
 	if time.Since(l.trusted) > trustFor {
 		if err := l.verify(ctx); err != nil {
 			return fetched{}, err
 		}
 	}
-	found, err := l.source.fetch(ctx, l.position, l.limit)
+	found, err := l.source.fetch(ctx, l.next, l.limit)
 	if err != nil {
 		l.trusted = time.Time{}
 		return fetched{}, err
 	}
-	if found.highWatermark < l.position {
+	if found.highWatermark < l.next {
 		l.trusted = time.Time{}
-		return fetched{}, fmt.Errorf("the log ends at %d, before the position %d", found.highWatermark, l.position)
+		return fetched{}, fmt.Errorf("the log ends at %d, before the next offset %d", found.highWatermark, l.next)
 	}
 	l.trusted, l.end = time.Now(), found.highWatermark
 	switch {
-	case found.to > l.position:
+	case found.to > l.next:
 		l.limit = l.fetchSize
 		l.advance(found)
 	case len(found.holes) > 0:
 		return fetched{}, &haltError{found.holes[0]}
-	case found.highWatermark > l.position:
+	case found.highWatermark > l.next:
 		l.limit = min(2*l.limit, maxFetchBytes) // a record may be larger than what we asked for
 	}
 	return found, nil
 }
 
-// advance moves the position and remembers the record before it.
+// advance moves the next offset and remembers the record before it.
 func (l *logReader) advance(found fetched) {
-	l.position = found.to
+	l.next = found.to
 	if n := len(found.records); n > 0 && found.records[n-1].Offset == found.to-1 {
 		last := found.records[n-1]
 		l.before = func() *record.Hash {
@@ -102,7 +102,7 @@ func (l *logReader) advance(found fetched) {
 }
 
 // verify compares Kafka with what is known: the cluster, the size and the settings of
-// the topic, the bounds of the log and the record before the position.
+// the topic, the bounds of the log and the record before the next offset.
 func (l *logReader) verify(ctx context.Context) error {
 	since := l.looked
 	l.looked = time.Time{}
@@ -125,13 +125,13 @@ func (l *logReader) verify(ctx context.Context) error {
 		return err
 	}
 	l.end = end
-	if start > l.position {
-		return haltf("the log starts at %d, after the next offset %d", start, l.position)
+	if start > l.next {
+		return haltf("the log starts at %d, after the next offset %d", start, l.next)
 	}
-	if end < l.position {
-		return haltf("the log ends at %d, before the next offset %d", end, l.position)
+	if end < l.next {
+		return haltf("the log ends at %d, before the next offset %d", end, l.next)
 	}
-	if start < l.position {
+	if start < l.next {
 		if err := l.compare(ctx); err != nil {
 			return err
 		}
@@ -140,29 +140,29 @@ func (l *logReader) verify(ctx context.Context) error {
 	return nil
 }
 
-// reaches reports whether the record before the position was read, and is the one that
-// was settled: then the position lies within the bounds of the log, and they need not be
+// reaches reports whether the record before the next offset was read, and is the one that
+// was settled: then that offset lies within the bounds of the log, and they need not be
 // asked for. Where it does not, they say why.
 func (l *logReader) reaches(ctx context.Context) bool {
 	want := l.before()
 	if want == nil {
 		return false
 	}
-	found, err := l.source.fetch(ctx, l.position-1, leastFetchBytes)
-	if err != nil || len(found.records) == 0 || found.records[0].Offset != l.position-1 || found.records[0].Hash() != *want {
+	found, err := l.source.fetch(ctx, l.next-1, leastFetchBytes)
+	if err != nil || len(found.records) == 0 || found.records[0].Offset != l.next-1 || found.records[0].Hash() != *want {
 		return false
 	}
 	l.end = found.highWatermark
 	return true
 }
 
-// compare reads the record before the position again.
+// compare reads the record before the next offset again.
 func (l *logReader) compare(ctx context.Context) error {
 	want := l.before()
 	if want == nil {
 		return nil
 	}
-	offset := l.position - 1
+	offset := l.next - 1
 	found, err := l.source.some(ctx, offset)
 	if err != nil {
 		return err

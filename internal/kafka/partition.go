@@ -238,7 +238,7 @@ func (p *partition) claim(stop context.Context) (processor.Claim, error) {
 }
 
 // deliver hands out what was fetched, in batches, each after the one before was
-// acknowledged. It returns the position reached.
+// acknowledged. It returns the offset that was reached.
 func (p *partition) deliver(stop context.Context, claim processor.Claim, from int64, found fetched) (int64, error) {
 	for from < found.to && stop.Err() == nil {
 		batch := processor.Batch{Claim: claim, From: from, To: found.to, Records: found.records}

@@ -85,7 +85,7 @@ func (c *Cluster) CheckClaim(ctx context.Context, claim processor.Claim) (end in
 	l := openLog(c, claim, fetchBytes)
 	defer l.close()
 	l.end = -1
-	if err = l.verify(ctx); err == nil && l.position < l.end {
+	if err = l.verify(ctx); err == nil && l.next < l.end {
 		_, err = l.read(ctx)
 	}
 	var halt *haltError

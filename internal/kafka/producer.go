@@ -86,13 +86,13 @@ type entry struct {
 	err      error
 }
 
-// NewProducer makes a producer. Close ends it. No record of a known topic counts
-// as durable before Kafka was seen, over whatever connection, to be what is known.
+// NewProducer makes a producer. Close ends it. A record of a known topic counts as durable
+// only once Kafka was found to be what is known, over each new connection.
 //
-// Callers is how many wait for their records at once, at most: while a partition of a
-// known topic takes long, what waits for it is held to a share of them, and where it
-// stands still it is refused at once, so that it costs no other partition. Zero: records
-// wait until their deadline.
+// Callers is how many wait for their records at once, at most. While a partition of a
+// known topic takes long, no more than a share of them may wait for it. Where it stands
+// still, records are refused at once. So it costs no other partition. Zero: records wait
+// until their deadline.
 func NewProducer(c *Cluster, m *Metrics, callers int, known ...Topic) *Producer {
 	work, cancel := context.WithCancel(context.Background())
 	guards := make(map[string]*guard, len(known))
@@ -156,7 +156,7 @@ func (p *Producer) laneOf(key laneKey) *lane {
 	return l.(*lane)
 }
 
-// Wait waits for the record's end, as Produce does.
+// Wait waits until the record is written or has failed, as Produce does, and returns its offset.
 func (w Pending) Wait() (int64, error) {
 	e := w.entry
 	var late <-chan time.Time // stays nil where the waiter's own deadline comes first

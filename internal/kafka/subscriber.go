@@ -64,7 +64,7 @@ type SubscriberOptions struct {
 	Group string
 	// ClientID is the name under which Kafka shows this member; empty: kafka-go's.
 	ClientID string
-	// Claimer is where positions live.
+	// Claimer hands out claims, which say where each partition goes on.
 	Claimer processor.Claimer
 	// MaxRecords is how many records a batch has at most: up to [ledger.MaxBatch].
 	MaxRecords int
@@ -127,7 +127,7 @@ func (o *SubscriberOptions) complete() error {
 // Subscriber is a Watermill subscriber: a member of a consumer group that
 // delivers each partition's records in order. It delivers the next batch of a
 // partition only after Ack, and after Nack the same again, unless the handler said
-// that this would be in vain. It never moves a position but by Ack.
+// that this would be in vain. Nothing but Ack leads to the next batch.
 type Subscriber struct {
 	cluster *Cluster
 	options SubscriberOptions

@@ -26,7 +26,7 @@ type OperationID [16]byte
 // WalletID names a wallet, the unit of ordering.
 type WalletID [16]byte
 
-// MerchantID names a merchant. The zero value stands for the operator.
+// MerchantID names a merchant. The zero value names none.
 type MerchantID [16]byte
 
 // ClientID names a client, the owner of wallets.
@@ -62,7 +62,7 @@ func (id OperationID) IsZero() bool { return id == OperationID{} }
 // IsZero reports whether the ID is absent.
 func (id WalletID) IsZero() bool { return id == WalletID{} }
 
-// IsZero reports whether the ID is absent, which means: asked by the operator.
+// IsZero reports whether the ID is absent.
 func (id MerchantID) IsZero() bool { return id == MerchantID{} }
 
 // IsZero reports whether the ID is absent.

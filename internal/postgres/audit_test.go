@@ -15,7 +15,7 @@ import (
 // what the SQL makes of its position p, with a description of so many bytes.
 func (w *world) decide(partition, from, to int, at string, bytes int) {
 	w.t.Helper()
-	if _, err := w.owner().Exec(w.t.Context(), `
+	if _, err := w.schemaOwner().Exec(w.t.Context(), `
 		insert into operations (position, seal, asker_role, amount, received_at, decided_at, partition, id, wallet_id, kind, reason, currency,
 			fingerprint, digest, idempotency_key, description)
 		select p, 3, 'operator', 5, now(), `+at+`, $1::int, gen_random_uuid(), md5('wallet' || p % 64)::uuid, 'top_up', 'wallet_not_found', 'EUR',
@@ -149,7 +149,7 @@ func (w *world) rowsRead() (rows int) {
 		}
 		conn.Release()
 	}
-	if err := w.owner().QueryRow(w.t.Context(), "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'operations_position_key'").
+	if err := w.schemaOwner().QueryRow(w.t.Context(), "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'operations_position_key'").
 		Scan(&rows); err != nil {
 		w.t.Fatal(err)
 	}
@@ -160,10 +160,10 @@ func (w *world) rowsRead() (rows int) {
 func TestAuditOfTooManyPartitions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.owner().Exec(t.Context(), "alter table deployment disable trigger user"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "alter table deployment disable trigger user"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.owner().Exec(t.Context(), "update deployment set partitions = 2048"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "update deployment set partitions = 2048"); err != nil {
 		t.Fatal(err)
 	}
 	w.store = w.connect("wide")

@@ -131,7 +131,7 @@ func BenchmarkFreeze(b *testing.B) {
 // walPosition is how many bytes of WAL the server has written.
 func walPosition(b *testing.B, w *world) (bytes float64) {
 	b.Helper()
-	if err := w.owner().QueryRow(b.Context(), "select pg_current_wal_insert_lsn() - '0/0'").Scan(&bytes); err != nil {
+	if err := w.schemaOwner().QueryRow(b.Context(), "select pg_current_wal_insert_lsn() - '0/0'").Scan(&bytes); err != nil {
 		b.Fatal(err)
 	}
 	return bytes

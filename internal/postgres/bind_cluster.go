@@ -19,10 +19,10 @@ var (
 // ErrServed says that services are connected to the database.
 var ErrServed = errors.New("services are connected to the database: stop every ingest and processor first; nothing was changed")
 
-// Bound reads what the database belongs to, as its owner. It fails with
+// ReadDeployment reads what the database belongs to, as its owner. It fails with
 // [ErrNoDeployment] where that is nothing yet, and with [ErrNotMigrated] where there is no
 // schema.
-func Bound(ctx context.Context, url string) (d Deployment, err error) {
+func ReadDeployment(ctx context.Context, url string) (d Deployment, err error) {
 	err = asOwner(ctx, url, "topics", func(conn *pgx.Conn) error {
 		d, err = scanDeployment(conn.QueryRow(ctx, deploymentSQL))
 		return err

@@ -22,7 +22,7 @@ func TestActionsInTheDatabase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	insert := func(a ledger.Action) error {
-		_, err := w.owner().Exec(t.Context(), `insert into changes (chain, role, action, about, operation_id, after)
+		_, err := w.schemaOwner().Exec(t.Context(), `insert into changes (chain, role, action, about, operation_id, after)
 			values (0, 'operator', $1, '0/1/' || $2::text, case when $1 in ('dead_letter_submitting', 'dead_letter_submitted') then gen_random_uuid() end,
 				'{"step": "1", "log": "1", "offset": "1", "epoch": "1"}')`, string(a), fmt.Sprint(slices.Index(ledger.Actions(), a)))
 		return err
@@ -142,7 +142,7 @@ func TestNoChangeWithoutItsRow(t *testing.T) {
 	if _, _, err := w.store.CreateKey(t.Context(), k, byTest); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.owner().Exec(t.Context(), "alter table changes add constraint refused check (reason <> 'a test') not valid"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "alter table changes add constraint refused check (reason <> 'a test') not valid"); err != nil {
 		t.Fatal(err)
 	}
 	other := k
@@ -164,7 +164,7 @@ func TestNoChangeWithoutItsRow(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	var keys, clients, merchants int
-	if err := w.owner().QueryRow(t.Context(), "select (select count(*) from api_keys), (select count(*) from clients), (select count(*) from merchants)").
+	if err := w.schemaOwner().QueryRow(t.Context(), "select (select count(*) from api_keys), (select count(*) from clients), (select count(*) from merchants)").
 		Scan(&keys, &clients, &merchants); err != nil || keys != 1 || clients != 0 || merchants != 1 {
 		t.Errorf("%d keys, %d clients, %d merchants, %v", keys, clients, merchants, err)
 	}
@@ -196,7 +196,7 @@ func TestChangesAtOnce(t *testing.T) {
 		}
 	}
 	var numbers []int64
-	if err := w.owner().QueryRow(t.Context(), "select array_agg(number order by number) from changes where chain = -1").Scan(&numbers); err != nil {
+	if err := w.schemaOwner().QueryRow(t.Context(), "select array_agg(number order by number) from changes where chain = -1").Scan(&numbers); err != nil {
 		t.Fatal(err)
 	}
 	for i, n := range numbers {

@@ -68,7 +68,7 @@ func refusedClaim(ctx context.Context, conn *pgxpool.Conn, topic string, partiti
 	return fmt.Errorf("claim partition %d: its progress was changed meanwhile", partition)
 }
 
-// Holds locks nothing.
+// Holds is that of [processor.Holder]. It locks nothing.
 func (s *Store) Holds(ctx context.Context, known map[int]processor.Memory) (map[int]error, error) {
 	found, err := progressStates(ctx, s.pool, slices.Collect(maps.Keys(known)))
 	if err != nil {

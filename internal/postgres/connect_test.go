@@ -73,7 +73,7 @@ func TestConnectNeedsADeployment(t *testing.T) {
 func TestConnectNeedsTheRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	owner := w.owner()
+	owner := w.schemaOwner()
 	login := owner.Config().Database + "_stranger"
 	if _, err := owner.Exec(t.Context(), "create role "+login+" login password 'secret'"); err != nil {
 		t.Fatal(err)

@@ -75,11 +75,11 @@ func (s *Store) Deployment(ctx context.Context) (Deployment, error) {
 }
 
 // RegisterTopic binds the database to the topic and makes the progress of every
-// partition, at offset 0, in one transaction. Again with the same values it
-// changes nothing; with others it fails and changes nothing, as it does with
-// [ErrNotMigrated] where there is no schema, and with [processor.ErrNoProgress]
-// where a progress was lost since (see [repair.SetProgress]). It is run by the schema's
-// owner.
+// partition, at offset 0, in one transaction. Called again with the same values it
+// changes nothing and returns nil. It changes nothing either where it fails: with other
+// values, with [ErrNotMigrated] where there is no schema, and with
+// [processor.ErrNoProgress] where a progress was lost since (see [repair.SetProgress]).
+// It is run by the schema's owner.
 func RegisterTopic(ctx context.Context, url string, d Deployment) error {
 	if !ledger.ValidPartitions(d.Partitions) {
 		return fmt.Errorf("register topic: %d partitions: want a power of two up to %d", d.Partitions, ledger.Buckets)
@@ -158,10 +158,10 @@ func (d Deployment) CheckGroup(group string) error {
 // connected to the database.
 var ErrProcessorsRun = errors.New("a processor is connected to the database: stop all of them first")
 
-// BindGroup lets the processors share the partitions by another consumer group, records
-// who did so and why, in one transaction, and returns the group before. Positions are
-// not touched: they do not hang on the group. It fails with ErrProcessorsRun where one
-// runs. It is run by the schema's owner.
+// BindGroup lets the processors share the partitions by another consumer group, and
+// records who did so and why, in one transaction. It returns the group before. The
+// progress of partitions stays: it does not depend on the group. It fails with
+// [ErrProcessorsRun] where a processor is connected. It is run by the schema's owner.
 func BindGroup(ctx context.Context, url, group, by, reason string) (before string, err error) {
 	err = asOwner(ctx, url, "topics", func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {

@@ -142,7 +142,7 @@ func TestDirectOperationsOfABusyPartition(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	busy, idle := w.wallet(1), w.wallet(2)
-	person := w.owner()
+	person := w.schemaOwner()
 	for _, sql := range []string{"begin", "select from partition_progress where partition = 1 for update"} {
 		if _, err := person.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func TestDirectOperationsOfABusyPartition(t *testing.T) {
 			_, _, _ = w.store.Apply(ctx, r) // the first ones fail after their patience
 		})
 	}
-	waiting := w.owner()
+	waiting := w.schemaOwner()
 	for n := 0; n == 0; time.Sleep(10 * time.Millisecond) {
 		if err := waiting.QueryRow(t.Context(), "select count(*) from pg_locks where not granted").Scan(&n); err != nil {
 			t.Fatal(err)
@@ -180,7 +180,7 @@ func TestDirectOperationsDoNotWaitForLong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	wallet := w.wallet(0)
-	person := w.owner()
+	person := w.schemaOwner()
 	for _, sql := range []string{"begin", "select from wallets for update"} {
 		if _, err := person.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)

@@ -154,7 +154,7 @@ func byWallet(a, b ledger.WalletID, ofA, ofB []ledger.OperationID) []ledger.Oper
 func openOf(t *testing.T, w *world, id ledger.WalletID) ledger.OperationID {
 	t.Helper()
 	var open [16]byte
-	err := w.owner().QueryRow(t.Context(), "select id from operations where wallet_id = $1 and kind = 'open'", [16]byte(id)).Scan(&open)
+	err := w.schemaOwner().QueryRow(t.Context(), "select id from operations where wallet_id = $1 and kind = 'open'", [16]byte(id)).Scan(&open)
 	if err != nil {
 		t.Fatal(err)
 	}

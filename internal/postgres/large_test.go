@@ -42,7 +42,7 @@ func newLarge(t *testing.T) *large {
 		"$shop", id(l.shop), "$crowd", id(l.crowd), "$kiosk", id(l.kiosk), "$family", id(l.family), "$single", id(l.single),
 		"$popular", key(l.shop, popular), "$rare", key(l.kiosk, rare),
 	)
-	conn := l.owner()
+	conn := l.schemaOwner()
 	began := time.Now()
 	for _, sql := range strings.Split(largeSQL, ";\n\n") {
 		if _, err := conn.Exec(t.Context(), words.Replace(sql), pgx.QueryExecModeSimpleProtocol); err != nil {
@@ -200,7 +200,7 @@ func TestAPageCostsAPage(t *testing.T) {
 	l := newLarge(t)
 	for _, analyzed := range []bool{false, true} {
 		if analyzed {
-			if _, err := l.owner().Exec(t.Context(), "vacuum analyze operations, wallets", pgx.QueryExecModeSimpleProtocol); err != nil {
+			if _, err := l.schemaOwner().Exec(t.Context(), "vacuum analyze operations, wallets", pgx.QueryExecModeSimpleProtocol); err != nil {
 				t.Fatal(err)
 			}
 		}

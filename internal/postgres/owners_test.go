@@ -227,7 +227,7 @@ func (o *owners) standsWhereItMust(t *rapid.T) {
 func TestTwoOwnersAgainstModel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	look := w.owner()
+	look := w.schemaOwner()
 	var all [2]*owner
 	for i := range all {
 		p, address := startProxy(t, w.url)

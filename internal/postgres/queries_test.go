@@ -33,7 +33,7 @@ func TestQueries(t *testing.T) { //nolint:tparallel // the tables grow between o
 // there is to know of them from the planner.
 func (w *world) grow(from, to int) {
 	w.t.Helper()
-	conn := w.owner()
+	conn := w.schemaOwner()
 	for _, table := range []string{"operations", "wallets", "account_balances", "conflicts", "dead_letters"} {
 		if _, err := conn.Exec(w.t.Context(), "alter table "+table+" set (autovacuum_enabled = false)"); err != nil {
 			w.t.Fatal(err)
@@ -76,7 +76,7 @@ func (w *world) plans(t *testing.T, more bool) {
 		t.Fatal(err)
 	}
 	defer service.Release()
-	owner := w.owner()
+	owner := w.schemaOwner()
 	if _, err := owner.Exec(t.Context(), "set plan_cache_mode = force_generic_plan; set enable_seqscan = off"); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ var filteredList = regexp.MustCompile(`Filter: .*= ANY \(\$`)
 func TestUpdateWalletsLooksUpEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.owner().Exec(t.Context(), `
+	if _, err := w.schemaOwner().Exec(t.Context(), `
 		insert into clients (id, name, created_at) values (gen_random_uuid(), 'Ana', now());
 		insert into wallets (opened_at, partition, id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest)
 		select now(), i % 4, gen_random_uuid(), (select id from clients limit 1), 'EUR', 'active', 0, 0, 1, sha256('')

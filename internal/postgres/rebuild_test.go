@@ -37,7 +37,7 @@ func busyWorld(t testing.TB) (*world, []ledger.WalletID) {
 // projections are all rows of the projections, as text.
 func (w *world) projections() []string {
 	w.t.Helper()
-	rows, err := w.owner().Query(w.t.Context(), `select w::text from wallets w union all select b::text from account_balances b order by 1`)
+	rows, err := w.schemaOwner().Query(w.t.Context(), `select w::text from wallets w union all select b::text from account_balances b order by 1`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRebuild(t *testing.T) {
 		{"insert into account_balances values (1, gen_random_uuid(), 'EUR', 5)", 1},
 		{"insert into wallets select balance, credit_limit, last_sequence, opened_at, partition, gen_random_uuid(), client_id, currency, status, last_digest from wallets", 7},
 	} {
-		if _, err := w.owner().Exec(t.Context(), c.sql); err != nil {
+		if _, err := w.schemaOwner().Exec(t.Context(), c.sql); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.rebuild(); n != c.changed {
@@ -98,7 +98,7 @@ func TestRebuild(t *testing.T) {
 func TestRebuildOnePartition(t *testing.T) {
 	t.Parallel()
 	w, _ := busyWorld(t)
-	if _, err := w.owner().Exec(t.Context(), "truncate wallets, account_balances"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "truncate wallets, account_balances"); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.rebuild(2); n != 4+3 {
@@ -107,7 +107,7 @@ func TestRebuildOnePartition(t *testing.T) {
 	if err := postgres.Rebuild(t.Context(), w.url, []int{partitions}, nil); !errors.Is(err, postgres.ErrNoPartition) {
 		t.Errorf("a partition that is not there: %v", err)
 	}
-	if _, err := w.owner().Exec(t.Context(), "delete from partition_progress where partition = 3"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "delete from partition_progress where partition = 3"); err != nil {
 		t.Fatal(err)
 	}
 	if err := postgres.Rebuild(t.Context(), w.url, []int{3}, nil); !errors.Is(err, processor.ErrNoProgress) {
@@ -182,7 +182,7 @@ func TestRebuildHoldsOffBoth(t *testing.T) {
 	t.Parallel()
 	w, wallets := busyWorld(t)
 	claim := w.claim(1)
-	holding := w.owner()
+	holding := w.schemaOwner()
 	begin(t, holding)
 	if _, err := holding.Exec(t.Context(), "select from partition_progress where partition = 1 for update"); err != nil {
 		t.Fatal(err)

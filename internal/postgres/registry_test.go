@@ -142,7 +142,7 @@ func TestKeysUsed(t *testing.T) {
 		}
 	}
 	var got time.Time
-	if err := w.owner().QueryRow(t.Context(), "select last_used_at from api_keys").Scan(&got); err != nil || !got.Equal(late) {
+	if err := w.schemaOwner().QueryRow(t.Context(), "select last_used_at from api_keys").Scan(&got); err != nil || !got.Equal(late) {
 		t.Errorf("last used %v, %v", got, err)
 	}
 }

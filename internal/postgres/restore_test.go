@@ -43,7 +43,7 @@ func TestRestoreDataOnly(t *testing.T) {
 	w := newWorld(t)
 	id := w.wallet(1)
 	w.settle(1, request(w.topUp(id, 5)), dead())
-	if _, err := w.owner().Exec(t.Context(), "insert into conflicts (log_offset, partition, log, operation_id, fingerprint) values (99, 1, 1, gen_random_uuid(), sha256(''))"); err != nil {
+	if _, err := w.schemaOwner().Exec(t.Context(), "insert into conflicts (log_offset, partition, log, operation_id, fingerprint) values (99, 1, 1, gen_random_uuid(), sha256(''))"); err != nil {
 		t.Fatal(err)
 	}
 	dump := tool(t, nil, "pg_dump", "--data-only", "--exclude-table=goose_db_version", w.url)

@@ -16,7 +16,7 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.wallet(0)
-	owner := w.owner()
+	owner := w.schemaOwner()
 	for _, sql := range []string{
 		"update operations set description = 'x'", "delete from operations", "truncate operations",
 		"insert into operations select * from operations on conflict (partition, id) do update set reason = 'expired'",

@@ -99,7 +99,7 @@ func TestMigrateAsAStranger(t *testing.T) {
 func TestDatabaseThatRefusesWritesForAWhile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	owner := w.owner()
+	owner := w.schemaOwner()
 	exec := func(sql string) {
 		t.Helper()
 		if _, err := owner.Exec(t.Context(), sql); err != nil {
@@ -186,7 +186,7 @@ func TestFirstHostThatSaysNothing(t *testing.T) {
 func TestSessionsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	owner := w.owner()
+	owner := w.schemaOwner()
 	refused := func(name, address, want string) {
 		t.Helper()
 		if _, err := postgres.Connect(within(t, 20*time.Second), address, postgres.Options{}); !errors.Is(err, postgres.ErrUnsafe) || !strings.Contains(err.Error(), want) {
@@ -235,7 +235,7 @@ func TestServersThatAreRefused(t *testing.T) {
 func TestSchemaOfAnotherBuild(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	owner := w.owner()
+	owner := w.schemaOwner()
 	both := func(sql string, want ...string) {
 		t.Helper()
 		if _, err := owner.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {

@@ -229,7 +229,7 @@ func TestSettleRefusalsAndConflicts(t *testing.T) {
 		Reason string
 		Mine   bool
 	}
-	rows, err := w.owner().Query(t.Context(), `select log_offset, convert_from(value, 'UTF8'),
+	rows, err := w.schemaOwner().Query(t.Context(), `select log_offset, convert_from(value, 'UTF8'),
 		encode(decode(headers->0->>'value', 'base64'), 'hex'), reason, operation_id is not null from dead_letters order by 1`)
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestReplayOfTheSameLog(t *testing.T) {
 	items := []processor.Item{request(known), request(&other), refusal(bare.ID, wallet, "one"), dead(), request(w.topUp(wallet, 1))}
 	w.settle(2, items...)
 	before := dump(t, w)
-	_, err := w.owner().Exec(t.Context(), `update partition_progress set first_offset = 0, next_offset = 0, settled = 0,
+	_, err := w.schemaOwner().Exec(t.Context(), `update partition_progress set first_offset = 0, next_offset = 0, settled = 0,
 		duplicates = 0, conflicts = 0, dead = 0, gaps = 0, last_record = null where partition = 2`)
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +287,7 @@ func dump(t *testing.T, w *world) []string {
 	t.Helper()
 	var text []string
 	for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
-		rows, err := w.owner().Query(t.Context(), "select x::text from "+table+" x order by 1")
+		rows, err := w.schemaOwner().Query(t.Context(), "select x::text from "+table+" x order by 1")
 		if err != nil {
 			t.Fatal(err)
 		}

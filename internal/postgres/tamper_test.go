@@ -54,7 +54,7 @@ func tampered(column, kind string) string {
 func TestVerifyFindsTamperingWithEveryColumn(t *testing.T) {
 	t.Parallel()
 	w := tamperWorld(t)
-	conn := w.owner()
+	conn := w.schemaOwner()
 	do := func(sql string) int64 {
 		t.Helper()
 		tag, err := conn.Exec(t.Context(), sql)

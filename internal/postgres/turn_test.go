@@ -16,7 +16,7 @@ import (
 // locked holds a table until the returned function is called: who reads it waits.
 func (w *world) locked(table string) (release func()) {
 	w.t.Helper()
-	tx, err := w.owner().Begin(w.t.Context())
+	tx, err := w.schemaOwner().Begin(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func (w *world) awaitBlocked(watch *pgx.Conn, sessions int) {
 func TestWhoHangsUpClosesNoConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	watch := w.owner()
+	watch := w.schemaOwner()
 	shop, wallet, client := w.merchant(ledger.ClientID{}), w.wallet(0), w.client()
 	freeze := func() *ledger.Request { return w.minted(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet}) }
 	for _, c := range []struct {

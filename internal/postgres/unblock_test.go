@@ -146,7 +146,7 @@ func TestClaimFollowsTheChainOfBlockers(t *testing.T) {
 func TestClaimLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	person := w.owner() // somebody at psql
+	person := w.schemaOwner() // somebody at psql
 	for _, sql := range []string{"begin", lockProgress} {
 		if _, err := person.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func TestClaimLeavesOthersAlone(t *testing.T) {
 // await polls until the question is answered with yes.
 func (w *world) await(question string) {
 	w.t.Helper()
-	conn := w.owner()
+	conn := w.schemaOwner()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		var yes bool
 		if err := conn.QueryRow(w.t.Context(), question).Scan(&yes); err != nil {

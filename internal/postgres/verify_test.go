@@ -81,7 +81,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 			w.verified()
 
 			sql := "set session_replication_role = replica; alter table operations disable trigger all; " + c.sql
-			if _, err := w.owner().PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			if _, err := w.schemaOwner().PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 				t.Fatal(err)
 			}
 			report, err := w.store.Verify(t.Context())
@@ -108,7 +108,7 @@ func TestReportIsBounded(t *testing.T) {
 	w := newWorld(t)
 	wallet := w.wallet(1)
 	w.settle(1, request(w.topUp(wallet, 5)))
-	conn := w.owner()
+	conn := w.schemaOwner()
 	_, err := conn.PgConn().Exec(t.Context(), `alter table operations disable trigger all;
 		insert into wallets select balance, credit_limit, last_sequence, opened_at, partition, gen_random_uuid(), client_id, currency,
 		status, last_digest from wallets, generate_series(1, 150)`).ReadAll()
@@ -128,7 +128,7 @@ func TestVerifyScope(t *testing.T) {
 	late := w.now.Add(time.Hour)
 	w.now = late
 	w.settle(1, request(w.topUp(wallets[2], 5)))
-	conn := w.owner()
+	conn := w.schemaOwner()
 	if _, err := conn.Exec(t.Context(), "set session_replication_role = replica"); err != nil {
 		t.Fatal(err)
 	}

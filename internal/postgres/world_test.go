@@ -62,7 +62,7 @@ func (w *world) connect(application string) *postgres.Store {
 }
 
 // owner is a connection as the owner of the schema.
-func (w *world) owner() *pgx.Conn {
+func (w *world) schemaOwner() *pgx.Conn {
 	w.t.Helper()
 	conn, err := pgx.Connect(w.t.Context(), w.url)
 	if err != nil {

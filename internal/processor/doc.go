@@ -5,9 +5,10 @@
 //
 // Order comes from whoever carries them, and hands out the next batch of a partition
 // only after the result of the one before. That nothing is settled twice comes
-// from the store, whose first statement moves the partition's progress from the
-// batch's first offset to its end under the owner's epoch, and otherwise changes
-// nothing. A crash therefore leaves one of these behind:
+// from the store. The first statement of its transaction locks the partition's progress,
+// and lets it go on only under the owner's epoch and from the batch's first offset; the
+// last one moves the progress to the batch's end. A crash therefore leaves one of these
+// behind:
 //
 //	crashed                        what is true then                 what comes next does
 //	before the claim               the old epoch stands              claims, starts at the progress
@@ -19,10 +20,10 @@
 //	after the Ack                  all of it is durable              starts behind it
 //	stopped, and another claims    the epoch has moved on            is fenced: its transaction changes nothing
 //
-// A record is never in the way of those behind it, with five exceptions in
-// which the partition halts for a person to decide: a record in a newer version
-// of the wire format, data that break a rule of the database, more than
-// [FloodLimit] processing errors within [FloodWindow], a progress that is not
-// where its owner left it, and one that went back, because the database was
-// restored: see [Memory]. All before the offender is settled first.
+// A record is never in the way of those behind it, with five exceptions. In these the
+// partition halts for a person to decide: a record in a newer version of the wire format,
+// data that break a rule of the database, more than [FloodLimit] processing errors within
+// [FloodWindow], a progress that is not where its owner left it, and a progress that went
+// back because the database was restored (see [Memory]). All before the offender is
+// settled first.
 package processor

@@ -27,8 +27,8 @@ type Claim struct {
 	Halt        string       // why the last owner noted that the partition halts; empty: it noted none
 }
 
-// Claimer hands out claims. A subscriber whose positions live in a database
-// claims a partition when it is assigned, and again after a fence or a halt.
+// Claimer hands out claims. A subscriber claims a partition when it is assigned, and
+// again after a fence or a halt.
 type Claimer interface {
 	// Claim raises the partition's epoch and fences off every earlier owner. It
 	// waits for a settle that is committing. It fails with ErrNoProgress where

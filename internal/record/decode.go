@@ -24,10 +24,10 @@ var (
 	errTime    = errors.New("must be an RFC 3339 time in UTC")
 )
 
-// Decode reads a record as one of ours. It fails where that does not say its
-// version, its ID and its identity, each once, and says in Fault why a record of
-// ours is not a request. Of a newer version it reads no more than those, nor of a
-// record with a field, kind or source that is not known: that is in Unknown.
+// Decode reads a record as one of ours. It fails where the record does not say its
+// version, its ID and its identity, each once. Fault says why a record of ours is not a
+// whole request. Of a newer version, and of a record with a field, kind or source that
+// is not known, it reads version, ID and identity alone, and says why in Unknown.
 func Decode(r Record) (Decoded, error) {
 	m, err := readMembers(r.Value)
 	if err != nil {

@@ -35,7 +35,7 @@ func (p Partition) Lag() int64 { return max(0, p.End-p.Claim.NextOffset) }
 type Partitions struct {
 	Partitions []Partition
 	Wrong      []error
-	Settings   []string // what is not as it should be in the topic's
+	Settings   []string // what is wrong with the settings of the topic
 }
 
 // OK reports whether nothing is wrong.

@@ -44,7 +44,7 @@ func (t Topic) make(ctx context.Context, cluster *kafka.Cluster) error {
 // or cannot be bound, nothing is made in Kafka. A crash in between leaves a topic
 // that nobody uses yet.
 func CreateTopic(ctx context.Context, t Topic) (partitions int, err error) {
-	known, err := postgres.Bound(ctx, t.DatabaseURL)
+	known, err := postgres.ReadDeployment(ctx, t.DatabaseURL)
 	bound := err == nil
 	if err != nil && !errors.Is(err, postgres.ErrNoDeployment) {
 		return 0, err
@@ -84,13 +84,14 @@ func CreateTopic(ctx context.Context, t Topic) (partitions int, err error) {
 	return t.Partitions, postgres.RegisterTopic(ctx, t.DatabaseURL, t.deployment(found.ClusterID))
 }
 
-// BindCluster lets the database belong to another Kafka cluster, by, for a reason:
-// the one that the brokers are of, whose ID the caller names. It makes the topic there
-// where it is missing. It fails, and changes nothing, while a service is connected to
-// the database: it might take charges to the cluster before. What was not settled
-// there is lost with it; each partition halts until a person sets its progress.
+// BindCluster lets the database belong to the Kafka cluster of the brokers, whose ID
+// must be clusterID, and returns the ID before. It records who did so (by) and why. It
+// makes the topic in the cluster where it is missing. It fails, and changes nothing,
+// while a service is connected to the database: that service might still send charges to
+// the old cluster. What was not settled there is lost with it, and each partition halts
+// until a person sets its progress.
 func BindCluster(ctx context.Context, t Topic, clusterID, by, reason string) (before string, err error) {
-	known, err := postgres.Bound(ctx, t.DatabaseURL)
+	known, err := postgres.ReadDeployment(ctx, t.DatabaseURL)
 	if err != nil {
 		return "", err
 	}

@@ -216,7 +216,7 @@ func (w *watch) kept(ctx context.Context) error {
 	if time.Since(w.records) < recordsEvery {
 		return nil
 	}
-	kept, err := w.b.store.Kept(ctx)
+	kept, err := w.b.store.DatabaseState(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,27 +24,27 @@ var (
 // mostOpenLetters is how far open dead letters are counted.
 const mostOpenLetters = 10_000
 
-// Kept is what is on record about the database as a whole.
-type Kept struct {
+// DatabaseState is what is on record about the database as a whole.
+type DatabaseState struct {
 	OpenLetters   int       // dead letters that nobody did anything about, 10,000 at most
 	SchemaVersion int64     // the last migration
 	VerifiedAt    time.Time // when everything was last verified; zero: never
 	Violations    int64     // that were found then
 }
 
-// Kept reads what is on record about the database as a whole.
-func (s *Store) Kept(ctx context.Context) (k Kept, err error) {
-	if err := s.pool.QueryRow(ctx, openDeadLettersSQL, mostOpenLetters).Scan(&k.OpenLetters); err != nil {
-		return Kept{}, fmt.Errorf("count open dead letters: %w", err)
+// DatabaseState reads what is on record about the database as a whole.
+func (s *Store) DatabaseState(ctx context.Context) (d DatabaseState, err error) {
+	if err := s.pool.QueryRow(ctx, openDeadLettersSQL, mostOpenLetters).Scan(&d.OpenLetters); err != nil {
+		return DatabaseState{}, fmt.Errorf("count open dead letters: %w", err)
 	}
-	if err := s.pool.QueryRow(ctx, schemaVersionSQL).Scan(&k.SchemaVersion); err != nil {
-		return Kept{}, fmt.Errorf("read schema version: %w", err)
+	if err := s.pool.QueryRow(ctx, schemaVersionSQL).Scan(&d.SchemaVersion); err != nil {
+		return DatabaseState{}, fmt.Errorf("read schema version: %w", err)
 	}
-	err = s.pool.QueryRow(ctx, lastVerificationSQL).Scan(&k.VerifiedAt, &k.Violations)
+	err = s.pool.QueryRow(ctx, lastVerificationSQL).Scan(&d.VerifiedAt, &d.Violations)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return Kept{}, fmt.Errorf("read last verification: %w", err)
+		return DatabaseState{}, fmt.Errorf("read last verification: %w", err)
 	}
-	return k, nil
+	return d, nil
 }
 
 // NoteVerification writes down that everything was verified, from when on, by whom,
