@@ -59,7 +59,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}
 	case "invoice":
 		text(ledger.MaxInvoiceLength, labelPattern())
-	case "name":
+	case "name", "merchant_name":
 		text(ledger.MaxNameLength, labelPattern())
 	case "Idempotency-Key":
 		text(ledger.MaxKeyLength, visibleASCII)

@@ -26,6 +26,7 @@ type operationBody struct {
 	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12"`
 	WalletID     string            `json:"wallet_id,omitempty" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that is paid." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	MerchantName string            `json:"merchant_name,omitempty" doc:"What the merchant is called now; absent: there is no such merchant." example:"Café Orto"`
 	AskedBy      *askerBody        `json:"asked_by,omitempty" doc:"Who asked."`
 	Amount       int64             `json:"amount,omitempty" doc:"The amount in minor units." example:"1250"`
 	Currency     string            `json:"currency,omitempty" doc:"The currency, ISO 4217." example:"EUR"`
@@ -91,7 +92,7 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 		AskedBy: newAsker(d.Asker, k),
 	}
 	if !d.Merchant.IsZero() {
-		b.MerchantID = d.Merchant.String()
+		b.MerchantID, b.MerchantName = d.Merchant.String(), d.MerchantName
 	}
 	if k.Role == ledger.RoleOperator {
 		b.Note = d.Note

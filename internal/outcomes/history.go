@@ -9,9 +9,10 @@ import (
 // Decided is an operation on record, and what a reader of it needs besides.
 type Decided struct {
 	ledger.Operation
-	Owner     ledger.ClientID // of the wallet; zero if there is no wallet
-	Conflicts int             // how many other requests came under its ID
-	Log       int32           // of its partition at present; only [History.LookUp] says it
+	Owner        ledger.ClientID // of the wallet; zero if there is no wallet
+	MerchantName string          // of its merchant as it is now; empty if there is no such merchant
+	Conflicts    int             // how many other requests came under its ID
+	Log          int32           // of its partition at present; only [History.LookUp] says it
 }
 
 // Found is what a look-up found.

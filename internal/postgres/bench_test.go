@@ -163,6 +163,29 @@ func BenchmarkLookUp(b *testing.B) {
 	}
 }
 
+// BenchmarkLookUpDecided looks 256 charges up that have an outcome, of 16 merchants.
+func BenchmarkLookUpDecided(b *testing.B) {
+	w := newWorld(b)
+	id := w.wallet(1)
+	shops := make([]ledger.MerchantID, 16)
+	for i := range shops {
+		shops[i] = w.merchant(ledger.ClientID{})
+	}
+	var ids []ledger.OperationID
+	var items []processor.Item
+	for i := range 256 {
+		r := w.charge(id, shops[i%len(shops)], 1, fmt.Sprint("INV-", i))
+		ids, items = append(ids, r.ID), append(items, request(r))
+	}
+	w.settle(1, items...)
+	b.ResetTimer()
+	for range b.N {
+		if found, err := w.store.Decided(b.Context(), ids); err != nil || len(found) != len(ids) {
+			b.Fatal(len(found), err)
+		}
+	}
+}
+
 // BenchmarkVerify verifies a history of a million operations on 1,000 wallets,
 // one of which has a tenth of them: one iteration is all that it needs
 // (-benchtime 1x). How long a rebuild takes is reported beside it.

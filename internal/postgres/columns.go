@@ -61,6 +61,7 @@ order by ${1}`
 //nolint:gochecknoglobals // read only
 var decidedColumns = columns("o.") + `,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
+  (select m.name from merchants m where m.id = o.merchant_id),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
 
 // rowColumns are those of [rows.operation], in its order.

@@ -233,13 +233,14 @@ func afterTime(c *ingest.Cursor) (pgtype.Timestamptz, pgtype.UUID) {
 type decidedRow struct {
 	operationRow
 	owner     pgtype.UUID
+	merchant  pgtype.Text
 	conflicts int
 }
 
 func (r *decidedRow) targets(more ...any) []any {
-	return r.operationRow.targets(append([]any{&r.owner, &r.conflicts}, more...)...)
+	return r.operationRow.targets(append([]any{&r.owner, &r.merchant, &r.conflicts}, more...)...)
 }
 
 func (r *decidedRow) read() outcomes.Decided {
-	return outcomes.Decided{Operation: r.operation(), Owner: r.owner.Bytes, Conflicts: r.conflicts}
+	return outcomes.Decided{Operation: r.operation(), Owner: r.owner.Bytes, MerchantName: r.merchant.String, Conflicts: r.conflicts}
 }

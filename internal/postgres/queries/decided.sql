@@ -1,5 +1,5 @@
--- Operations that have an outcome, whose wallets they are, and how many other
--- requests came under their IDs. One look-up for each.
+-- Operations that have an outcome, whose wallets they are, what their merchants are called now,
+-- and how many other requests came under their IDs. One look-up for each.
 -- $1 partitions, $2 operation IDs, pair by pair.
 -- Locks: none.
 -- Index: operations_pkey.
