@@ -68,9 +68,9 @@ type pagePlace struct {
 
 type pagePlaceKey struct{}
 
-// boundPages sees to it that a list is taken by who asked for it within pageTimeout, and
-// gives its place back then. Who reads slowly keeps the place, and nothing else of others:
-// the seat was given back before.
+// boundPages lets a caller take a list within pageTimeout, and gives its place back then. A
+// caller who reads slowly keeps the place, and nothing else that others need: the seat was
+// given back before.
 func (s *Server) boundPages(c huma.Context, next func(huma.Context)) {
 	_, w := humachi.Unwrap(c)
 	p := &pagePlace{in: s.admission, owner: caller(c.Context()).Party}

@@ -19,8 +19,8 @@ const (
 
 	// lookupPatience is how long a request that is durable waits for the look-up
 	// beside it: a broker that is faster than the database would otherwise hide
-	// from every retry that it is one. Who has met a database slower than that
-	// does not wait at all.
+	// from every retry that it is one. While the database is slower than that, no
+	// request waits at all.
 	lookupPatience = 10 * time.Millisecond
 	lookupPause    = 50 * time.Millisecond // after a query that failed
 
