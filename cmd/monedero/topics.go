@@ -61,7 +61,7 @@ log is another one, until its progress is set with --new-log.`),
 		Short: "Bind the database to another consumer group",
 		Long: withEnvironment[config.Admin](`Lets the processors share the partitions by the consumer group at KAFKA_GROUP, and
 by no other: two groups would take every partition from each other for ever.
-Positions do not hang on the group. All processors must be stopped. monedero audit
+Positions do not hang on the group. All processors must be stopped. monedero audit --changes
 shows who did so, and why.`),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return rebindGroup(cmd, environ, f) },

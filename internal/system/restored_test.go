@@ -118,7 +118,7 @@ func (r *restorable) recovers(history int64, keys ...string) {
 	if n := r.count("select history from deployment"); n != history {
 		r.t.Errorf("this is history %d, want %d", n, history)
 	}
-	if said := r.monedero("audit"); !strings.Contains(said, "history ") || !strings.Contains(said, "partition 1 ") ||
+	if said := r.monedero("audit", "--changes"); !strings.Contains(said, "history ") || !strings.Contains(said, "partition 1 ") ||
 		!strings.Contains(said, "a test of a restored database") {
 		r.t.Errorf("audit shows\n%s", said)
 	}
