@@ -108,14 +108,14 @@ func TestReadsTakeTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	shop, wallet := w.merchant(ledger.ClientID{}), w.wallet(0)
-	release := w.locked("merchants")
+	release := w.locked("account_balances")
 	const reads, atOnce = 20, 3
 	var reading sync.WaitGroup
 	busy := make(chan time.Duration, reads)
 	for range reads {
 		reading.Go(func() {
 			began := time.Now()
-			switch _, err := w.store.Merchant(t.Context(), shop); {
+			switch _, err := w.store.Balances(t.Context(), shop); {
 			case errors.Is(err, ingest.ErrBusy):
 				busy <- time.Since(began)
 			case err != nil:
