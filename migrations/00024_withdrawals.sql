@@ -1,6 +1,8 @@
 -- A withdrawal moves money back to the funding account.
 
 -- +goose Up
+comment on table account_balances is 'What merchants are owed, and under the zero ID minus what came in and did not go out: a part of each balance in every partition.';
+
 create or replace view movements as
 select
   partition, id as operation_id, currency,

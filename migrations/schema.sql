@@ -82,7 +82,7 @@ CREATE TABLE public.account_balances (
 )
 WITH (fillfactor='50');
 
-COMMENT ON TABLE public.account_balances IS 'What merchants are owed, and under the zero ID minus what came in: a part of each balance in every partition.';
+COMMENT ON TABLE public.account_balances IS 'What merchants are owed, and under the zero ID minus what came in and did not go out: a part of each balance in every partition.';
 
 CREATE TABLE public.api_keys (
     created_at timestamp with time zone NOT NULL,
@@ -391,7 +391,7 @@ CREATE TABLE public.partition_progress (
     last_position bigint DEFAULT 0 NOT NULL,
     goal bigint,
     CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (settled >= 0) AND (duplicates >= 0) AND (conflicts >= 0) AND (dead >= 0) AND (gaps >= 0))),
-    CONSTRAINT partition_progress_goal_check CHECK (((goal IS NULL) OR ((goal > next_offset) AND (halt_cause IS NOT NULL)))),
+    CONSTRAINT partition_progress_goal_check CHECK (((goal IS NULL) OR ((goal > next_offset) AND (halt_cause IS NOT NULL) AND (owner IS NULL)))),
     CONSTRAINT partition_progress_halt_check CHECK (((halted_at IS NULL) = (halt_cause IS NULL))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32)),
     CONSTRAINT partition_progress_log_check CHECK ((log >= 1)),

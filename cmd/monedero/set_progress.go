@@ -36,7 +36,7 @@ failed operation (processing_error) with its payload as a dead letter, or a dead
 letter where it is none of ours. Nothing stays pending. A long stretch is passed over
 in slices, each in one transaction with the progress; nothing is settled in between,
 and freezing and the like is done between two slices. If the command is broken off, the
-partition stays halted where it came to, and the same command with the offset goes on.
+partition stays halted where it came to; the same offset again, without --new-log, goes on.
 It first shows what would become of how many records, and asks; --dry-run only
 shows it.
 Backward: the records are settled again, which changes nothing that is decided.
@@ -51,7 +51,7 @@ records before --offset that have no outcome are passed over.
 The offset must lie in the log: a number, or start (of the log), end (behind its last
 record), or +N (N behind where the progress stands: +1 passes one record over, +0
 says that the partition is to go on). With --all-halted it is set for each partition
-that is halted, or would be.
+that is halted, or would be, but for those that somebody moves already.
 A processor that has the partition is fenced off, and goes on by itself from the
 new offset. The database is used as its owner.`),
 		Args: noArgs,
@@ -113,11 +113,11 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 	}
 	moves := []repair.Move{m}
 	if f.halted {
-		if moves, err = haltedMoves(cmd.Context(), c, m); err != nil {
+		if moves, err = haltedMoves(cmd.Context(), c, m, cmd.Printf); err != nil {
 			return err
 		}
 		if len(moves) == 0 {
-			cmd.Println("no partition is halted")
+			cmd.Println("no partition is halted that is not being moved")
 			return nil
 		}
 	}
@@ -132,7 +132,7 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 			}
 			moves[i].Anchor, moves[i].Offset = repair.FromZero, would.To.Offset
 			asks = asks || would.Offsets > 0 || would.Missing > 0 || m.NewLog
-			tellMove(cmd, plan, would)
+			tellMove(cmd, plan, would, nil)
 		}
 		if f.dryRun {
 			return nil
@@ -146,7 +146,7 @@ func setProgress(cmd *cobra.Command, environ []string, f moveFlags) error {
 	for _, m := range moves {
 		done, err := service.SetProgress(cmd.Context(), c, m)
 		if done.Epoch != 0 { // also what was done before it failed
-			tellMove(cmd, m, done)
+			tellMove(cmd, m, done, err)
 		}
 		if err != nil {
 			return ofPartition(m, err)
@@ -159,8 +159,11 @@ func ofPartition(m repair.Move, err error) error {
 	return fmt.Errorf("partition %d: %w", m.Partition, err)
 }
 
-// haltedMoves is the move for each partition that is halted, or would be.
-func haltedMoves(ctx context.Context, c config.Admin, m repair.Move) ([]repair.Move, error) {
+// haltedMoves is the move for each partition that is halted, or would be, but for those
+// that are being moved: of these it tells.
+func haltedMoves(
+	ctx context.Context, c config.Admin, m repair.Move, tell func(format string, args ...any),
+) ([]repair.Move, error) {
 	look, err := service.LookAtPartitions(ctx, c)
 	if err != nil {
 		return nil, err
@@ -172,7 +175,10 @@ func haltedMoves(ctx context.Context, c config.Admin, m repair.Move) ([]repair.M
 	}
 	var moves []repair.Move
 	for _, p := range found.Partitions {
-		if p.Halts {
+		switch {
+		case p.Goal != nil: // somebody decided about this one
+			tell("partition %d is left out: a move to offset %d is under way, or was broken off\n", p.Claim.Partition, *p.Goal)
+		case p.Halts:
 			m.Partition = p.Claim.Partition
 			moves = append(moves, m)
 		}
@@ -180,10 +186,13 @@ func haltedMoves(ctx context.Context, c config.Admin, m repair.Move) ([]repair.M
 	return moves, nil
 }
 
-// tellMove says what a move did, or would do.
-func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved) {
+// tellMove says what a move did before it failed, if it did, or would do.
+func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved, failed error) {
 	to, passed := "and is at log %d, offset %d now, under epoch %d\n", "passed over"
-	if m.DryRun {
+	switch {
+	case failed != nil:
+		to = "and was brought to log %d, offset %d, under epoch %d\n"
+	case m.DryRun:
 		to, passed = "and would be at log %d, offset %d, under epoch %d\n", "would pass over"
 	}
 	from := fmt.Sprintf("was at log %d, offset %d", done.From.Log, done.From.Offset)
@@ -191,6 +200,9 @@ func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved) {
 		from = "had no progress"
 	}
 	cmd.Printf("partition %d %s, "+to, m.Partition, from, done.To.Log, done.To.Offset, done.Epoch)
+	if done.Ends != nil {
+		cmd.Printf("a move to offset %d was not finished: this one takes its place\n", *done.Ends)
+	}
 	if done.Offsets > 0 {
 		cmd.Printf("%s %d offsets: %d failed operations, %d dead letters, %d had their outcome before\n",
 			passed, done.Offsets, done.Failed, done.Dead, done.Known)

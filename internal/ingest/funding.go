@@ -10,9 +10,9 @@ import (
 type fundingBody struct {
 	Amount      int64             `json:"amount" doc:"What comes in or goes out, in minor units of the currency: an integer." example:"10000"`
 	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
-	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Bank transfer"`
+	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Bank transfer of January 2"`
 	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"statement\":\"2026-01\"}"`
-	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Paid in at the counter"`
+	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Ticket 4711"`
 	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the operation is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
 }
 

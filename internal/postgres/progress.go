@@ -28,7 +28,7 @@ func (s *Store) Progress(ctx context.Context) ([]processor.Progress, error) {
 		var hash []byte
 		var halted pgtype.Timestamptz
 		err = row.Scan(&c.Partition, &c.Topic, &c.Log, &c.FirstOffset, &c.NextOffset, &c.Epoch, &c.MovedEpoch, &p.Owner, &p.Settled,
-			&p.Duplicates, &p.Conflicts, &p.Dead, &p.Gaps, &p.UpdatedAt, &hash, &halted, &c.Halt)
+			&p.Duplicates, &p.Conflicts, &p.Dead, &p.Gaps, &p.UpdatedAt, &hash, &halted, &c.Halt, &p.Goal)
 		p.HaltedAt = utc(halted)
 		c.LastRecord = recordHash(hash)
 		return p, err

@@ -156,8 +156,17 @@ func (t *setting) Furthest(ctx context.Context, log int32) (furthest int64, err 
 
 // Known is that of [repair.Setter].
 func (s *ProgressSetter) Known(ctx context.Context, c processor.Claim, slice processor.Slice) (repair.Known, error) {
+	return readKnown(ctx, s.conn, c, slice)
+}
+
+// Known is that of [repair.Setting].
+func (t *setting) Known(ctx context.Context, c processor.Claim, slice processor.Slice) (repair.Known, error) {
+	return readKnown(ctx, t.conn, c, slice)
+}
+
+func readKnown(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice processor.Slice) (repair.Known, error) {
 	known := repair.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Letters: map[int64]bool{}}
-	rows, err := s.conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
+	rows, err := conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
 	if err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
@@ -169,7 +178,7 @@ func (s *ProgressSetter) Known(ctx context.Context, c processor.Claim, slice pro
 	}); err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
-	if rows, err = s.conn.Query(ctx, knownDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To); err != nil {
+	if rows, err = conn.Query(ctx, knownDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To); err != nil {
 		return known, fmt.Errorf("read known dead letters: %w", err)
 	}
 	var offset int64

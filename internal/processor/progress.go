@@ -14,4 +14,5 @@ type Progress struct {
 	Gaps       int64
 	UpdatedAt  time.Time
 	HaltedAt   time.Time // when its owner noted a halt, whose cause is Claim.Halt; zero: none
+	Goal       *int64    // the offset that a move which is not finished is to come to; nil: none
 }

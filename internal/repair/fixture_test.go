@@ -175,6 +175,18 @@ func (f *fixture) nextOffset() int64 {
 	return next
 }
 
+// exec runs a statement as the owner.
+func (f *fixture) exec(statement string) error {
+	f.t.Helper()
+	conn, err := pgx.Connect(f.t.Context(), f.url)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(f.t.Context())) }()
+	_, err = conn.Exec(f.t.Context(), statement)
+	return err
+}
+
 // strings reads one column of text, as the owner.
 func (f *fixture) strings(query string) []string {
 	f.t.Helper()

@@ -70,20 +70,24 @@ type Known struct {
 	Letters map[int64]bool                            // dead letters, by offset
 }
 
-// Setter sets the progress of partitions.
+// Reader reads what is on record of a slice in the log of the claim.
+type Reader interface {
+	Known(ctx context.Context, c processor.Claim, slice processor.Slice) (Known, error)
+}
+
+// Setter sets the progress of partitions. It reads what is on record at the moment.
 type Setter interface {
+	Reader
 	// Set runs do in one transaction that holds the progress of the partition, which is
 	// made where it is missing: no settle, claim nor direct operation comes between. It
 	// commits when do returns nil, fails with ErrMaybeMoved where it is unknown whether it
 	// did, and leaves nothing behind when it fails otherwise.
 	Set(ctx context.Context, partition int, do func(Standing, Setting) error) error
-	// Known is what is on record of the slice in the log of the claim: at this moment, or
-	// within Set as its transaction sees it.
-	Known(ctx context.Context, c processor.Claim, slice processor.Slice) (Known, error)
 }
 
-// Setting is one transaction of a [Setter].
+// Setting is one transaction of a [Setter], in which nothing else is written down.
 type Setting interface {
+	Reader
 	// Furthest is the furthest offset that is on record for a log; negative: none.
 	Furthest(ctx context.Context, log int32) (int64, error)
 	// Pass records that the items of the slice are passed over: refusals as failed
@@ -109,9 +113,10 @@ type Moved struct {
 	Made     bool         // there was no progress: From is zero
 	From, To ledger.Place // of the next record to settle, before and after
 	Epoch    int64
-	Passed         // what became of the records that were passed over
-	Offsets  int64 // passed over that are in the log
-	Missing  int64 // passed over that are in the log no more, or cannot be read
+	Passed          // what became of the records that were passed over
+	Offsets  int64  // passed over that are in the log
+	Missing  int64  // passed over that are in the log no more, or cannot be read
+	Ends     *int64 // the goal of a move that was not finished, and whose place this one takes; nil: none
 }
 
 // SetProgress moves the progress of a partition, or makes it where it is missing,
@@ -129,7 +134,7 @@ type Moved struct {
 // and another call brings it there. It then returns what was done until there with the
 // error.
 //
-// It fails with [ErrMove] where the log does not bear it, with [ErrMovedMeanwhile] where
+// It fails with [ErrMove] where the log does not bear it, be it after some slices, with [ErrMovedMeanwhile] where
 // somebody else set the progress between two slices, and with [ErrMaybeMoved] where nobody
 // knows what a slice came to. It keeps no more than one slice in memory, and of a dry run
 // the IDs that would fail.
@@ -139,8 +144,10 @@ func SetProgress(ctx context.Context, setter Setter, log Log, m Move) (Moved, er
 	for err == nil && mover.at.Offset < mover.goal {
 		err = mover.next(ctx)
 	}
-	if err != nil && mover.moved.Epoch != 0 {
-		err = fmt.Errorf("%w (it is to come to offset %d: set it there to go on)", err, mover.goal)
+	// Whoever set it meanwhile knows better, and who does not know what was done is to look first.
+	known := !errors.Is(err, ErrMovedMeanwhile) && !errors.Is(err, ErrMaybeMoved)
+	if err != nil && known && !m.DryRun && mover.moved.Epoch != 0 {
+		err = fmt.Errorf("%w (it is to come to offset %d: set it there, without --new-log, to go on)", err, mover.goal)
 	}
 	return mover.moved, err
 }
@@ -159,6 +166,7 @@ type mover struct {
 	at      ledger.Place                // what is before it in its log is passed over
 	goal    int64                       // the offset to come to
 	epoch   int64                       // that the move goes under
+	last    *record.Hash                // of the record before at, as the last slice had it; nil: not known
 	failing map[ledger.OperationID]bool // of a dry run: what would have failed before
 	moved   Moved                       // what is done so far; Epoch 0: nothing
 }
@@ -196,7 +204,7 @@ func (m *mover) first(ctx context.Context) error {
 			return err
 		}
 		st.lost = lost
-		step, err = m.pass(ctx, s, from, st)
+		step, err = m.pass(ctx, s, s, from, st)
 		return err
 	})
 	return m.done(step, err)
@@ -205,22 +213,43 @@ func (m *mover) first(ctx context.Context) error {
 // next passes the next slice over, if nobody else set the progress since the last one. The
 // slice is read before the progress is held.
 func (m *mover) next(ctx context.Context) error {
+	if err := m.same(ctx); err != nil {
+		return err
+	}
 	st, err := m.read(ctx)
 	if err != nil {
 		return err
 	}
 	if m.move.DryRun {
-		return m.done(m.pass(ctx, nil, m.at, st))
+		return m.done(m.pass(ctx, nil, m.setter, m.at, st))
 	}
 	var step Moved
 	err = m.setter.Set(ctx, m.move.Partition, func(now Standing, s Setting) (err error) {
 		if now.Epoch != m.epoch || (ledger.Place{Log: now.Log, Offset: now.NextOffset}) != m.at {
 			return fmt.Errorf("%w: it is at log %d, offset %d, under epoch %d", ErrMovedMeanwhile, now.Log, now.NextOffset, now.Epoch)
 		}
-		step, err = m.pass(ctx, s, m.at, st)
+		step, err = m.pass(ctx, s, s, m.at, st)
 		return err
 	})
 	return m.done(step, err)
+}
+
+// same refuses a log that was cut, or made anew, since the last slice.
+func (m *mover) same(ctx context.Context) (err error) {
+	if m.start, m.end, err = m.log.Bounds(ctx); err != nil {
+		return err
+	}
+	if m.goal > m.end {
+		return fmt.Errorf("%w: the log ends at offset %d now", ErrMove, m.end)
+	}
+	if m.last == nil || m.at.Offset <= m.start {
+		return nil
+	}
+	found, err := m.log.Hash(ctx, m.at.Offset-1)
+	if err == nil && (found == nil || *found != *m.last) {
+		err = fmt.Errorf("%w: the log holds another record at offset %d than was passed over: it is another log", ErrMove, m.at.Offset-1)
+	}
+	return err
 }
 
 // done adds a step up once it is durable.
@@ -229,7 +258,7 @@ func (m *mover) done(step Moved, err error) error {
 		return err
 	}
 	if m.moved.Epoch == 0 {
-		m.moved.Made, m.moved.From, m.moved.Epoch = step.Made, step.From, step.Epoch
+		m.moved.Made, m.moved.From, m.moved.Epoch, m.moved.Ends = step.Made, step.From, step.Epoch, m.before.Goal
 	}
 	m.moved.To, m.at = step.To, step.To
 	m.moved.Failed += step.Failed
@@ -281,6 +310,9 @@ func (m *mover) check(ctx context.Context, s Setting) error {
 		return err
 	case why != "" && !m.move.NewLog:
 		return fmt.Errorf("%w: %s: it is another log (--new-log)", ErrMove, why)
+	case why == "" && m.move.NewLog && m.before.Goal != nil:
+		return fmt.Errorf("%w: %w: finish it, or set the progress to offset %d to end it there, without --new-log",
+			ErrMove, &processor.UnfinishedMoveError{Goal: *m.before.Goal}, m.before.NextOffset)
 	case why == "" && sure && m.move.NewLog:
 		return fmt.Errorf("%w: the log holds the record at offset %d that was settled: it is log %d still (without --new-log)",
 			ErrMove, m.before.NextOffset-1, m.before.Log)
@@ -328,7 +360,9 @@ func (m *mover) read(ctx context.Context) (st stretch, err error) {
 		}
 	}
 	if st.To > m.start && !m.move.DryRun {
-		st.last, err = m.log.Hash(ctx, st.To-1)
+		if st.last, err = m.log.Hash(ctx, st.To-1); err == nil {
+			m.last = st.last
+		}
 	}
 	return st, err
 }
@@ -341,10 +375,10 @@ func (m *mover) claim() processor.Claim {
 }
 
 // pass gives every record of the stretch its outcome and moves the progress behind it.
-func (m *mover) pass(ctx context.Context, s Setting, from ledger.Place, st stretch) (step Moved, err error) {
+func (m *mover) pass(ctx context.Context, s Setting, record Reader, from ledger.Place, st stretch) (step Moved, err error) {
 	var known Known
 	if len(st.Items) > 0 {
-		if known, err = m.setter.Known(ctx, m.claim(), st.Slice); err != nil {
+		if known, err = record.Known(ctx, m.claim(), st.Slice); err != nil {
 			return step, err
 		}
 	}
