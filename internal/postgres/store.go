@@ -128,11 +128,14 @@ func (s *Store) Known() Deployment { return s.deployment }
 func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
 	s.log.InfoContext(ctx, "connecting to postgres", "hosts", hosts(s.pool.Config().ConnConfig))
 	var said time.Time
+	var before error // why the attempts up to now failed
 	for {
 		d, err := s.look(ctx)
 		switch {
-		case err == nil || ctx.Err() != nil:
-			return d, err
+		case err == nil:
+			return d, nil
+		case ctx.Err() != nil: // the end of the time says nothing of why it was not enough
+			return d, errors.Join(err, before)
 		case unmigrated(err):
 			return d, fmt.Errorf("%w: %w", ErrNotMigrated, err)
 		case !unreachable(err):
@@ -147,6 +150,7 @@ func (s *Store) awaitDeployment(ctx context.Context) (Deployment, error) {
 			return Deployment{}, errors.Join(ctx.Err(), err)
 		case <-time.After(connectRetry):
 		}
+		before = err
 	}
 }
 
