@@ -276,8 +276,9 @@ func cpuTime(b *testing.B) time.Duration {
 // memory is a queue that takes everything and a history that knows nothing.
 type memory struct{ offset atomic.Int64 }
 
-func (m *memory) Submit(context.Context, ledger.Request) (ingest.Receipt, error) {
-	return ingest.Receipt{Offset: m.offset.Add(1)}, nil
+func (m *memory) Submit(context.Context, ledger.Request) (ingest.Durable, error) {
+	at := ingest.Receipt{Offset: m.offset.Add(1)}
+	return func() (ingest.Receipt, error) { return at, nil }, nil
 }
 func (m *memory) End(context.Context, int, int64) (int64, error) { return m.offset.Load(), nil }
 func (m *memory) Check(context.Context) error                    { return nil }

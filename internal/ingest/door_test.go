@@ -130,10 +130,10 @@ type queue struct {
 	before atomic.Pointer[func(context.Context) error]
 }
 
-func (q *queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
+func (q *queue) Submit(ctx context.Context, r ledger.Request) (ingest.Durable, error) {
 	if before := q.before.Load(); before != nil {
 		if err := (*before)(ctx); err != nil {
-			return ingest.Receipt{}, err
+			return nil, err
 		}
 	}
 	return q.Queue.Submit(ctx, r)

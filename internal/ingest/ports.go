@@ -33,13 +33,17 @@ type Receipt struct {
 	Offset    int64
 }
 
+// Durable waits until a request is durable.
+type Durable func() (Receipt, error)
+
 // Queue is Kafka as ingest sees it.
 type Queue interface {
-	// Submit returns nil once the request is durable in its wallet's partition.
-	// An error means unknown: it may or may not be there, and the same request
-	// may be submitted again. Only ErrNotTaken says that it is not there. Submit
-	// returns within 4 s, so that a 503 comes within 5 s.
-	Submit(ctx context.Context, r ledger.Request) (Receipt, error)
+	// Submit hands the request over, and does not wait until it is durable in its wallet's
+	// partition: Durable does. Requests of one wallet are written in the order in which they were
+	// handed over. An error, of either, means unknown: the request may or may not be there, and may
+	// be submitted again. Only ErrNotTaken says that it is not there. Durable
+	// returns within 4 s of Submit, so that a 503 comes within 5 s.
+	Submit(ctx context.Context, r ledger.Request) (Durable, error)
 	// End is the offset that the partition's next record will have. It may be a second
 	// old, but not where it would not lie beyond the offset.
 	End(ctx context.Context, partition int, offset int64) (int64, error)

@@ -45,26 +45,57 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 // submit is the way of everything that is queued. The request is durable when
 // it answers 202; a 503 leaves open whether it is.
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
-	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
-	if err := invalid(withRules(faults, r)); err != nil {
-		return nil, err
-	}
-	if !s.unknown.Admit(caller(ctx).Party, r.Wallet) {
-		s.metrics.shed("unknown_wallet")
-		return nil, refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
-	}
-	r.ID = s.minter.OperationID(r.Identity())
-
-	known := s.watch.Ask(r.ID)
-	defer s.watch.Drop(known)
-	receipt, err := s.produce(ctx, r)
+	sub, err := s.begin(ctx, r, faults, place)
 	if err != nil {
 		return nil, err
 	}
-	if d, found := s.watch.AwaitBriefly(known); found && isReplay(d, receipt) {
+	return s.finish(ctx, sub, wait)
+}
+
+// submission is a request on its way into the queue.
+type submission struct {
+	ledger.Request
+	known   *outcomes.Question // whether it has an outcome already
+	durable Durable
+}
+
+// begin hands the request over, if nothing speaks against it; requests of one wallet are decided in the
+// order in which they begin. Each that began must be finished. A fault of a field is at its place.
+func (s *Server) begin(ctx context.Context, r ledger.Request, faults []Fault, place func(field string) string) (submission, error) {
+	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
+	if err := invalid(withRulesAt(faults, r, place)); err != nil {
+		return submission{}, err
+	}
+	if !s.unknown.Admit(caller(ctx).Party, r.Wallet) {
+		s.metrics.shed("unknown_wallet")
+		return submission{}, refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
+	}
+	r.ID = s.minter.OperationID(r.Identity())
+	if err := s.health.usable(ctx); err != nil {
+		s.metrics.submitted(r.Kind, err)
+		return submission{}, err
+	}
+	sub := submission{Request: r, known: s.watch.Ask(r.ID)}
+	var err error
+	if sub.durable, err = s.queue.Submit(ctx, r); err != nil {
+		s.watch.Drop(sub.known)
+		return submission{}, s.submitted(r.Kind, err)
+	}
+	return sub, nil
+}
+
+// finish answers once the request is durable; where it waits for an outcome, with that.
+func (s *Server) finish(ctx context.Context, sub submission, wait time.Duration) (*operationOutput, error) {
+	r := sub.Request
+	defer s.watch.Drop(sub.known)
+	receipt, err := sub.durable()
+	if err = s.submitted(r.Kind, err); err != nil {
+		return nil, err
+	}
+	if d, found := s.watch.AwaitBriefly(sub.known); found && isReplay(d, receipt) {
 		return s.settled(ctx, r, d, receipt, wait)
 	}
-	s.watch.Drop(known) // who waits is not under way any more
+	s.watch.Drop(sub.known) // who waits is not under way any more
 	if wait > 0 {
 		if d, found := s.await(ctx, r.ID, wait); found {
 			return s.settled(ctx, r, d, receipt, wait)
@@ -79,22 +110,14 @@ func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, w
 	}, nil
 }
 
-func (s *Server) produce(ctx context.Context, r ledger.Request) (Receipt, error) {
-	receipt, err := s.enqueue(ctx, r)
-	s.metrics.submitted(r.Kind, err)
-	return receipt, err
-}
-
-func (s *Server) enqueue(ctx context.Context, r ledger.Request) (Receipt, error) {
-	if err := s.health.usable(ctx); err != nil {
-		return Receipt{}, err
-	}
-	receipt, err := s.queue.Submit(ctx, r)
+// submitted notes what came of a submission, and returns its error as trouble of the queue.
+func (s *Server) submitted(k ledger.Kind, err error) error {
 	s.health.submitted(err)
 	if err != nil {
-		return Receipt{}, &queueError{err: fmt.Errorf("submit: %w", err)}
+		err = &queueError{err: fmt.Errorf("submit: %w", err)}
 	}
-	return receipt, nil
+	s.metrics.submitted(k, err)
+	return err
 }
 
 // settled answers with the outcome that the request's ID has.
@@ -119,7 +142,10 @@ func isReplay(d outcomes.Decided, at Receipt) bool {
 }
 
 // withRules adds what the rules find to what the decoder found.
-func withRules(faults []Fault, r ledger.Request) []Fault {
+func withRules(faults []Fault, r ledger.Request) []Fault { return withRulesAt(faults, r, place) }
+
+// withRulesAt is withRules where a field comes from another place than usual.
+func withRulesAt(faults []Fault, r ledger.Request, place func(field string) string) []Fault {
 	// An invoice at fault was given all the same: the charge lacks no identity.
 	invoice := slices.ContainsFunc(faults, func(f Fault) bool { return f.Location == "body.invoice" })
 	for _, f := range r.Faults() {
@@ -141,7 +167,7 @@ func addRule(faults []Fault, r ledger.Request, field, location string) []Fault {
 	return faults
 }
 
-// place is where on the wire a field of a request comes from.
+// place is where on the wire a field of a request comes from, as a rule.
 func place(field string) string {
 	switch field {
 	case "idempotency_key":

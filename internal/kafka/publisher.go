@@ -45,21 +45,44 @@ func NewPublisher(c *Cluster, p *Producer, known map[string]int) *Publisher {
 	return &Publisher{cluster: c, producer: p, known: known}
 }
 
-// Send publishes one record, of which key, value and headers count, and says where it
-// lies. ctx bounds how long that is waited for; an error means that it is unknown
-// whether the record was written.
+// Sent is a record on its way.
+type Sent struct {
+	partition int
+	pending   Pending
+}
+
+// Wait waits until the record is durable, and says where it lies. An error means that it is unknown
+// whether the record was written, as [Producer.Produce] says.
+func (s Sent) Wait() (partition int, offset int64, err error) {
+	offset, err = s.pending.Wait()
+	return s.partition, offset, err
+}
+
+// Begin hands one record over, of which key, value and headers count, and does not wait: records
+// of one partition are written in the order of the calls. ctx bounds how long [Sent.Wait]
+// waits. Begin fails as [Producer.Enqueue] does.
+func (p *Publisher) Begin(ctx context.Context, topic string, r record.Record) (Sent, error) {
+	return p.begin(topic, fromRecord(ctx, r))
+}
+
+// Send publishes one record, and says where it lies; see [Publisher.Begin] and [Sent.Wait].
 func (p *Publisher) Send(ctx context.Context, topic string, r record.Record) (partition int, offset int64, err error) {
-	msg := fromRecord(ctx, r)
-	if err := p.Publish(topic, msg); err != nil {
+	sent, err := p.Begin(ctx, topic, r)
+	if err != nil {
 		return 0, 0, err
 	}
-	if partition, err = strconv.Atoi(msg.Metadata.Get(metaPartition)); err != nil {
-		return 0, 0, fmt.Errorf("read the partition of a published message: %w", err)
+	return sent.Wait()
+}
+
+func (p *Publisher) begin(topic string, msg *message.Message) (s Sent, err error) {
+	r := toRecord(msg)
+	if s.partition, err = p.partition(msg.Context(), topic, r.Key, msg.UUID); err == nil {
+		s.pending, err = p.producer.Enqueue(msg.Context(), topic, s.partition, r)
 	}
-	if offset, err = strconv.ParseInt(msg.Metadata.Get(metaOffset), 10, 64); err != nil {
-		return 0, 0, fmt.Errorf("read the offset of a published message: %w", err)
+	if err != nil {
+		return Sent{}, fmt.Errorf("publish to %s: %w", topic, err)
 	}
-	return partition, offset, nil
+	return s, nil
 }
 
 // Publish returns nil once every message is durable, and leaves partition and
@@ -68,37 +91,25 @@ func (p *Publisher) Send(ctx context.Context, topic string, r record.Record) (pa
 // in the order given. The context of each message bounds how long it is waited
 // for; no message is waited for longer than ProduceDeadline.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
-	type sent struct {
-		msg       *message.Message
-		partition int
-		pending   Pending
-	}
 	var err error
-	all := make([]sent, 0, len(messages))
+	all := make([]Sent, 0, len(messages))
 	for _, msg := range messages {
-		s := sent{msg: msg}
-		record := toRecord(msg)
-		if s.partition, err = p.partition(msg.Context(), topic, record.Key, msg.UUID); err != nil {
-			break
-		}
-		if s.pending, err = p.producer.Enqueue(msg.Context(), topic, s.partition, record); err != nil {
+		var s Sent
+		if s, err = p.begin(topic, msg); err != nil {
 			break
 		}
 		all = append(all, s)
 	}
-	for _, s := range all {
-		offset, e := s.pending.Wait()
+	for i, s := range all {
+		partition, offset, e := s.Wait()
 		if e != nil {
 			err = errors.Join(err, e)
 			continue
 		}
-		s.msg.Metadata.Set(metaPartition, strconv.Itoa(s.partition))
-		s.msg.Metadata.Set(metaOffset, strconv.FormatInt(offset, 10))
+		messages[i].Metadata.Set(metaPartition, strconv.Itoa(partition))
+		messages[i].Metadata.Set(metaOffset, strconv.FormatInt(offset, 10))
 	}
-	if err != nil {
-		return fmt.Errorf("publish to %s: %w", topic, err)
-	}
-	return nil
+	return err
 }
 
 // Close waits for what is on its way and closes the producer.

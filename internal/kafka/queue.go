@@ -44,30 +44,40 @@ func NewQueue(p *Publisher, c *Cluster, topic Topic, traceparent func(context.Co
 	}
 }
 
-// Submit writes the request to its wallet's partition. It answers within
+// Submit hands the request over to its wallet's partition. What it returns answers within
 // ProduceDeadline.
-func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Receipt, error) {
+func (q *Queue) Submit(ctx context.Context, r ledger.Request) (ingest.Durable, error) {
 	value, headers, err := record.Encode(r)
 	if err != nil {
-		return ingest.Receipt{}, err
+		return nil, err
 	}
 	if q.traceparent != nil {
 		if parent := q.traceparent(ctx); parent != "" {
 			headers = append(headers, record.Header{Key: record.HeaderTraceparent, Value: []byte(parent)})
 		}
 	}
-	sent := record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers}
-	partition, offset, err := q.publisher.Send(ctx, q.topic.Name, sent)
+	sent, err := q.publisher.Begin(ctx, q.topic.Name, record.Record{Key: []byte(r.Wallet.String()), Value: value, Headers: headers})
 	if err != nil {
-		switch {
-		case errors.Is(err, ErrQueueFull):
-			err = fmt.Errorf("%w: %w", ingest.ErrQueueFull, err)
-		case notWritten(err):
-			err = fmt.Errorf("%w: %w", ingest.ErrNotTaken, err)
-		}
-		return ingest.Receipt{}, err
+		return nil, asNotTaken(err)
 	}
-	return ingest.Receipt{Partition: partition, Offset: offset}, nil
+	return func() (ingest.Receipt, error) {
+		partition, offset, err := sent.Wait()
+		if err != nil {
+			return ingest.Receipt{}, asNotTaken(err)
+		}
+		return ingest.Receipt{Partition: partition, Offset: offset}, nil
+	}, nil
+}
+
+// asNotTaken says in ingest's words where nothing was written.
+func asNotTaken(err error) error {
+	switch {
+	case errors.Is(err, ErrQueueFull):
+		return fmt.Errorf("%w: %w", ingest.ErrQueueFull, err)
+	case notWritten(err):
+		return fmt.Errorf("%w: %w", ingest.ErrNotTaken, err)
+	}
+	return err
 }
 
 // End is at most a second old, and 20 ms where it does not lie beyond the offset.

@@ -39,7 +39,7 @@ func TestSubmitWritesToTheWalletsPartition(t *testing.T) {
 			r := recordtest.Charge(t)
 			r.Wallet[14] = i
 			r.ID = recordtest.Minter(t).OperationID(r.Identity())
-			receipt, err := queue.Submit(t.Context(), r)
+			receipt, err := submit(t, queue, r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +107,7 @@ func TestQueueWithoutKafka(t *testing.T) {
 			t.Errorf("as it should be: %v", err)
 		}
 		queue := newQueue(t, broker, topic)
-		if _, err := queue.Submit(t.Context(), recordtest.Charge(t)); err != nil {
+		if _, err := submit(t, queue, recordtest.Charge(t)); err != nil {
 			t.Fatal(err)
 		}
 		broker.Stop()
@@ -115,7 +115,7 @@ func TestQueueWithoutKafka(t *testing.T) {
 			t.Errorf("the broker is gone: %v", err)
 		}
 		started := time.Now()
-		if receipt, err := queue.Submit(t.Context(), recordtest.Charge(t)); err == nil {
+		if receipt, err := submit(t, queue, recordtest.Charge(t)); err == nil {
 			t.Errorf("written nowhere: %+v", receipt)
 		}
 		if took := time.Since(started); took > 5*time.Second {
@@ -123,8 +123,18 @@ func TestQueueWithoutKafka(t *testing.T) {
 		}
 		refused := recordtest.Charge(t)
 		refused.Kind = ledger.KindFreeze
-		if receipt, err := queue.Submit(t.Context(), refused); err == nil || receipt != (ingest.Receipt{}) {
+		if receipt, err := submit(t, queue, refused); err == nil || receipt != (ingest.Receipt{}) {
 			t.Errorf("a freeze was queued: %+v", receipt)
 		}
 	})
+}
+
+// submit submits the request, and waits until it is durable.
+func submit(t *testing.T, q *kafka.Queue, r ledger.Request) (ingest.Receipt, error) {
+	t.Helper()
+	durable, err := q.Submit(t.Context(), r)
+	if err != nil {
+		return ingest.Receipt{}, err
+	}
+	return durable()
 }
