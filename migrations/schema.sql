@@ -314,6 +314,9 @@ CREATE TABLE public.operations (
     asker_key uuid,
     merchant_state text,
     asker_role text,
+    refers_to uuid,
+    moved bigint,
+    left_after bigint,
     CONSTRAINT operations_check CHECK ((("position" >= 1) AND (amount >= 1) AND (amount <= '9007199254740991'::bigint) AND ((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0) AND ((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (limit_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1) AND (((kind IS NOT NULL) AND (received_at IS NOT NULL) AND (asker_role IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text))) AND ((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text))) AND ((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(fingerprint) = 32) AND (octet_length(digest) = 32)))
 );
 
@@ -353,20 +356,27 @@ COMMENT ON COLUMN public.operations.merchant_state IS 'What was found of the mer
 
 COMMENT ON COLUMN public.operations.asker_role IS 'Who asked: merchant, client or operator.';
 
+COMMENT ON COLUMN public.operations.refers_to IS 'The operation that it refers to: of a refund the charge.';
+
+COMMENT ON COLUMN public.operations.moved IS 'What it moved, where it refers to an operation: its amount, or all that was left. Null: nothing.';
+
+COMMENT ON COLUMN public.operations.left_after IS 'How much of what it refers to could still be moved after it.';
+
 CREATE VIEW public.movements AS
  SELECT operations.partition,
     operations.id AS operation_id,
     operations.currency,
-        CASE operations.kind
-            WHEN 'charge'::text THEN operations.merchant_id
+        CASE
+            WHEN (operations.kind = ANY (ARRAY['charge'::text, 'refund'::text])) THEN operations.merchant_id
             ELSE '00000000-0000-0000-0000-000000000000'::uuid
         END AS account_id,
         CASE operations.kind
             WHEN 'top_up'::text THEN (- operations.amount)
+            WHEN 'refund'::text THEN (- operations.moved)
             ELSE operations.amount
         END AS amount
    FROM public.operations
-  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text, 'withdraw'::text])));
+  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text, 'withdraw'::text, 'refund'::text])));
 
 COMMENT ON VIEW public.movements IS 'What each accepted operation adds to an account besides its wallet, which loses the same: a row where money moves.';
 
@@ -523,6 +533,8 @@ CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (inv
 CREATE INDEX operations_merchant_idx ON public.operations USING btree (merchant_id, decided_at, id) WHERE (merchant_id IS NOT NULL);
 
 CREATE UNIQUE INDEX operations_position_key ON public.operations USING btree (partition, "position");
+
+CREATE INDEX operations_refers_to_idx ON public.operations USING btree (partition, refers_to, sequence) WHERE ((refers_to IS NOT NULL) AND (reason IS NULL));
 
 CREATE UNIQUE INDEX operations_wallet_sequence_key ON public.operations USING btree (partition, wallet_id, sequence) WHERE (sequence IS NOT NULL);
 

@@ -110,7 +110,7 @@ func limitInteger(name string, p *huma.Schema) {
 		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
 	case "balance", "balance_after": // how far below zero a wallet may be is its own
 		p.Maximum = ptr(float64(ledger.MaxAmount))
-	case "credit_limit", "credit_limit_after":
+	case "credit_limit", "credit_limit_after", "amount_refunded", "refundable_after":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
 	case "overlap_seconds":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())

@@ -146,6 +146,7 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 		"POST /v1/clients", "POST /v1/merchants", "POST /v1/merchants/{merchant}/resume", "POST /v1/merchants/{merchant}/suspend", "POST /v1/wallets",
 		"POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close",
 		"POST /v1/wallets/{wallet}/credit-limit", "POST /v1/wallets/{wallet}/freeze",
+		"POST /v1/wallets/{wallet}/refunds",
 		"POST /v1/wallets/{wallet}/top-ups", "POST /v1/wallets/{wallet}/unfreeze",
 		"POST /v1/wallets/{wallet}/withdrawals",
 	}
@@ -279,7 +280,7 @@ func TestDocumentLimitsEverything(t *testing.T) {
 				if p.Name != "Prefer" && p.Name != "offset" { // an odd preference counts as absent, and an offset has no end
 					limited(method+" "+path+" "+p.Name, p.Schema, true)
 				}
-				if p.Name == "Idempotency-Key" && p.Required != (strings.HasSuffix(path, "/top-ups") || strings.HasSuffix(path, "/withdrawals")) {
+				if p.Name == "Idempotency-Key" && p.Required != keyRequired.MatchString(path) {
 					t.Errorf("%s %s: required is %v of its key", method, path, p.Required)
 				}
 			}
@@ -295,6 +296,9 @@ func TestDocumentLimitsEverything(t *testing.T) {
 		}
 	}
 }
+
+// keyRequired are the paths under which a request has no other identity than its key.
+var keyRequired = regexp.MustCompile("/(top-ups|withdrawals|refunds)$")
 
 // TestSchemaNamesDoNotCollide with what oapi-codegen and openapi-python-client name
 // in the clients that they make.

@@ -30,6 +30,9 @@ type operationBody struct {
 	AskedBy      *askerBody        `json:"asked_by,omitempty" doc:"Who asked."`
 	Amount       int64             `json:"amount,omitempty" doc:"The amount in minor units." example:"1250"`
 	Currency     string            `json:"currency,omitempty" doc:"The currency, ISO 4217." example:"EUR"`
+	Charge       string            `json:"charge,omitempty" doc:"Of a refund: the charge that it gives back." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Refundable   *int64            `json:"refundable_after,omitempty" doc:"Of a refund: how much of the charge could still be given back after it, in minor units." example:"750"`
+	Refunded     int64             `json:"amount_refunded,omitempty" doc:"Of a charge: how much of it was given back up to now, in minor units." example:"500"`
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
 	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
@@ -96,6 +99,16 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	}
 	if k.Role == ledger.RoleOperator {
 		b.Note = d.Note
+	}
+	b.Refunded = d.Refunded
+	if !d.Refers.IsZero() {
+		b.Charge = d.Refers.String()
+		if d.Moved != 0 {
+			b.Amount = d.Moved // also where the request left it open
+		}
+		if d.Reason != ledger.ReasonChargeNotFound && d.Reason != ledger.ReasonProcessingError {
+			b.Refundable = &d.LeftAfter
+		}
 	}
 	// Only canonical text is ever stored; were it not, an answer without
 	// metadata would still be better than none.

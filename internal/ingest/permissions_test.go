@@ -25,6 +25,7 @@ type fixture struct {
 func fixtures() map[string]fixture {
 	return map[string]fixture{
 		"charge":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"refund":           {body: `{"charge":"{id}"}`, none: http.StatusUnprocessableEntity},
 		"top-up":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"withdraw":         {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"freeze-wallet":    {},

@@ -81,6 +81,12 @@ func (s *Server) queued() {
 		status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), codes: submit,
 	}, s.charge)
 	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/refunds", id: "refund", summary: "Refund a charge",
+		description: "Queues money that goes back from the merchant to the wallet: a charge of its own, wholly or in part, as often as something is left. " +
+			"The charge may be pending: the refund is decided after it. Its outcome is read under Location.",
+		status: http.StatusAccepted, body: reflect.TypeFor[refundBody](), keyRequired: true, codes: submit,
+	}, s.refund)
+	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
 		status:      http.StatusAccepted, body: reflect.TypeFor[fundingBody](), keyRequired: true, codes: submit,

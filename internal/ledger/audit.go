@@ -45,7 +45,9 @@ func (a *Audit) Wallet() (Wallet, bool) { return a.wallet, a.exists }
 //
 // What was found of the merchant, and the credit limit, are taken from the operation,
 // and never from today.
-func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
+//
+// Referred is what the operation refers to, as it was left by the operations before; zero if there is no such one.
+func (a *Audit) Check(o Operation, charged OperationID, referred Referred) []Flaw {
 	f := flaws{}
 	bare := o.Reason == ReasonProcessingError
 	if !bare && o.Fingerprint != o.Request.Fingerprint() {
@@ -56,7 +58,7 @@ func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 			f.add(RuleDigest, "does not follow from the operation")
 		}
 		if !bare {
-			f.compareOutcome(o, (&Audit{}).decideAgain(o, OperationID{}))
+			f.compareOutcome(o, (&Audit{}).decideAgain(o, OperationID{}, referred))
 		}
 		return f
 	}
@@ -76,14 +78,20 @@ func (a *Audit) Check(o Operation, charged OperationID) []Flaw {
 	if o.Digest != o.Seal(a.wallet.Digest) {
 		f.add(RuleDigest, "does not follow from the operation and the one before it")
 	}
-	f.compareOutcome(o, a.decideAgain(o, charged))
+	f.compareOutcome(o, a.decideAgain(o, charged, referred))
 	a.followRecord(o)
 	return f
 }
 
 // decideAgain decides the operation on what the ones before it left.
-func (a *Audit) decideAgain(o Operation, charged OperationID) Operation {
-	known := Known{Wallets: map[WalletID]Wallet{}, Merchants: map[MerchantID]Merchant{}, Invoices: map[WalletInvoice]OperationID{}}
+func (a *Audit) decideAgain(o Operation, charged OperationID, referred Referred) Operation {
+	known := Known{
+		Wallets: map[WalletID]Wallet{}, Merchants: map[MerchantID]Merchant{}, Invoices: map[WalletInvoice]OperationID{},
+		Referred: map[OperationID]Referred{},
+	}
+	if !o.Refers.IsZero() {
+		known.Referred[o.Refers] = referred
+	}
 	if a.exists {
 		known.Wallets[o.Wallet] = a.wallet
 	}
@@ -122,6 +130,10 @@ func (f *flaws) compareOutcome(o, again Operation) {
 		f.add(RuleOutcome, "is %q, deciding again gives %q", o.result(), again.result())
 	case o.DuplicateOf != again.DuplicateOf:
 		f.add(RuleOutcome, "names another charge as the first of its invoice")
+	case o.Moved != again.Moved:
+		f.add(RuleOutcome, "moves %d, deciding again gives %d", o.Moved, again.Moved)
+	case o.LeftAfter != again.LeftAfter:
+		f.add(RuleOutcome, "leaves %d of what it refers to, deciding again gives %d", o.LeftAfter, again.LeftAfter)
 	case o.Sequence == 0:
 	case o.BalanceAfter != again.BalanceAfter:
 		f.add(RuleOutcome, "leaves a balance of %d, deciding again gives %d", o.BalanceAfter, again.BalanceAfter)

@@ -24,6 +24,10 @@ func history(requests ...ledger.Request) []ledger.Operation {
 		Wallets:   map[ledger.WalletID]ledger.Wallet{},
 		Merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}, {2}: {Suspended: true}, {3}: {Owner: auditClient}},
 	}
+	known.Referred = map[ledger.OperationID]ledger.Referred{}
+	for _, r := range requests {
+		known.Referred[r.Refers] = ledger.Referred{}
+	}
 	book := ledger.NewBook(known, auditTime)
 	for i, r := range requests {
 		r.ID, r.Wallet, r.ReceivedAt = ledger.OperationID{byte(i >> 8), byte(i), 1}, auditWallet, auditTime
@@ -50,12 +54,23 @@ func chargeRequest(merchant byte, amount int64, invoice string) ledger.Request {
 	}
 }
 
+// refundRequest gives back of the operation that is the n-th of its history, from 0.
+func refundRequest(n byte, amount int64) ledger.Request {
+	r := ledger.Request{
+		Kind: ledger.KindRefund, Merchant: ledger.MerchantID{1}, Refers: ledger.OperationID{0, n, 1}, Amount: amount, IdempotencyKey: "k",
+	}
+	if amount > 0 {
+		r.Currency = "EUR"
+	}
+	return r
+}
+
 // audited is what the audit says of a history, with the place of each flaw.
 func audited(operations []ledger.Operation) (flaws []string, audit ledger.Audit) {
 	accepted := map[ledger.InvoiceKey]ledger.OperationID{}
 	for i, o := range operations {
 		key, has := o.InvoiceKey()
-		for _, f := range audit.Check(o, accepted[key]) {
+		for _, f := range audit.Check(o, accepted[key], referredIn(operations[:i], o.Refers)) {
 			flaws = append(flaws, fmt.Sprintf("%d %s", i, f.Rule))
 		}
 		if _, charged := accepted[key]; has && !charged && o.Reason == "" {
@@ -85,8 +100,9 @@ func TestAuditOfATrueHistory(t *testing.T) {
 	for _, o := range operations {
 		reasons[o.Reason] = true
 	}
-	// With accepted; without wallet_not_found and processing_error, and credit_limit_in_use, see TestAuditFollowsTheCreditLimit.
-	if len(reasons) != len(ledger.Reasons())-2 {
+	// With accepted; without wallet_not_found and processing_error, and what TestAuditFollowsTheCreditLimit and
+	// TestAuditFollowsRefunds have.
+	if len(reasons) != len(ledger.Reasons())-5 {
 		t.Errorf("the history has only %d reasons", len(reasons))
 	}
 	flaws, audit := audited(operations)
@@ -128,6 +144,55 @@ func TestAuditFollowsTheCreditLimit(t *testing.T) {
 		t.Error(flaws)
 	} else if w, _ := audit.Wallet(); w.CreditLimit != 30 || w.Balance != -30 {
 		t.Errorf("%+v", w)
+	}
+}
+
+func TestAuditFollowsRefunds(t *testing.T) {
+	t.Parallel()
+	refunds := func() []ledger.Operation {
+		return history(openRequest(), topUpRequest(100), chargeRequest(1, 60, ""), chargeRequest(1, 41, ""), refundRequest(3, 0),
+			refundRequest(1, 1), refundRequest(2, 61), refundRequest(2, 25), refundRequest(2, 36), refundRequest(2, 0), refundRequest(2, 0))
+	}
+	type outcome struct {
+		reason               ledger.Reason
+		moved, left, balance int64
+	}
+	want := []outcome{
+		{"", 0, 0, 0},
+		{"", 0, 0, 100},
+		{"", 0, 0, 40},
+		{ledger.ReasonInsufficientFunds, 0, 0, 40},
+		{ledger.ReasonChargeNotAccepted, 0, 0, 40},
+		{ledger.ReasonChargeNotFound, 0, 0, 40},
+		{ledger.ReasonRefundExceedsCharge, 0, 60, 40},
+		{"", 25, 35, 65},
+		{ledger.ReasonRefundExceedsCharge, 0, 35, 65},
+		{"", 35, 0, 100},
+		{ledger.ReasonRefundExceedsCharge, 0, 0, 100},
+	}
+	for i, o := range refunds() {
+		if got := (outcome{o.Reason, o.Moved, o.LeftAfter, o.BalanceAfter}); got != want[i] {
+			t.Errorf("%d: %+v, want %+v", i, got, want[i])
+		}
+	}
+	if flaws, _ := audited(refunds()); len(flaws) > 0 {
+		t.Error(flaws)
+	}
+	for name, change := range map[string]func(*ledger.Operation){
+		"moved more":     func(o *ledger.Operation) { o.Moved++ },
+		"left more":      func(o *ledger.Operation) { o.LeftAfter++ },
+		"another charge": func(o *ledger.Operation) { o.Refers[1] = 3 },
+		"not refused":    func(o *ledger.Operation) { o.Reason = "" },
+	} {
+		operations, at := refunds(), 9
+		if name == "not refused" {
+			at = 10
+		}
+		change(&operations[at])
+		sealed(operations, at)
+		if flaws, _ := audited(operations); !slices.Contains(flaws, fmt.Sprintf("%d outcome", at)) {
+			t.Errorf("%s: %v", name, flaws)
+		}
 	}
 }
 

@@ -16,7 +16,17 @@ type Known struct {
 	Merchants map[MerchantID]Merchant
 	Decided   map[OperationID]Fingerprint   // which of the batch's IDs have an outcome
 	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted, and as what
+	Referred  map[OperationID]Referred      // what the batch refers to: an entry for each, a zero one where there is no such operation
 	Position  int64                         // of the partition's last operation; 0: it has none
+}
+
+// Referred is what is on record of an operation that another one refers to.
+type Referred struct {
+	Kind     Kind // empty: there is no such operation
+	Wallet   WalletID
+	Merchant MerchantID
+	Accepted bool
+	Left     int64 // minor units: how much of it can still be moved
 }
 
 // Verdict says what became of one request or record.
@@ -56,6 +66,9 @@ func NewBook(known Known, now time.Time) *Book {
 	if known.Decided == nil {
 		known.Decided = map[OperationID]Fingerprint{}
 	}
+	if known.Referred == nil {
+		known.Referred = map[OperationID]Referred{}
+	}
 	if known.Invoices == nil {
 		known.Invoices = map[WalletInvoice]OperationID{}
 	}
@@ -81,13 +94,20 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	}
 	b.findMerchant(op)
 	invoice, _ := r.WalletInvoice()
-	op.Reason = b.judge(kind, op, invoice, &w, exists)
-	if op.Reason == "" {
-		w, exists = w.apply(kind, r), true
-		b.accept(op, invoice)
-	} else if op.Reason == ReasonDuplicateInvoice {
-		op.DuplicateOf = b.known.Invoices[invoice]
+	if kind.refers != "" {
+		b.refer(op, &w)
 	}
+	op.Reason = b.judge(kind, op, invoice, &w, exists)
+	switch op.Reason {
+	case "":
+		w, exists = w.apply(kind, op), true
+		b.accept(op, invoice)
+	case ReasonDuplicateInvoice:
+		op.DuplicateOf = b.known.Invoices[invoice]
+	default:
+		op.Moved = 0
+	}
+	b.remember(op)
 	if !exists {
 		op.Digest = op.Seal(Digest{})
 		return Settled
@@ -123,6 +143,7 @@ func (b *Book) Refuse(x Refusal, at Place) Verdict {
 		return verdict
 	}
 	op.Reason = ReasonProcessingError
+	b.remember(op)
 	op.Digest = op.Seal(Digest{})
 	return Settled
 }
@@ -173,6 +194,52 @@ func (b *Book) next(r *Request, f Fingerprint, at Place) (*Operation, Verdict) {
 	return &b.operations[len(b.operations)-1], Settled
 }
 
+// refer notes what the operation would move of the one that it refers to, and what is left
+// of that.
+func (b *Book) refer(op *Operation, w *Wallet) {
+	found := b.known.Referred[op.Refers]
+	if !found.suits(op) {
+		return
+	}
+	if op.Currency == "" {
+		op.Currency = w.Currency
+	}
+	op.LeftAfter, op.Moved = found.Left, op.Amount
+	if op.Moved == 0 {
+		op.Moved = found.Left
+	}
+}
+
+// suits reports whether the operation may refer to what was found: it is the merchant's own,
+// of the kind, on the same wallet. To the merchant there is nothing else.
+func (r Referred) suits(op *Operation) bool {
+	return r.Kind != "" && r.Kind == op.Kind.row().refers && r.Wallet == op.Wallet && r.Merchant == op.Merchant
+}
+
+// remember keeps what an operation of the batch is to others that refer to it, and what it
+// leaves of the one that it refers to.
+func (b *Book) remember(op *Operation) {
+	if _, wanted := b.known.Referred[op.ID]; wanted {
+		b.known.Referred[op.ID] = op.referred()
+	}
+	if op.Moved == 0 || op.Refers.IsZero() {
+		return
+	}
+	found := b.known.Referred[op.Refers]
+	found.Left -= op.Moved
+	op.LeftAfter = found.Left
+	b.known.Referred[op.Refers] = found
+}
+
+// referred is what the operation, new as it is, is to others that refer to it.
+func (o *Operation) referred() Referred {
+	r := Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
+	if r.Accepted {
+		r.Left = o.Amount
+	}
+	return r
+}
+
 // findMerchant notes what is known of the merchant to pay: the row keeps what it was decided on.
 func (b *Book) findMerchant(op *Operation) {
 	m, found := b.known.Merchants[op.Merchant]
@@ -213,8 +280,14 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 		return w.Status == WalletClosed
 	case ReasonWalletFrozen:
 		return w.Status == WalletFrozen
+	case ReasonChargeNotFound:
+		return !b.known.Referred[op.Refers].suits(op)
+	case ReasonChargeNotAccepted:
+		return !b.known.Referred[op.Refers].Accepted
+	case ReasonRefundExceedsCharge:
+		return op.Moved == 0 || op.Moved > op.LeftAfter
 	case ReasonCurrencyMismatch:
-		return op.Currency != w.Currency
+		return exists && op.Currency != w.Currency
 	case ReasonDuplicateInvoice:
 		_, charged := b.known.Invoices[invoice]
 		return charged && op.Invoice != ""
@@ -228,17 +301,17 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 	case ReasonLimitInUse:
 		return w.Balance < -op.Amount
 	case ReasonAmountOverflow:
-		return w.Balance > MaxAmount-op.Amount
+		return w.Balance > MaxAmount-op.moved()
 	case ReasonProcessingError: // decided by who reads the record
 	}
 	return false
 }
 
 // apply is the effect of an accepted request.
-func (w Wallet) apply(kind *kindRow, r Request) Wallet {
-	w.Balance += kind.moves * r.Amount
+func (w Wallet) apply(kind *kindRow, op *Operation) Wallet {
+	w.Balance += kind.moves * op.moved()
 	if kind.limits {
-		w.CreditLimit = r.Amount
+		w.CreditLimit = op.Amount
 	}
 	if kind.becomes != "" {
 		w.Status = kind.becomes

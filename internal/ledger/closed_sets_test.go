@@ -55,9 +55,9 @@ func TestReasonsAreComplete(t *testing.T) {
 		t.Errorf("Reasons() (-declared +listed):\n%s", diff)
 	}
 
-	// The whole order of the design; the refund's reasons are not there yet.
-	const design = "expired wallet_not_found merchant_not_found merchant_suspended self_charge_not_allowed wallet_closed wallet_frozen " +
-		"currency_mismatch charge_not_found charge_not_refundable duplicate_invoice refund_exceeds_charge wallet_not_empty " +
+	// The whole order of the design: what speaks of the merchant and of what is referred to stands before what speaks of the wallet.
+	const design = "expired merchant_not_found merchant_suspended charge_not_found wallet_not_found self_charge_not_allowed wallet_closed " +
+		"wallet_frozen currency_mismatch charge_not_accepted refund_exceeds_charge duplicate_invoice wallet_not_empty " +
 		"insufficient_funds credit_limit_in_use amount_overflow processing_error"
 	place := -1
 	for _, r := range listed {
@@ -91,20 +91,23 @@ func TestEveryReasonExplainsItself(t *testing.T) {
 	}
 
 	want := map[ledger.Reason]ledger.Advice{
-		ledger.ReasonExpired:           ledger.AdviceRetryWithNewKey,
-		ledger.ReasonWalletNotFound:    ledger.AdviceFixRequest,
-		ledger.ReasonMerchantNotFound:  ledger.AdviceFixRequest,
-		ledger.ReasonMerchantSuspended: ledger.AdviceDoNotRetry,
-		ledger.ReasonSelfCharge:        ledger.AdviceDoNotRetry,
-		ledger.ReasonWalletClosed:      ledger.AdviceDoNotRetry,
-		ledger.ReasonWalletFrozen:      ledger.AdviceRetryWithNewKey,
-		ledger.ReasonCurrencyMismatch:  ledger.AdviceFixRequest,
-		ledger.ReasonDuplicateInvoice:  ledger.AdviceDoNotRetry,
-		ledger.ReasonWalletNotEmpty:    ledger.AdviceRetryWithNewKey,
-		ledger.ReasonInsufficientFunds: ledger.AdviceRetryAfterTopUp,
-		ledger.ReasonLimitInUse:        ledger.AdviceRetryAfterTopUp,
-		ledger.ReasonAmountOverflow:    ledger.AdviceFixRequest,
-		ledger.ReasonProcessingError:   ledger.AdviceRetryWithNewKey,
+		ledger.ReasonExpired:             ledger.AdviceRetryWithNewKey,
+		ledger.ReasonWalletNotFound:      ledger.AdviceFixRequest,
+		ledger.ReasonMerchantNotFound:    ledger.AdviceFixRequest,
+		ledger.ReasonMerchantSuspended:   ledger.AdviceDoNotRetry,
+		ledger.ReasonChargeNotFound:      ledger.AdviceFixRequest,
+		ledger.ReasonChargeNotAccepted:   ledger.AdviceDoNotRetry,
+		ledger.ReasonRefundExceedsCharge: ledger.AdviceFixRequest,
+		ledger.ReasonSelfCharge:          ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletClosed:        ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletFrozen:        ledger.AdviceRetryWithNewKey,
+		ledger.ReasonCurrencyMismatch:    ledger.AdviceFixRequest,
+		ledger.ReasonDuplicateInvoice:    ledger.AdviceDoNotRetry,
+		ledger.ReasonWalletNotEmpty:      ledger.AdviceRetryWithNewKey,
+		ledger.ReasonInsufficientFunds:   ledger.AdviceRetryAfterTopUp,
+		ledger.ReasonLimitInUse:          ledger.AdviceRetryAfterTopUp,
+		ledger.ReasonAmountOverflow:      ledger.AdviceFixRequest,
+		ledger.ReasonProcessingError:     ledger.AdviceRetryWithNewKey,
 	}
 	got := map[ledger.Reason]ledger.Advice{}
 	for _, r := range ledger.Reasons() {
@@ -140,7 +143,7 @@ func TestKindsAreComplete(t *testing.T) {
 	if diff := cmp.Diff(constants(t, "kinds.go", "Kind"), listed); diff != "" {
 		t.Errorf("Kinds() (-declared +listed):\n%s", diff)
 	}
-	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refund", "char"} {
+	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refunds", "char"} {
 		if k.Known() || k.Queued() || k.MovesMoney() || len(k.Reasons()) > 1 {
 			t.Errorf("%q is taken for a kind", k)
 		}
@@ -155,7 +158,7 @@ func TestKindsAreComplete(t *testing.T) {
 			place = next
 		}
 	}
-	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true, ledger.KindWithdraw: true}
+	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true, ledger.KindWithdraw: true, ledger.KindRefund: true}
 	for _, k := range ledger.Kinds() {
 		if k.Queued() != queued[k] || k.MovesMoney() != queued[k] {
 			t.Errorf("%s: queued %t, moves money %t", k, k.Queued(), k.MovesMoney())

@@ -7,7 +7,7 @@ import (
 )
 
 // SealVersion is the newest version of what [Operation.Seal] covers.
-const SealVersion = 3
+const SealVersion = 4
 
 // Field is one value that an operation on record consists of. The row of the history and
 // its seal are made from the list of them; a new one goes to its end, with the next
@@ -57,13 +57,17 @@ var operationFields = [...]Field{
 	{Column: "asker_id", Since: 3, Of: func(o *Operation) any { return &o.Asker.Owner }},
 	{Column: "asker_key", Since: 3, Of: func(o *Operation) any { return (*[16]byte)(&o.Asker.Key) }},
 	{Column: "position", Since: 3, Of: func(o *Operation) any { return &o.Position }},
+	{Column: "refers_to", Since: 4, Of: func(o *Operation) any { return (*[16]byte)(&o.Refers) }},
+	{Column: "moved", Since: 4, Of: func(o *Operation) any { return &o.Moved }},
+	{Column: "left_after", Since: 4, Of: func(o *Operation) any { return &o.LeftAfter }, Absent: unreferring},
 	{Column: "seal", Of: func(o *Operation) any { return &o.SealVersion }},
 	{Column: "digest", Of: func(o *Operation) any { return (*[32]byte)(&o.Digest) }, Absent: never},
 }
 
-func direct(o *Operation) bool     { return o.Place.IsZero() }
-func walletless(o *Operation) bool { return o.Sequence == 0 }
-func never(*Operation) bool        { return false }
+func direct(o *Operation) bool      { return o.Place.IsZero() }
+func walletless(o *Operation) bool  { return o.Sequence == 0 }
+func unreferring(o *Operation) bool { return o.Refers.IsZero() }
+func never(*Operation) bool         { return false }
 
 // OperationFields lists every value of an operation on record. Nobody may change the list.
 func OperationFields() []Field { return operationFields[:] }
@@ -83,7 +87,7 @@ func (o *Operation) Seal(previous Digest) Digest {
 
 func sealTitle(version int32) string {
 	if version == SealVersion {
-		return "monedero operation 3"
+		return "monedero operation 4"
 	}
 	return "monedero operation " + strconv.Itoa(int(version))
 }

@@ -95,6 +95,12 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 	text(string(o.Asker.Owner[:]))
 	text(string(o.Asker.Key[:]))
 	number(o.Position)
+	if o.SealVersion < 4 {
+		return b
+	}
+	text(string(o.Refers[:]))
+	number(o.Moved)
+	number(o.LeftAfter)
 	return b
 }
 
@@ -125,6 +131,9 @@ func TestGoldenDigests(t *testing.T) {
 	second := full
 	second.SealVersion = 2
 	vector("full, version 2", second, previous)
+	third := full
+	third.SealVersion = 3
+	vector("full, version 3", third, previous)
 	op := full
 	fields := leaves(t, reflect.ValueOf(&op).Elem(), "")
 	delete(fields, "SealVersion") // without it there is no encoding

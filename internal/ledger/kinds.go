@@ -16,6 +16,7 @@ const (
 	KindClose    Kind = "close"
 	KindSetLimit Kind = "set_limit"
 	KindWithdraw Kind = "withdraw"
+	KindRefund   Kind = "refund"
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
@@ -30,6 +31,7 @@ type kindRow struct {
 	limits  bool                    // it sets the wallet's credit limit to the amount, which may be zero
 	credit  bool                    // it may take what the wallet's credit limit allows beyond its balance
 	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
+	refers  Kind                    // what the operation is that it refers to; empty: it refers to none
 	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
 	other   func(Request) AccountID // that account
 	reasons []Reason                // why it may fail, in order of precedence; processing_error always may
@@ -55,7 +57,7 @@ var kinds = [...]kindRow{
 		kind: KindCharge, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
 		credit: true, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
-			ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge, ReasonWalletClosed,
+			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonWalletNotFound, ReasonSelfCharge, ReasonWalletClosed,
 			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonInsufficientFunds,
 		},
 	},
@@ -80,10 +82,18 @@ var kinds = [...]kindRow{
 		moves: -1, other: func(Request) AccountID { return FundingAccount() },
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonInsufficientFunds},
 	},
+	{
+		kind: KindRefund, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency,
+		refers: KindCharge, moves: 1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		reasons: []Reason{
+			ReasonExpired, ReasonChargeNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonChargeNotAccepted,
+			ReasonRefundExceedsCharge, ReasonAmountOverflow,
+		},
+	},
 }
 
 // field is one of those fields of a request that belong to some kinds alone.
-type field uint8
+type field uint16
 
 const (
 	fieldMerchant field = 1 << iota
@@ -92,6 +102,7 @@ const (
 	fieldCurrency
 	fieldInvoice
 	fieldNote
+	fieldRefers
 )
 
 // row is the kind's row; an empty one for what is no kind.

@@ -50,6 +50,7 @@ func TestKindByStatus(t *testing.T) {
 		{ledger.KindWithdraw, 400, [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400)},
 		{ledger.KindWithdraw, 399, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, cannotBe, notFound}, nil}, // though there is credit
 		{ledger.KindWithdraw, 0, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, closed, notFound}, nil},
+		{ledger.KindRefund, 0, [...]ledger.Reason{yes, yes, closed, ledger.ReasonChargeNotFound}, adds(400)},
 		{ledger.KindFreeze, 0, [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
 		{ledger.KindUnfreeze, 0, [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
 		{ledger.KindClose, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
@@ -90,6 +91,11 @@ func TestKindByStatus(t *testing.T) {
 				r.ApplyBefore = worldTime.AddDate(1, 0, 0)
 				if row.kind.MovesMoney() {
 					r.Amount = 400
+				}
+				if row.kind == ledger.KindRefund && status != "" {
+					known.Referred = map[ledger.OperationID]ledger.Referred{
+						r.Refers: {Kind: ledger.KindCharge, Wallet: r.Wallet, Merchant: r.Merchant, Accepted: true, Left: 400},
+					}
 				}
 				book := ledger.NewBook(known, worldTime)
 				book.Decide(r, ledger.Place{})

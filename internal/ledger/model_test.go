@@ -17,6 +17,21 @@ type naive struct {
 	wallets   map[ledger.WalletID]*naiveWallet
 	charged   map[string]ledger.OperationID // by wallet, merchant and invoice
 	said      map[ledger.OperationID]string
+	charges   map[ledger.OperationID]*naiveCharge
+}
+
+type naiveCharge struct {
+	request  ledger.Request
+	accepted bool
+	refunds  []int64
+}
+
+func (c *naiveCharge) left() int64 {
+	left := c.request.Amount
+	for _, amount := range c.refunds {
+		left -= amount
+	}
+	return left
 }
 
 type naiveWallet struct {
@@ -54,6 +69,7 @@ func newNaive(start *store) *naive {
 	n := &naive{
 		merchants: start.merchants, wallets: map[ledger.WalletID]*naiveWallet{},
 		charged: map[string]ledger.OperationID{}, said: map[ledger.OperationID]string{},
+		charges: map[ledger.OperationID]*naiveCharge{},
 	}
 	for id, w := range start.wallets {
 		n.wallets[id] = &naiveWallet{
@@ -73,6 +89,9 @@ func (n *naive) decide(s step, now time.Time) outcome {
 	}
 	n.said[id] = saying
 	if s.refusal != nil {
+		if x := s.refusal; x.Kind == ledger.KindCharge {
+			n.charges[x.ID] = &naiveCharge{request: ledger.Request{Wallet: x.Wallet, Merchant: x.Merchant}}
+		}
 		return outcome{Verdict: ledger.Settled, Reason: ledger.ReasonProcessingError}
 	}
 	r := *s.request
@@ -81,9 +100,17 @@ func (n *naive) decide(s step, now time.Time) outcome {
 	if o.Reason == ledger.ReasonDuplicateInvoice {
 		o.DuplicateOf = n.charged[invoice]
 	}
+	if r.Kind == ledger.KindCharge {
+		n.charges[r.ID] = &naiveCharge{request: r, accepted: o.Reason == ""}
+	}
 	w := n.wallets[r.Wallet]
 	if o.Reason == "" {
 		switch r.Kind {
+		case ledger.KindRefund:
+			c := n.charges[r.Refers]
+			amount := n.refunded(r)
+			c.refunds = append(c.refunds, amount)
+			w.funded = append(w.funded, amount)
 		case ledger.KindOpen:
 			if w == nil {
 				w = &naiveWallet{client: r.Client, currency: r.Currency, status: ledger.WalletActive}
@@ -115,6 +142,14 @@ func (n *naive) decide(s step, now time.Time) outcome {
 	return o
 }
 
+// refunded is what an accepted refund gives back.
+func (n *naive) refunded(r ledger.Request) int64 {
+	if r.Amount > 0 {
+		return r.Amount
+	}
+	return n.charges[r.Refers].left()
+}
+
 // reason goes through the reasons in the order of the design.
 func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 	w := n.wallets[r.Wallet]
@@ -122,27 +157,43 @@ func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 	if limit := r.ApplyBefore; !limit.IsZero() && limit.UnixMicro() <= now.UnixMicro() {
 		return ledger.ReasonExpired
 	}
+	m, found := n.merchants[r.Merchant]
+	if charge && !found {
+		return ledger.ReasonMerchantNotFound
+	}
+	if charge && m.Suspended {
+		return ledger.ReasonMerchantSuspended
+	}
+	refunded := n.charges[r.Refers]
+	refund := r.Kind == ledger.KindRefund
+	if refund && (refunded == nil || refunded.request.Wallet != r.Wallet || refunded.request.Merchant != r.Merchant) {
+		return ledger.ReasonChargeNotFound
+	}
 	if w == nil && r.Kind == ledger.KindOpen {
 		return ""
 	}
 	if w == nil {
+		if refund { // its charge failed for the same
+			return ledger.ReasonChargeNotAccepted
+		}
 		return ledger.ReasonWalletNotFound
 	}
-	m, found := n.merchants[r.Merchant]
 	_, charged := n.charged[fmt.Sprintf("%x %x %s", r.Wallet, r.Merchant, r.Invoice)]
 	switch {
-	case charge && !found:
-		return ledger.ReasonMerchantNotFound
-	case charge && m.Suspended:
-		return ledger.ReasonMerchantSuspended
 	case charge && m.Owner == w.client:
 		return ledger.ReasonSelfCharge
 	case w.status == ledger.WalletClosed && r.Kind != ledger.KindClose:
 		return ledger.ReasonWalletClosed
 	case w.status == ledger.WalletFrozen && charge:
 		return ledger.ReasonWalletFrozen
-	case (charge || topUp || setLimit || withdraw) && r.Currency != w.currency:
+	case (charge || topUp || setLimit || withdraw || refund && r.Currency != "") && r.Currency != w.currency:
 		return ledger.ReasonCurrencyMismatch
+	case refund && !refunded.accepted:
+		return ledger.ReasonChargeNotAccepted
+	case refund && (n.refunded(r) == 0 || n.refunded(r) > refunded.left()):
+		return ledger.ReasonRefundExceedsCharge
+	case refund && w.balance()+n.refunded(r) > ledger.MaxAmount:
+		return ledger.ReasonAmountOverflow
 	case charge && r.Invoice != "" && charged:
 		return ledger.ReasonDuplicateInvoice
 	case r.Kind == ledger.KindClose && w.balance() != 0:
@@ -222,7 +273,7 @@ func (s *store) clone() *store {
 func (s *store) settle(steps []step, now time.Time) (verdicts []ledger.Verdict, book *ledger.Book) {
 	book = ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(s.wallets), Merchants: s.merchants, Decided: maps.Clone(s.decided), Invoices: maps.Clone(s.invoices),
-		Position: int64(len(s.operations)),
+		Position: int64(len(s.operations)), Referred: s.referred(steps),
 	}, now)
 	for _, step := range steps {
 		verdicts = append(verdicts, step.decide(book))
@@ -242,6 +293,33 @@ func (s *store) settle(steps []step, now time.Time) (verdicts []ledger.Verdict, 
 		s.moved[ledger.Movement{Account: m.Account, Currency: m.Currency}] += m.Amount
 	}
 	return verdicts, book
+}
+
+// referred is what the steps refer to.
+func (s *store) referred(steps []step) map[ledger.OperationID]ledger.Referred {
+	all := map[ledger.OperationID]ledger.Referred{}
+	for _, step := range steps {
+		if step.request != nil && !step.request.Refers.IsZero() {
+			all[step.request.Refers] = referredIn(s.operations, step.request.Refers)
+		}
+	}
+	return all
+}
+
+// referredIn is what the operation of the ID is in the history, as later ones left it.
+func referredIn(operations []ledger.Operation, id ledger.OperationID) (r ledger.Referred) {
+	for _, o := range operations {
+		switch {
+		case o.ID == id:
+			r = ledger.Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
+			if r.Accepted {
+				r.Left = o.Amount
+			}
+		case o.Refers == id && o.Reason == "":
+			r.Left -= o.Moved
+		}
+	}
+	return r
 }
 
 // drawStart is a few merchants and wallets: wallets 1 to 3 are there, 4 and 5
@@ -270,7 +348,7 @@ func drawStart(t *rapid.T) *store {
 
 // kindsByWeight is every kind, and some more often.
 var kindsByWeight = append(ledger.Kinds(),
-	ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindTopUp, ledger.KindUnfreeze)
+	ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindCharge, ledger.KindTopUp, ledger.KindUnfreeze, ledger.KindRefund, ledger.KindRefund)
 
 // drawSteps is a batch with repeats, conflicts and refusals among new requests.
 func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time) []step {
@@ -289,7 +367,7 @@ func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time) []step {
 			steps = append(steps, s)
 			continue
 		}
-		s := step{request: drawRequest(t, m, now), at: at}
+		s := step{request: drawRequest(t, m, now, steps), at: at}
 		if rapid.IntRange(0, 9).Draw(t, "refused") == 0 {
 			s.payload = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "payload")
 			s.refusal = &ledger.Refusal{
@@ -303,7 +381,7 @@ func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time) []step {
 	return steps
 }
 
-func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
+func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time, before []step) *ledger.Request {
 	r := ledger.Request{
 		Kind:       rapid.SampledFrom(kindsByWeight).Draw(t, "kind"),
 		Wallet:     ledger.WalletID{rapid.ByteRange(1, 5).Draw(t, "wallet")},
@@ -321,6 +399,23 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		r.Merchant = ledger.MerchantID{rapid.SampledFrom([]byte{1, 1, 1, 1, 2, 3, 4}).Draw(t, "merchant")}
 		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 		r.Invoice = rapid.SampledFrom([]string{"", "i1", "i2", "i3", "i4", "i5"}).Draw(t, "invoice")
+	case ledger.KindRefund:
+		r.Merchant = ledger.MerchantID{rapid.SampledFrom([]byte{1, 1, 1, 2}).Draw(t, "merchant")}
+		r.Refers = operationOf(r.Wallet, 1)
+		if charges := chargesAmong(before); len(charges) > 0 && rapid.IntRange(0, 9).Draw(t, "known") > 0 {
+			c := rapid.SampledFrom(charges).Draw(t, "charge")
+			r.Wallet, r.Refers = c.Wallet, c.ID
+			if rapid.IntRange(0, 5).Draw(t, "other's") > 0 {
+				r.Merchant = c.Merchant
+			}
+			if rapid.Bool().Draw(t, "of its size") {
+				r.Amount = min(r.Amount, c.Amount/2+1)
+			}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "all that is left") == 0 {
+			r.Amount, r.Currency = 0, ""
+		}
+		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 	case ledger.KindOpen:
 		r.Client = ledger.ClientID{rapid.ByteRange(1, 2).Draw(t, "client")}
 	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
@@ -337,4 +432,14 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time) *ledger.Request {
 		t.Fatalf("the generator made a request with faults: %v", f)
 	}
 	return &r
+}
+
+// chargesAmong are the requests of charges among the steps.
+func chargesAmong(steps []step) (charges []ledger.Request) {
+	for _, s := range steps {
+		if s.request != nil && s.request.Kind == ledger.KindCharge {
+			charges = append(charges, *s.request)
+		}
+	}
+	return charges
 }

@@ -35,6 +35,8 @@ type Operation struct {
 	Fingerprint   Fingerprint
 	Position      int64         // 1, 2, 3 ... in its partition, in the order of commits
 	Reason        Reason        // empty: accepted
+	Moved         int64         // minor units: of what refers to an operation, what it moved; 0: nothing
+	LeftAfter     int64         // minor units: of what refers to an operation, how much of that could still be moved after it
 	DuplicateOf   OperationID   // of a duplicate_invoice: the accepted charge
 	MerchantState MerchantState // as it was found; empty: no merchant, or none of this ID
 	MerchantOwner ClientID      // as it was found; zero: no client of ours
@@ -71,7 +73,15 @@ func (o Operation) Movement() Movement {
 	if o.Reason != "" || kind.moves == 0 {
 		return Movement{}
 	}
-	return Movement{Account: kind.other(o.Request), Currency: o.Currency, Amount: -kind.moves * o.Amount}
+	return Movement{Account: kind.other(o.Request), Currency: o.Currency, Amount: -kind.moves * o.moved()}
+}
+
+// moved is what an accepted operation that moves money moved.
+func (o Operation) moved() int64 {
+	if o.Kind.row().refers != "" {
+		return o.Moved
+	}
+	return o.Amount
 }
 
 // Fingerprint is a hash of what a request says apart from its identity and the time
@@ -81,20 +91,30 @@ type Fingerprint [32]byte
 // Fingerprint hashes the request. The time of receipt is left out: a retry has
 // another one. The time by which to decide is not: a retry that names a later one
 // asks for something else.
+//
+// Who asks for all that is left names no currency: the operation has the wallet's.
 func (r Request) Fingerprint() Fingerprint {
-	return sha256.Sum256(make(encoder, 0, sealBytes).
+	currency := r.Currency
+	if r.Amount == 0 && !r.Refers.IsZero() {
+		currency = ""
+	}
+	e := make(encoder, 0, sealBytes).
 		text("monedero fingerprint 2").
 		text(string(r.Kind)).
 		bytes(r.Wallet[:]).
 		bytes(r.Merchant[:]).
 		bytes(r.Client[:]).
 		int(r.Amount).
-		text(string(r.Currency)).
+		text(string(currency)).
 		text(r.Invoice).
 		text(r.Description).
 		text(string(r.Metadata)).
 		text(r.Note).
-		time(r.ApplyBefore))
+		time(r.ApplyBefore)
+	if !r.Refers.IsZero() {
+		e = e.bytes(r.Refers[:])
+	}
+	return sha256.Sum256(e)
 }
 
 // RefusedFingerprint is the fingerprint of a record that could not be read as a

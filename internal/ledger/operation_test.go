@@ -16,6 +16,7 @@ func fullOperation() ledger.Operation {
 		Request: ledger.Request{
 			ID: ledger.OperationID{0x01, 15: 0xf1}, Kind: ledger.KindCharge, Wallet: ledger.WalletID{0x02, 15: 0xf2},
 			Merchant: ledger.MerchantID{0x03, 15: 0xf3}, Client: ledger.ClientID{0x04, 15: 0xf4}, Amount: 1250, Currency: "EUR",
+			Refers:  ledger.OperationID{0x0a, 15: 0xfa},
 			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
 			ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC),
 			ReceivedAt:  time.Date(2026, 3, 1, 11, 59, 59, 1_000, time.UTC),
@@ -24,6 +25,8 @@ func fullOperation() ledger.Operation {
 		Place:        ledger.Place{Log: 1, Offset: 4711},
 		Fingerprint:  ledger.Fingerprint{0x05, 31: 0xf5},
 		Reason:       ledger.ReasonDuplicateInvoice,
+		Moved:        700,
+		LeftAfter:    550,
 		DuplicateOf:  ledger.OperationID{0x06, 15: 0xf6},
 		Sequence:     42,
 		BalanceAfter: -1250,
@@ -228,6 +231,9 @@ func TestMovement(t *testing.T) {
 			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: 1250}
 		case ledger.KindTopUp:
 			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: -1250}
+		case ledger.KindRefund:
+			op.Moved = 1250
+			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: -1250}
 		case ledger.KindWithdraw:
 			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: 1250}
 		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:

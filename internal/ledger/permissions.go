@@ -23,6 +23,7 @@ type Permission struct {
 //nolint:gochecknoglobals // read only
 var permissions = [...]Permission{
 	{Operation: "charge", Merchant: ReachAny}, // in its own name
+	{Operation: "refund", Merchant: ReachAny}, // of its own charges: to it there are no others
 	{Operation: "top-up", Operator: ReachAny},
 	{Operation: "withdraw", Operator: ReachAny},
 	{Operation: "freeze-wallet", Operator: ReachAny},

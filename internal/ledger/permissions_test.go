@@ -74,7 +74,7 @@ func TestAskersMayAsk(t *testing.T) {
 	operations := map[ledger.Kind]string{
 		ledger.KindOpen: "open-wallet", ledger.KindTopUp: "top-up", ledger.KindCharge: "charge", ledger.KindFreeze: "freeze-wallet",
 		ledger.KindUnfreeze: "unfreeze-wallet", ledger.KindClose: "close-wallet", ledger.KindSetLimit: "set-credit-limit",
-		ledger.KindWithdraw: "withdraw",
+		ledger.KindWithdraw: "withdraw", ledger.KindRefund: "refund",
 	}
 	for _, kind := range ledger.Kinds() {
 		if diff := cmp.Diff(ledger.PermissionFor(operations[kind]).Roles(), kind.Askers()); diff != "" {

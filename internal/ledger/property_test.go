@@ -99,6 +99,11 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 				switch op.Kind {
 				case ledger.KindTopUp:
 					before += op.Amount
+				case ledger.KindRefund:
+					before += op.Moved
+					if op.Moved <= 0 || op.LeftAfter < 0 {
+						t.Fatalf("a refund moves %d and leaves %d", op.Moved, op.LeftAfter)
+					}
 				case ledger.KindCharge, ledger.KindWithdraw:
 					before -= op.Amount
 				case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:

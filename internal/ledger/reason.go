@@ -7,27 +7,31 @@ type Reason string
 
 // The reasons, in order of precedence.
 const (
-	ReasonExpired           Reason = "expired"
-	ReasonWalletNotFound    Reason = "wallet_not_found"
-	ReasonMerchantNotFound  Reason = "merchant_not_found"
-	ReasonMerchantSuspended Reason = "merchant_suspended"
-	ReasonSelfCharge        Reason = "self_charge_not_allowed"
-	ReasonWalletClosed      Reason = "wallet_closed"
-	ReasonWalletFrozen      Reason = "wallet_frozen"
-	ReasonCurrencyMismatch  Reason = "currency_mismatch"
-	ReasonDuplicateInvoice  Reason = "duplicate_invoice"
-	ReasonWalletNotEmpty    Reason = "wallet_not_empty"
-	ReasonInsufficientFunds Reason = "insufficient_funds"
-	ReasonLimitInUse        Reason = "credit_limit_in_use"
-	ReasonAmountOverflow    Reason = "amount_overflow"
-	ReasonProcessingError   Reason = "processing_error"
+	ReasonExpired             Reason = "expired"
+	ReasonMerchantNotFound    Reason = "merchant_not_found"
+	ReasonMerchantSuspended   Reason = "merchant_suspended"
+	ReasonChargeNotFound      Reason = "charge_not_found"
+	ReasonWalletNotFound      Reason = "wallet_not_found"
+	ReasonSelfCharge          Reason = "self_charge_not_allowed"
+	ReasonWalletClosed        Reason = "wallet_closed"
+	ReasonWalletFrozen        Reason = "wallet_frozen"
+	ReasonCurrencyMismatch    Reason = "currency_mismatch"
+	ReasonChargeNotAccepted   Reason = "charge_not_accepted"
+	ReasonRefundExceedsCharge Reason = "refund_exceeds_charge"
+	ReasonDuplicateInvoice    Reason = "duplicate_invoice"
+	ReasonWalletNotEmpty      Reason = "wallet_not_empty"
+	ReasonInsufficientFunds   Reason = "insufficient_funds"
+	ReasonLimitInUse          Reason = "credit_limit_in_use"
+	ReasonAmountOverflow      Reason = "amount_overflow"
+	ReasonProcessingError     Reason = "processing_error"
 )
 
 // Reasons lists every reason in order of precedence.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonExpired, ReasonWalletNotFound, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonSelfCharge,
-		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonWalletNotEmpty,
+		ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonChargeNotFound, ReasonWalletNotFound, ReasonSelfCharge,
+		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonChargeNotAccepted, ReasonRefundExceedsCharge,
+		ReasonDuplicateInvoice, ReasonWalletNotEmpty,
 		ReasonInsufficientFunds, ReasonLimitInUse, ReasonAmountOverflow, ReasonProcessingError,
 	}
 }
@@ -65,6 +69,12 @@ func (r Reason) explain() (string, Advice) {
 		return "There is no merchant with this ID.", AdviceFixRequest
 	case ReasonMerchantSuspended:
 		return "The merchant is suspended and may not charge.", AdviceDoNotRetry
+	case ReasonChargeNotFound:
+		return "The merchant has no charge with this ID on this wallet.", AdviceFixRequest
+	case ReasonChargeNotAccepted:
+		return "The charge was not accepted: there is nothing to give back.", AdviceDoNotRetry
+	case ReasonRefundExceedsCharge:
+		return "The refunds of a charge cannot come to more than it took.", AdviceFixRequest
 	case ReasonSelfCharge:
 		return "A merchant may not charge a wallet of its own owner.", AdviceDoNotRetry
 	case ReasonWalletClosed:

@@ -25,6 +25,7 @@ type world struct {
 	invoiced bool                // the merchant's invoice was accepted on the wallet before
 	amount   int64               // zero: 400
 	owing    bool                // the wallet owes 500, which is its credit limit
+	referred string              // of a refund, what its charge of 1000 is: none, failed, spent but for 300; empty: accepted
 }
 
 func (w world) withDefaults() world {
@@ -81,6 +82,19 @@ func (w world) decide() ledger.Operation {
 		known.Invoices[i] = ledger.OperationID{5}
 	}
 	r := ledger.Request{ID: ledger.OperationID{1}, Kind: w.kind, Wallet: wallet.ID, IdempotencyKey: "k"}
+	if w.kind == ledger.KindRefund {
+		r.Merchant, r.Refers = merchant, ledger.OperationID{3}
+		charge := ledger.Referred{Kind: ledger.KindCharge, Wallet: wallet.ID, Merchant: merchant, Accepted: true, Left: 1000}
+		switch w.referred {
+		case "none":
+			charge = ledger.Referred{}
+		case "failed":
+			charge.Accepted, charge.Left = false, 0
+		case "spent":
+			charge.Left = 300
+		}
+		known.Referred = map[ledger.OperationID]ledger.Referred{r.Refers: charge}
+	}
 	if w.kind == ledger.KindCharge {
 		r.Merchant, r.Invoice = merchant, "INV-1"
 	}
@@ -108,11 +122,15 @@ func reasonRows() []reasonRow {
 		charge, topUp, closing = ledger.KindCharge, ledger.KindTopUp, ledger.KindClose
 		frozen, closed         = ledger.WalletFrozen, ledger.WalletClosed
 	)
+	refunds := func(w world) bool { return w.kind == ledger.KindRefund && w.referred != "none" }
 	return []reasonRow{
 		{ledger.ReasonExpired, world{late: true}, func(w world) bool { return w.late }},
-		{ledger.ReasonWalletNotFound, world{missing: true}, func(w world) bool { return w.missing && w.kind != ledger.KindOpen }},
 		{ledger.ReasonMerchantNotFound, world{merchant: "unknown"}, func(w world) bool { return w.kind == charge && w.merchant == "unknown" }},
 		{ledger.ReasonMerchantSuspended, world{merchant: "suspended"}, func(w world) bool { return w.kind == charge && strings.HasPrefix(w.merchant, "suspended") }},
+		{ledger.ReasonChargeNotFound, world{kind: ledger.KindRefund, referred: "none"}, func(w world) bool { return w.kind == ledger.KindRefund && w.referred == "none" }},
+		{ledger.ReasonWalletNotFound, world{missing: true}, func(w world) bool {
+			return w.missing && w.kind != ledger.KindOpen && w.kind != ledger.KindRefund
+		}},
 		{ledger.ReasonSelfCharge, world{merchant: "own"}, func(w world) bool {
 			return w.kind == charge && !w.missing && strings.HasSuffix(w.merchant, "own") && w.merchant != "unknown"
 		}},
@@ -121,13 +139,19 @@ func reasonRows() []reasonRow {
 		{ledger.ReasonCurrencyMismatch, world{other: true}, func(w world) bool {
 			return !w.missing && w.other && (w.kind.MovesMoney() || w.kind == ledger.KindSetLimit)
 		}},
+		{ledger.ReasonChargeNotAccepted, world{kind: ledger.KindRefund, referred: "failed"}, func(w world) bool { return refunds(w) && w.referred == "failed" }},
+		{ledger.ReasonRefundExceedsCharge, world{kind: ledger.KindRefund, referred: "spent"}, func(w world) bool {
+			return refunds(w) && (w.referred == "spent" && w.amount > 300 || w.referred == "" && w.amount > 1000)
+		}},
 		{ledger.ReasonDuplicateInvoice, world{invoiced: true}, func(w world) bool { return !w.missing && w.invoiced && w.kind == charge }},
 		{ledger.ReasonWalletNotEmpty, world{kind: closing}, func(w world) bool { return !w.missing && w.kind == closing && w.balance != 0 }},
 		{ledger.ReasonInsufficientFunds, world{balance: 399}, func(w world) bool {
 			return !w.missing && (w.kind == charge || w.kind == ledger.KindWithdraw) && w.balance < w.amount
 		}},
 		{ledger.ReasonLimitInUse, world{kind: ledger.KindSetLimit, owing: true}, func(w world) bool { return !w.missing && w.kind == ledger.KindSetLimit && w.owing && w.amount < 500 }},
-		{ledger.ReasonAmountOverflow, world{kind: topUp, amount: ledger.MaxAmount}, func(w world) bool { return !w.missing && w.kind == topUp && w.balance+w.amount > ledger.MaxAmount }},
+		{ledger.ReasonAmountOverflow, world{kind: topUp, amount: ledger.MaxAmount}, func(w world) bool {
+			return !w.missing && (w.kind == topUp || refunds(w)) && w.balance+w.amount > ledger.MaxAmount
+		}},
 	}
 }
 
@@ -203,7 +227,17 @@ func exclusions() []exclusion {
 		ledger.ReasonMerchantNotFound, ledger.ReasonMerchantSuspended, ledger.ReasonSelfCharge, ledger.ReasonWalletFrozen,
 		ledger.ReasonDuplicateInvoice, ledger.ReasonInsufficientFunds,
 	}
-	return []exclusion{
+	ofRefund := []ledger.Reason{ledger.ReasonChargeNotFound, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge}
+	all := []exclusion{
+		{ledger.ReasonWalletNotFound, ofRefund, "a refund speaks of its charge, and not of the wallet"},
+		{ledger.ReasonWalletNotEmpty, ofRefund, "only a close asks for an empty wallet"},
+		{ledger.ReasonLimitInUse, ofRefund, "only a new limit asks what is owed"},
+		{
+			ledger.ReasonChargeNotFound,
+			[]ledger.Reason{ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge, ledger.ReasonAmountOverflow},
+			"what is not there was not accepted, and moves nothing",
+		},
+		{ledger.ReasonChargeNotAccepted, []ledger.Reason{ledger.ReasonRefundExceedsCharge}, "nothing is left to compare with"},
 		{ledger.ReasonWalletNotFound, []ledger.Reason{
 			ledger.ReasonSelfCharge, ledger.ReasonWalletClosed, ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch,
 			ledger.ReasonDuplicateInvoice, ledger.ReasonWalletNotEmpty, ledger.ReasonInsufficientFunds, ledger.ReasonAmountOverflow,
@@ -226,6 +260,10 @@ func exclusions() []exclusion {
 		{ledger.ReasonLimitInUse, []ledger.Reason{ledger.ReasonWalletClosed}, "a closed wallet owes nothing"},
 		{ledger.ReasonProcessingError, ledger.Reasons()[:len(ledger.Reasons())-1], "what cannot be read is not decided"},
 	}
+	for _, reason := range ofRefund {
+		all = append(all, exclusion{reason, ofCharge, "only a refund refers to a charge"})
+	}
+	return all
 }
 
 type exclusion struct {
@@ -247,6 +285,9 @@ func worlds() []world {
 						w := world{kind: kind, late: late, merchant: merchant, other: other, amount: amount}
 						missing := w
 						missing.missing = true
+						if kind == ledger.KindRefund {
+							missing.referred = "none" // no charge without its wallet
+						}
 						all = append(all, missing)
 						if kind == ledger.KindSetLimit {
 							for _, status := range []ledger.WalletStatus{ledger.WalletActive, ledger.WalletFrozen} {
@@ -259,8 +300,16 @@ func worlds() []world {
 							for _, balance := range []int64{-1, 399, 400, ledger.MaxAmount} {
 								w.invoiced, w.balance = invoiced, balance
 								for _, w.status = range []ledger.WalletStatus{ledger.WalletActive, ledger.WalletFrozen, ledger.WalletClosed} {
-									if w.status != ledger.WalletClosed || balance < 0 { // a closed wallet is empty
-										all = append(all, w)
+									if w.status == ledger.WalletClosed && balance >= 0 { // a closed wallet is empty
+										continue
+									}
+									all = append(all, w)
+									if kind == ledger.KindRefund {
+										for _, referred := range []string{"none", "failed", "spent"} {
+											of := w
+											of.referred = referred
+											all = append(all, of)
+										}
 									}
 								}
 							}

@@ -27,9 +27,10 @@ type Request struct {
 	Kind           Kind
 	Wallet         WalletID
 	Asker          Asker
-	Merchant       MerchantID // whom it pays; zero where the kind pays nobody
-	Client         ClientID   // of an open: who is to own the wallet
-	Amount         int64      // minor units: what it moves, or the credit limit that it sets
+	Merchant       MerchantID  // whom it pays; zero where the kind pays nobody
+	Refers         OperationID // of a refund: the charge that it gives back
+	Client         ClientID    // of an open: who is to own the wallet
+	Amount         int64       // minor units: what it moves, or the credit limit that it sets; of a refund zero: all that is left
 	Currency       Currency
 	Invoice        string
 	Description    string
@@ -77,7 +78,8 @@ func (r Request) Faults() []Fault {
 		f.add("merchant_id", "must be the merchant that asks")
 	}
 	f.belongs(kind, "client_id", fieldClient, !r.Client.IsZero())
-	if kind.needs&fieldAmount != 0 {
+	f.refers(kind, r)
+	if (kind.needs|kind.takes)&fieldAmount != 0 && (kind.needs&fieldAmount != 0 || r.Amount != 0 || r.Currency != "") {
 		name, least := "amount", int64(1)
 		if kind.limits {
 			name, least = "credit_limit", 0
@@ -88,7 +90,7 @@ func (r Request) Faults() []Fault {
 	} else {
 		f.belongs(kind, "amount", fieldAmount, r.Amount != 0)
 	}
-	if kind.needs&fieldCurrency != 0 {
+	if (kind.needs|kind.takes)&fieldCurrency != 0 && (kind.needs&fieldCurrency != 0 || r.Amount != 0 || r.Currency != "") {
 		if !r.Currency.Known() {
 			f.add("currency", "must be an ISO 4217 code in capitals")
 		}
@@ -127,6 +129,18 @@ func (f *faults) belongs(kind *kindRow, name string, which field, there bool) {
 		f.add(name, "does not belong to this kind of operation")
 	case !there && kind.needs&which != 0:
 		f.add(name, "is required")
+	}
+}
+
+// refers refuses an operation that cannot be one of the wallet's.
+func (f *faults) refers(kind *kindRow, r Request) {
+	name := "refers_to"
+	if kind.refers != "" {
+		name = string(kind.refers) // as the API calls it
+	}
+	f.belongs(kind, name, fieldRefers, !r.Refers.IsZero())
+	if kind.refers != "" && !r.Refers.IsZero() && r.Refers.Bucket() != r.Wallet.Bucket() {
+		f.add(name, "is not of this wallet")
 	}
 }
 

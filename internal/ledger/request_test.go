@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -31,15 +32,26 @@ func validCharge() ledger.Request {
 func validRequests() map[ledger.Kind]ledger.Request {
 	id, w, operator := ledger.OperationID{1}, ledger.WalletID{1}, ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{2}}
 	return map[ledger.Kind]ledger.Request{
-		ledger.KindOpen:     {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
-		ledger.KindTopUp:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
-		ledger.KindCharge:   validCharge(),
+		ledger.KindOpen:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindOpen, Client: ledger.ClientID{1}, Currency: "EUR"},
+		ledger.KindTopUp:  {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindTopUp, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
+		ledger.KindCharge: validCharge(),
+		ledger.KindRefund: {
+			ID: id, Wallet: w, Asker: validCharge().Asker, Kind: ledger.KindRefund, Merchant: ledger.MerchantID{1}, Refers: operationOf(w, 9),
+			Amount: 1, Currency: "EUR", IdempotencyKey: "k",
+		},
 		ledger.KindWithdraw: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindWithdraw, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
 		ledger.KindFreeze:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindFreeze},
 		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
 		ledger.KindClose:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindClose, IdempotencyKey: "k"},
 		ledger.KindSetLimit: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindSetLimit, Currency: "EUR"},
 	}
+}
+
+// operationOf is an ID of an operation of the wallet.
+func operationOf(w ledger.WalletID, n byte) ledger.OperationID {
+	id := ledger.OperationID{15: n}
+	binary.BigEndian.PutUint16(id[:2], w.Bucket())
+	return id
 }
 
 func TestFaultsNoneInValidRequests(t *testing.T) {

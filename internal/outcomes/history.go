@@ -11,6 +11,7 @@ type Decided struct {
 	ledger.Operation
 	Owner        ledger.ClientID // of the wallet; zero if there is no wallet
 	MerchantName string          // of its merchant as it is now; empty if there is no such merchant
+	Refunded     int64           // minor units: how much of it was given back up to now
 	Conflicts    int             // how many other requests came under its ID
 	Log          int32           // of its partition at present; only [History.LookUp] says it
 }

@@ -62,6 +62,13 @@ order by ${1}`
 var decidedColumns = columns("o.") + `,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
   (select m.name from merchants m where m.id = o.merchant_id),
+  (
+    select o.amount - r.left_after
+    from operations r
+    where r.partition = o.partition and r.refers_to = o.id and r.refers_to is not null and r.reason is null
+    order by r.sequence desc
+    limit 1
+  ),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
 
 // rowColumns are those of [rows.operation], in its order.

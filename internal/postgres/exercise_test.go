@@ -26,7 +26,7 @@ type model struct {
 func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor.Tally {
 	book := ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(m.known.Wallets), Merchants: m.known.Merchants, Decided: maps.Clone(m.known.Decided),
-		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position,
+		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position, Referred: m.referred(s),
 	}, w.now)
 	t := processor.Tally{Outcomes: map[processor.OutcomeLabel]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
 	for _, item := range s.Items {
@@ -60,6 +60,36 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 		m.conflicts[conflict.ID]++
 	}
 	return t
+}
+
+// referred is what the slice's requests refer to, with all that ever referred to it gone through.
+func (m *model) referred(s processor.Slice) map[ledger.OperationID]ledger.Referred {
+	all := map[ledger.OperationID]ledger.Referred{}
+	for _, item := range s.Items {
+		if item.Request == nil || item.Request.Refers.IsZero() {
+			continue
+		}
+		id := item.Request.Refers
+		all[id] = ledger.Referred{}
+		if o, found := m.operations[id]; found {
+			r := ledger.Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
+			if r.Accepted {
+				r.Left = o.Amount - m.refunded(id)
+			}
+			all[id] = r
+		}
+	}
+	return all
+}
+
+// refunded is how much of the operation was given back.
+func (m *model) refunded(id ledger.OperationID) (sum int64) {
+	for _, o := range m.operations {
+		if o.Refers == id && o.Reason == "" {
+			sum += o.Moved
+		}
+	}
+	return sum
 }
 
 // take keeps an operation and what follows from it.
@@ -149,12 +179,20 @@ func (e *exercise) item(t *rapid.T) processor.Item {
 		return refusal(e.world.minter.OperationID(r.Identity()), wallet, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "value"))
 	}
 	r.Kind = rapid.SampledFrom(append(kinds(true), ledger.KindCharge, ledger.KindCharge)).Draw(t, "kind")
-	if r.Kind == ledger.KindCharge {
+	switch {
+	case r.Kind == ledger.KindRefund:
+		r.Merchant = rapid.SampledFrom(e.merchants).Draw(t, "merchant")
+		charge := ledger.Request{Kind: ledger.KindCharge, Wallet: wallet, Merchant: r.Merchant, IdempotencyKey: fmt.Sprint("key ", rapid.IntRange(1, 40).Draw(t, "refers"))}
+		r.Refers = e.world.minted(charge).ID // decided before, in this batch, later, or never
+		if rapid.IntRange(0, 3).Draw(t, "all") == 0 {
+			r.Amount, r.Currency = 0, ""
+		}
+	case r.Kind == ledger.KindCharge:
 		r.Merchant = rapid.SampledFrom(e.merchants).Draw(t, "merchant")
 		if n := rapid.IntRange(0, 8).Draw(t, "invoice"); n > 0 {
 			r.Invoice = fmt.Sprint("INV-", n)
 		}
-	} else if rapid.IntRange(0, 9).Draw(t, "much") == 0 {
+	case rapid.IntRange(0, 9).Draw(t, "much") == 0:
 		r.Amount = ledger.MaxAmount
 	}
 	if rapid.IntRange(0, 20).Draw(t, "expired") == 0 {
@@ -195,6 +233,9 @@ func (e *exercise) compare(t *rapid.T) {
 		got[d.ID] = d.Operation
 		if d.Conflicts > 0 {
 			conflicts[d.ID] = d.Conflicts
+		}
+		if want := e.model.refunded(d.ID); d.Refunded != want {
+			t.Fatalf("%s: %d were given back, want %d", d.ID, d.Refunded, want)
 		}
 	}
 	if diff := cmp.Diff(e.model.operations, got); diff != "" {

@@ -234,13 +234,16 @@ type decidedRow struct {
 	operationRow
 	owner     pgtype.UUID
 	merchant  pgtype.Text
+	refunded  pgtype.Int8
 	conflicts int
 }
 
 func (r *decidedRow) targets(more ...any) []any {
-	return r.operationRow.targets(append([]any{&r.owner, &r.merchant, &r.conflicts}, more...)...)
+	return r.operationRow.targets(append([]any{&r.owner, &r.merchant, &r.refunded, &r.conflicts}, more...)...)
 }
 
 func (r *decidedRow) read() outcomes.Decided {
-	return outcomes.Decided{Operation: r.operation(), Owner: r.owner.Bytes, MerchantName: r.merchant.String, Conflicts: r.conflicts}
+	return outcomes.Decided{
+		Operation: r.operation(), Owner: r.owner.Bytes, MerchantName: r.merchant.String, Refunded: r.refunded.Int64, Conflicts: r.conflicts,
+	}
 }

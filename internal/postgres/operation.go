@@ -54,3 +54,25 @@ func ids[T ~[16]byte](list []T) pgtype.FlatArray[[16]byte] {
 	}
 	return out
 }
+
+// referredRow receives what another operation refers to; nulls where there is none.
+type referredRow struct {
+	kind             pgtype.Text
+	wallet, merchant pgtype.UUID
+	accepted         pgtype.Bool
+	left             pgtype.Int8
+}
+
+func (r *referredRow) targets() []any {
+	return []any{&r.kind, &r.wallet, &r.merchant, &r.accepted, &r.left}
+}
+
+func (r *referredRow) read() ledger.Referred {
+	x := ledger.Referred{
+		Kind: ledger.Kind(r.kind.String), Wallet: r.wallet.Bytes, Merchant: r.merchant.Bytes, Accepted: r.accepted.Bool,
+	}
+	if x.Accepted {
+		x.Left = r.left.Int64
+	}
+	return x
+}

@@ -170,7 +170,7 @@ var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dea
 var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history", "remake_position"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
-var besides = []string{"wallets_pkey", "merchants_pkey", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}
+var besides = []string{"wallets_pkey", "merchants_pkey", "operations_refers_to_idx", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}
 
 // indexes are those that the head names.
 func indexes(sql string) []string {

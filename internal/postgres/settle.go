@@ -26,6 +26,8 @@ var (
 	knownOperationsSQL string
 	//go:embed queries/accepted_invoices.sql
 	acceptedInvoicesSQL string
+	//go:embed queries/known_referred.sql
+	knownReferredSQL string
 	//go:embed queries/known_merchants.sql
 	knownMerchantsSQL string
 	//go:embed queries/advance_progress.sql
@@ -163,6 +165,7 @@ type readSet struct {
 	merchants      []ledger.MerchantID
 	invoices       []ledger.InvoiceKey
 	invoiceWallets []ledger.WalletID
+	referred       []ledger.OperationID // most batches have none, and do not ask
 }
 
 func readSetOf(slice processor.Slice) readSet {
@@ -179,6 +182,9 @@ func readSetOf(slice processor.Slice) readSet {
 			set.wallets = append(set.wallets, r.Wallet)
 			if !r.Merchant.IsZero() {
 				set.merchants = append(set.merchants, r.Merchant)
+			}
+			if !r.Refers.IsZero() {
+				set.referred = append(set.referred, r.Refers)
 			}
 			if i, has := r.WalletInvoice(); has {
 				set.invoices = append(set.invoices, i.Invoice)
@@ -208,6 +214,9 @@ func (set readSet) queue(b *pgx.Batch, partition int) {
 	b.Queue(knownOperationsSQL, partition, ids(set.operations))
 	b.Queue(acceptedInvoicesSQL, partition, ids(set.invoices), ids(set.invoiceWallets))
 	b.Queue(knownMerchantsSQL, ids(set.merchants))
+	if len(set.referred) > 0 {
+		b.Queue(knownReferredSQL, partition, ids(set.referred))
+	}
 }
 
 // read takes the answers in the order of the questions.
@@ -241,6 +250,19 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 		known.Merchants[id.Bytes] = ledger.Merchant{Owner: owner.Bytes, Suspended: suspended}
 	}); err != nil {
 		return known, fmt.Errorf("read merchants: %w", err)
+	}
+	if len(set.referred) == 0 {
+		return known, nil
+	}
+	known.Referred = make(map[ledger.OperationID]ledger.Referred, len(set.referred))
+	for _, id := range set.referred {
+		known.Referred[id] = ledger.Referred{}
+	}
+	var r referredRow
+	if err := each(results, append([]any{&id}, r.targets()...), func() {
+		known.Referred[id.Bytes] = r.read()
+	}); err != nil {
+		return known, fmt.Errorf("read what is referred to: %w", err)
 	}
 	return known, nil
 }

@@ -158,7 +158,7 @@ func tamperWorld(t *testing.T) *world {
 	bare := w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: wallet})
 	w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 		request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
-		request(w.charge(walletID(1), shop, 20, "")))
+		request(w.charge(walletID(1), shop, 20, "")), request(w.refund(known, 50)), request(w.refund(known, 0)), request(w.refund(known, 1)))
 	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet, Note: "seen before"})
 	of := repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}}
 	for _, r := range []repair.Resolution{

@@ -30,11 +30,12 @@ type auditRow struct {
 	openedAt                      pgtype.Timestamptz
 	charged                       pgtype.UUID
 	chargedSequence               pgtype.Int8
+	referred                      referredRow
 }
 
 func (r *auditRow) targets() []any {
-	return r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.balance, &r.creditLimit, &r.lastSeq,
-		&r.lastDigest, &r.openedAt, &r.charged, &r.chargedSequence)
+	return append(r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.balance, &r.creditLimit, &r.lastSeq,
+		&r.lastDigest, &r.openedAt, &r.charged, &r.chargedSequence), r.referred.targets()...)
 }
 
 // stored is the wallet's row; nil if there is none.
@@ -94,12 +95,13 @@ func (p *partitionCheck) histories(ctx context.Context) error {
 	wallet, operation := from, ledger.OperationID{}
 	var row operationRow
 	var invoiceKey pgtype.UUID
+	var referred referredRow
 	return p.pages(ctx, func(tx pgx.Tx) (int, error) {
 		args := []any{p.partition, [16]byte(wallet), [16]byte(operation), [16]byte(to), verifyRows, since}
 		rows := 0
-		err := forEach(ctx, tx, verifyUnsequencedSQL, args, row.targets(&invoiceKey), func() {
+		err := forEach(ctx, tx, verifyUnsequencedSQL, args, row.targets(append([]any{&invoiceKey}, referred.targets()...)...), func() {
 			o := row.operation()
-			p.operation(o, invoiceKey, (&ledger.Audit{}).Check(o, ledger.OperationID{}))
+			p.operation(o, invoiceKey, (&ledger.Audit{}).Check(o, ledger.OperationID{}, referred.read()))
 			wallet, operation = o.Wallet, o.ID
 			rows++
 		})
@@ -135,7 +137,7 @@ func (h *history) next(o ledger.Operation) {
 		h.audit, h.wallet = ledger.Audit{}, o.Wallet
 	}
 	h.stored = h.row.stored(o.Wallet)
-	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.acceptedCharge(o)))
+	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.acceptedCharge(o), h.row.referred.read()))
 	if o.Sequence == 1 && h.row.openedAt.Valid && !h.row.openedAt.Time.Equal(o.DecidedAt) {
 		h.check.violation(RuleWallet, o, "was not opened when its row says")
 	}

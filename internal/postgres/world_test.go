@@ -128,7 +128,7 @@ func (w *world) minted(r ledger.Request) *ledger.Request {
 		r.IdempotencyKey = w.key()
 	}
 	r.ReceivedAt, r.Asker = w.now, ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 1}}
-	if r.Kind == ledger.KindCharge {
+	if !r.Merchant.IsZero() {
 		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 	}
 	r.ID = w.minter.OperationID(r.Identity())
@@ -142,6 +142,17 @@ func (w *world) apply(r ledger.Request) ledger.Operation {
 		w.t.Fatal(made, err)
 	}
 	return op
+}
+
+// refund gives back of a charge; an amount of 0 is all that is left.
+func (w *world) refund(charge *ledger.Request, amount int64) *ledger.Request {
+	r := ledger.Request{
+		Kind: ledger.KindRefund, Wallet: charge.Wallet, Merchant: charge.Merchant, Refers: charge.ID, Amount: amount, Currency: charge.Currency,
+	}
+	if amount == 0 {
+		r.Currency = ""
+	}
+	return w.minted(r)
 }
 
 // wallet opens one in the partition, for a client of its own.

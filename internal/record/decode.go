@@ -59,7 +59,8 @@ type raw string
 type members struct {
 	version, id, kind, askerRole, askerID raw
 	merchant, wallet, source, value       raw
-	askerKey, amount, currency, invoice   raw
+	askerKey, refersTo                    raw
+	amount, currency, invoice             raw
 	description, metadata, note           raw
 	applyBefore, receivedAt               raw
 	fault                                 error // of a name that is no part of the identity
@@ -88,6 +89,8 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.value, true
 	case fieldAskerKey:
 		return &m.askerKey, false
+	case fieldRefersTo:
+		return &m.refersTo, false
 	case fieldAmount:
 		return &m.amount, false
 	case fieldCurrency:
@@ -248,6 +251,10 @@ func (m *members) request(d Decoded) (ledger.Request, error) {
 		r.Asker.Key, err = m.askerKey.key()
 		note(fieldAskerKey, err)
 	}
+	if m.refersTo != "" {
+		r.Refers, err = m.refersTo.operation()
+		note(fieldRefersTo, err)
+	}
 	r.Amount, err = m.amount.integer()
 	note(fieldAmount, err)
 	currency, err := m.currency.text()
@@ -312,6 +319,15 @@ func (v raw) key() (ledger.KeyID, error) {
 		return ledger.KeyID{}, err
 	}
 	return ledger.ParseKeyID(text)
+}
+
+// operation reads the ID of an operation.
+func (v raw) operation() (ledger.OperationID, error) {
+	text, err := v.text()
+	if err != nil {
+		return ledger.OperationID{}, err
+	}
+	return ledger.ParseOperationID(text)
 }
 
 // integer reads a JSON number that is written as an integer.

@@ -44,6 +44,7 @@ const (
 	fieldSource      = "source"
 	fieldValue       = "value"
 	fieldAskerKey    = "asker_key"
+	fieldRefersTo    = "refers_to"
 	fieldAmount      = "amount"
 	fieldCurrency    = "currency"
 	fieldInvoice     = "invoice"
@@ -81,8 +82,13 @@ func Encode(r ledger.Request) (value []byte, headers []Header, err error) {
 	if !r.Asker.Key.IsZero() {
 		w.text(fieldAskerKey, r.Asker.Key.String())
 	}
-	w.raw(fieldAmount, strconv.FormatInt(r.Amount, 10))
-	w.text(fieldCurrency, string(r.Currency))
+	if !r.Refers.IsZero() {
+		w.text(fieldRefersTo, r.Refers.String())
+	}
+	if r.Amount != 0 {
+		w.raw(fieldAmount, strconv.FormatInt(r.Amount, 10))
+	}
+	w.optional(fieldCurrency, string(r.Currency))
 	w.optional(fieldInvoice, r.Invoice)
 	w.optional(fieldDescription, r.Description)
 	if r.Metadata != "" {

@@ -43,7 +43,13 @@ func TestWireFormatIsPinned(t *testing.T) {
 	withdrawal := topUp
 	withdrawal.Kind = ledger.KindWithdraw
 	withdrawal.ID = recordtest.Minter(t).OperationID(withdrawal.Identity())
+	refund := recordtest.Charge(t)
+	refund.Kind, refund.Invoice, refund.Refers = ledger.KindRefund, "", refund.ID
+	refund.ID = recordtest.Minter(t).OperationID(refund.Identity())
+	refundOfTheRest := refund
+	refundOfTheRest.Amount, refundOfTheRest.Currency = 0, ""
 	for name, request := range map[string]ledger.Request{
+		"refund": refund, "refund-of-the-rest": refundOfTheRest,
 		"charge": recordtest.Charge(t), "charge-by-invoice": byInvoice, "top-up": topUp, "withdrawal": withdrawal,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -277,7 +283,7 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 func TestVersionCoversTheFormat(t *testing.T) {
 	t.Parallel()
 	everything := recordtest.Charge(t)
-	everything.Note = "only of a top-up"
+	everything.Note, everything.Refers = "only of a top-up", everything.ID
 	value, _, err := record.Encode(everything)
 	if err != nil {
 		t.Fatal(err)
@@ -300,10 +306,10 @@ func TestVersionCoversTheFormat(t *testing.T) {
 		strings.Join(names, " "), record.Fields(), fmt.Sprint(queued()), ledger.SourceKey, ledger.SourceInvoice,
 		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
 		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
-	const want = `version 4
-fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key amount currency invoice description metadata note apply_before received_at
-fields known 18
-kinds [top_up charge withdraw]
+	const want = `version 5
+fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key refers_to amount currency invoice description metadata note apply_before received_at
+fields known 19
+kinds [top_up charge withdraw refund]
 sources key invoice
 roles merchant client operator
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3

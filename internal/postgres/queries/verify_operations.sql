@@ -1,14 +1,14 @@
 -- The next operations of a partition in the order of each wallet's history, with
 -- the wallet's row and, where there is an invoice, its accepted charge and that
--- one's sequence.
+-- one's sequence; where it refers to another, that one, as those before left it.
 -- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
 -- which something was decided since then.
 -- Locks: none.
--- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key.
+-- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key, operations_pkey, operations_refers_to_idx.
 select
   @operation,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
-  w.opened_at, a.id, a.sequence
+  w.opened_at, a.id, a.sequence, r.kind, r.wallet_id, r.merchant_id, r.reason is null, coalesce(l.left_after, r.amount, 0)
 from operations o
 left join lateral (
   select *
@@ -24,6 +24,19 @@ left join lateral (
   order by c.sequence
   limit 1
 ) a on true
+left join lateral (
+  select kind, wallet_id, merchant_id, reason, amount
+  from operations c
+  where c.partition = $1 and c.id = o.refers_to and c.position < o.position
+  limit 1
+) r on true
+left join lateral (
+  select left_after
+  from operations c
+  where c.partition = $1 and c.refers_to = o.refers_to and c.refers_to is not null and c.reason is null and c.sequence < o.sequence
+  order by c.sequence desc
+  limit 1
+) l on true
 where o.partition = $1 and o.sequence is not null and (o.wallet_id, o.sequence) > ($2::uuid, $3::bigint) and o.wallet_id <= $4
   and ($6::timestamptz is null or o.wallet_id in (
     select s.wallet_id

@@ -1,0 +1,46 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+type refundBody struct {
+	Charge      string            `json:"charge" doc:"The charge to give back, wholly or in part. It may be pending still." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Amount      int64             `json:"amount,omitempty" doc:"What to give back, in minor units of the currency: an integer. Without amount and currency: all that is left of the charge when the refund is decided." example:"500"`
+	Currency    string            `json:"currency,omitempty" doc:"The wallet's currency, ISO 4217. It stands beside the amount." example:"EUR"`
+	Description string            `json:"description,omitempty" doc:"For people." example:"One cup was cold"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"return\":\"8821-1\"}"`
+	ApplyBefore time.Time         `json:"apply_before,omitzero" doc:"If the refund is not decided before this time it fails with expired." example:"2030-01-02T15:04:05Z"`
+}
+
+type refundInput struct {
+	Wallet  string `path:"wallet" doc:"The wallet that was charged." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string `header:"Idempotency-Key" doc:"Required: two equal refunds of one charge are two. Makes retries safe: the same key is the same refund." example:"return-8821-1"`
+	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+// refund queues what gives a charge back. Nothing is read for it: the charge may be pending,
+// and is decided before.
+func (s *Server) refund(ctx context.Context, in *refundInput) (*operationOutput, error) {
+	b, faults, err := decode[refundBody](&s.bodies, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	wallet, faults := pathWallet(in.Wallet, faults)
+	var charge ledger.OperationID
+	if b.Charge != "" {
+		if charge, err = ledger.ParseOperationID(b.Charge); err != nil || !s.minter.Issued(charge) {
+			faults = addFault(faults, "body.charge", "is not an operation ID")
+		}
+	}
+	return s.submit(ctx, ledger.Request{
+		Kind: ledger.KindRefund, Wallet: wallet, Merchant: caller(ctx).Merchant(), Refers: charge,
+		Amount: b.Amount, Currency: ledger.Currency(b.Currency),
+		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
+		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
+	}, faults, s.patience(ctx, in.Prefer))
+}

@@ -1,0 +1,20 @@
+-- What a batch's operations refer to, and how much of it can still be moved: as the last
+-- accepted one that refers to it left it, or all of it. One look-up for each.
+-- $1 partition, $2 operation IDs.
+-- Locks: none; runs after the wallets are locked.
+-- Index: operations_pkey, operations_refers_to_idx.
+select o.id, o.kind, o.wallet_id, o.merchant_id, o.reason is null, coalesce(l.left_after, o.amount, 0)
+from unnest($2::uuid[]) as u (id)
+cross join lateral (
+  select id, kind, wallet_id, merchant_id, reason, amount
+  from operations
+  where partition = $1 and id = u.id
+  limit 1
+) o
+left join lateral (
+  select left_after
+  from operations
+  where partition = $1 and refers_to = u.id and refers_to is not null and reason is null
+  order by sequence desc
+  limit 1
+) l on true
