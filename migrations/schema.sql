@@ -74,6 +74,40 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.sequence_before(of_partition integer, of_wallet uuid, moment timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+    AS $$
+declare
+  last bigint := coalesce((
+    select sequence
+    from operations
+    where partition = of_partition and wallet_id = of_wallet and sequence is not null
+    order by sequence desc
+    limit 1
+  ), 0);
+  step bigint := 1;
+  reached bigint := 0;
+begin
+  while step <= last loop
+    step := step * 2;
+  end loop;
+  -- The steps do not hang on how long the history is: once nothing more is decided before the moment, the answer stays.
+  while step > 1 loop
+    step := step / 2;
+    if (
+      select decided_at
+      from operations
+      where partition = of_partition and wallet_id = of_wallet and sequence = reached + step
+    ) < moment then
+      reached := reached + step;
+    end if;
+  end loop;
+  return reached;
+end
+$$;
+
+COMMENT ON FUNCTION public.sequence_before(of_partition integer, of_wallet uuid, moment timestamp with time zone) IS 'The sequence of the wallet''s last operation decided before the moment; 0: none was. It reads one operation for each doubling of the history.';
+
 CREATE TABLE public.account_balances (
     partition integer NOT NULL,
     account_id uuid NOT NULL,

@@ -58,7 +58,7 @@ func (s *Server) audit(ctx context.Context, in *auditInput) (*struct{ Body audit
 		page, err := s.registry.Audit(ctx, AuditFilter{About: in.About, ChangesOnly: in.Only == onlyChanges, Limit: limit, After: after})
 		for _, e := range page.Entries {
 			if o := e.Operation; o != nil {
-				size += len(o.Metadata) + len(o.Description) + len(o.Note)
+				size += o.TextBytes()
 			}
 		}
 		if errors.Is(err, ErrTooWide) {

@@ -81,5 +81,5 @@ func (s cursors) parse(text string) (*Cursor, error) {
 }
 
 func notOfThisList() error {
-	return invalid([]Fault{{Location: "query.cursor", Message: "is not a cursor of this list"}})
+	return invalid([]Fault{{Location: "query.cursor", Message: "is not a cursor of this list: it goes with the filters of the page that it came with"}})
 }

@@ -165,7 +165,10 @@ func TestBadRequestsElsewhere(t *testing.T) {
 	for query, place := range map[string]string{
 		"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "cursor=x": "query.cursor",
 		"merchant_id=x": "query.merchant_id", "invoice=%00": "query.invoice", "colour=red": "query.colour",
-		"limit=1&limit=2": "query.limit",
+		"limit=1&limit=2": "query.limit", "client_id=x": "query.client_id", "status=pending": "query.status", "kind=dance": "query.kind",
+		"reason=none": "query.reason", "reason=expired&status=accepted": "query.reason", "from=yesterday": "query.from",
+		"to=2026-01-01": "query.to", "from=1969-01-01T00:00:00Z": "query.from", "idempotency_key=%00": "query.idempotency_key",
+		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "query.to",
 	} {
 		got := op.get("/v1/operations?wallet_id=" + p.wallet + "&" + query)
 		if got.status != http.StatusUnprocessableEntity || !slices.Equal(got.places(), []string{place}) {

@@ -244,14 +244,19 @@ func (d *decoder) time(at spot, into *time.Time) error {
 	if !ok || err != nil {
 		return err
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	// The zero time means "no time" everywhere else: it cannot be asked for.
-	if err != nil || !instant.MatchString(text) || t.UTC().Truncate(time.Microsecond).IsZero() {
+	t, ok := parseInstant(text)
+	if !ok {
 		d.fault(at, want)
 		return nil
 	}
-	*into = t.UTC()
+	*into = t
 	return nil
+}
+
+// parseInstant reads a time. The zero time means "no time" everywhere else: it cannot be asked for.
+func parseInstant(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return t.UTC(), err == nil && instant.MatchString(text) && !t.UTC().Truncate(time.Microsecond).IsZero()
 }
 
 func (d *decoder) entries(at spot, into *map[string]string) error {

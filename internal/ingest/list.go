@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -11,45 +13,55 @@ import (
 type listInput struct {
 	Wallet   string `query:"wallet_id" doc:"Only operations of this wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Merchant string `query:"merchant_id" doc:"Only operations of this merchant. A merchant's key sees its own without saying so." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too, within a wallet or a merchant." example:"INV-1001"`
+	Client   string `query:"client_id" doc:"Only operations of this client's wallets. A client's key sees its own without saying so." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Status   string `query:"status" enum:"accepted,failed" doc:"Only operations that came to this." example:"failed"`
+	Kind     string `query:"kind" doc:"Only operations of this kind." example:"charge"`
+	Reason   string `query:"reason" doc:"Only operations that failed for this reason." example:"insufficient_funds"`
+	From     string `query:"from" doc:"Only operations decided at this time or later." example:"2026-01-01T00:00:00Z"`
+	To       string `query:"to" doc:"Only operations decided before this time." example:"2026-02-01T00:00:00Z"`
+	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too." example:"INV-1001"`
+	Key      string `query:"idempotency_key" doc:"Only operations that the caller itself asked for under this idempotency key, with a wallet_id." example:"order 4711"`
 	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show at most. A page may show fewer, or none, though has_more is true." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"06vKuj_8bBJarLpFsDwj_P91T7KV6xGlYi_0vqK4oYSK7j6KDqApL6ShuXbLuQ-VBdDUUolPRGlbr60qCAMRn8XAvm8eqEq8l-uERA"`
+	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"rVj45R_YF2Y84ThT9NVywISpygYUeVE6hj-wAV9WBFlQvI-iQV2DTrVVGQsjFrC0CJiKoncY-fhO2ZvU8jUaMH91Fo7xmVTagr__Ow"`
 }
 
 type pageBody struct {
 	Object     string          `json:"object" doc:"What this is." enum:"list" example:"list"`
 	Data       []operationBody `json:"data" nullable:"false" doc:"Decided operations."`
 	HasMore    bool            `json:"has_more" doc:"Whether there is another page, however many this one shows." example:"true"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"06vKuj_8bBJarLpFsDwj_P91T7KV6xGlYi_0vqK4oYSK7j6KDqApL6ShuXbLuQ-VBdDUUolPRGlbr60qCAMRn8XAvm8eqEq8l-uERA"`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"rVj45R_YF2Y84ThT9NVywISpygYUeVE6hj-wAV9WBFlQvI-iQV2DTrVVGQsjFrC0CJiKoncY-fhO2ZvU8jUaMH91Fo7xmVTagr__Ow"`
 }
 
 // operations lists decided operations: to a merchant its own, to a client those
-// of its wallets, to the operator those of any wallet or merchant.
+// of its wallets, to the operator those of any wallet, merchant or client.
 func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body pageBody }, error) {
-	f, err := in.filter(caller(ctx))
+	f, err := in.filter(caller(ctx), s.minter)
 	if err != nil {
 		return nil, err
 	}
-	cursors, err := cursorsOf(s.minter, "operations", f.Wallet.String(), f.Merchant.String(), f.Invoice)
+	cursors, err := cursorsOf(s.minter, in.list(f)...)
 	if err != nil {
 		return nil, err
 	}
 	if f.After, err = cursors.parse(in.Cursor); err != nil {
 		return nil, err
 	}
-	if err := s.visible(ctx, f); err != nil {
+	some, err := s.visible(ctx, f)
+	if err != nil {
 		return nil, err
 	}
-	f.Limit = in.Limit
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	page, err := s.history.List(ctx, f)
-	if err != nil {
-		return nil, fmt.Errorf("list operations: %w", err)
+	var page Page
+	if some {
+		f.Limit = in.Limit
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		if page, err = s.history.List(ctx, f); err != nil {
+			return nil, fmt.Errorf("list operations: %w", err)
+		}
 	}
 	bytes := 0
-	for _, d := range page.Operations {
-		bytes += len(d.Metadata) + len(d.Description) + len(d.Note)
+	for i := range page.Operations {
+		bytes += page.Operations[i].TextBytes()
 	}
 	if err := s.holdPage(ctx, bytes); err != nil {
 		return nil, err
@@ -63,8 +75,20 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	return &struct{ Body pageBody }{b}, nil
 }
 
-// filter reads the query, all but its cursor. A merchant sees its own without saying so.
-func (in *listInput) filter(k ledger.Key) (f Filter, err error) {
+// list names the list of the filter: what its cursors go with.
+func (in *listInput) list(f Filter) []string {
+	names := []string{
+		"operations", f.Wallet.String(), f.Merchant.String(), f.Client.String(), f.Invoice, string(f.Status), string(f.Kind), string(f.Reason),
+		stamp(f.From), stamp(f.To),
+	}
+	for _, id := range f.IDs {
+		names = append(names, id.String())
+	}
+	return names
+}
+
+// filter reads the query, all but its cursor. Merchants and clients see their own without saying so.
+func (in *listInput) filter(k ledger.Key, m *ledger.Minter) (f Filter, err error) {
 	var faults []Fault
 	add := func(field, message string) {
 		faults = append(faults, Fault{Location: "query." + field, Message: message})
@@ -82,40 +106,96 @@ func (in *listInput) filter(k ledger.Key) (f Filter, err error) {
 			add("merchant_id", "is not a merchant ID")
 		}
 	}
+	if k.Role == ledger.RoleClient {
+		f.Client = k.Owner
+	}
+	if in.Client != "" {
+		if f.Client, err = ledger.ParseClientID(in.Client); err != nil {
+			add("client_id", "is not a client ID")
+		}
+	}
 	f.Invoice = written(in.Invoice)
 	for _, fault := range (ledger.Request{Kind: ledger.KindCharge, Invoice: f.Invoice}).Faults() {
 		if fault.Field == "invoice" {
 			add("invoice", fault.Message)
 		}
 	}
+	if f.Kind = ledger.Kind(in.Kind); in.Kind != "" && !f.Kind.Known() {
+		add("kind", "is not a kind of operation")
+	}
+	if f.Reason = ledger.Reason(in.Reason); in.Reason != "" && !slices.Contains(ledger.Reasons(), f.Reason) {
+		add("reason", "is not a reason")
+	}
+	if f.Status = ledger.Status(in.Status); in.Reason != "" && f.Status == ledger.StatusAccepted {
+		add("reason", "goes with status=failed: what is accepted has none")
+	}
+	f.From, f.To, faults = between(in.From, in.To, faults)
+	if in.Key != "" {
+		key, wrong := readKey(in.Key, nil)
+		for _, fault := range wrong {
+			add("idempotency_key", fault.Message)
+		}
+		f.IDs = idsUnder(m, k.Party, f.Wallet, key)
+	}
 	return f, invalid(faults)
 }
 
-// visible refuses a list that the caller may not see, and one that nothing narrows.
-func (s *Server) visible(ctx context.Context, f Filter) error {
+// between reads the times of a query, between which something is to lie; zero where there is none.
+func between(from, to string, faults []Fault) (begin, end time.Time, _ []Fault) {
+	for _, t := range []struct {
+		name, text string
+		into       *time.Time
+	}{{"from", from, &begin}, {"to", to, &end}} {
+		if t.text == "" {
+			continue
+		}
+		at, ok := parseInstant(t.text)
+		if !ok || at.Year() < 1970 || at.Year() > 9999 {
+			faults = append(faults, Fault{Location: "query." + t.name, Message: "must be a time as in RFC 3339, in the years 1970 to 9999"})
+			continue
+		}
+		// Times on record have microseconds: what comes at or behind a time between two of them, comes at or behind the next.
+		*t.into = at.Add(time.Microsecond - 1).Truncate(time.Microsecond)
+	}
+	if !begin.IsZero() && !end.IsZero() && end.Before(begin) {
+		faults = append(faults, Fault{Location: "query.to", Message: "must not lie before from"})
+	}
+	return begin, end, faults
+}
+
+// idsUnder are the IDs that the party's requests to the wallet have under the idempotency key, one for
+// each kind.
+func idsUnder(m *ledger.Minter, asker ledger.Party, wallet ledger.WalletID, key string) []ledger.OperationID {
+	kinds := ledger.Kinds()
+	ids := make([]ledger.OperationID, len(kinds))
+	for i, kind := range kinds {
+		ids[i] = m.OperationID(ledger.Identity{Kind: kind, Asker: asker, Wallet: wallet, Source: ledger.SourceKey, Value: key})
+	}
+	return ids
+}
+
+// visible refuses a list that the caller may not see, and one that nothing narrows. It reports whether
+// anything can be on the list.
+func (s *Server) visible(ctx context.Context, f Filter) (some bool, err error) {
 	k := caller(ctx)
-	switch k.Role {
-	case ledger.RoleMerchant:
-		if !k.May("list-operations", ledger.Party{Role: ledger.RoleMerchant, Owner: f.Merchant}) {
-			return ledger.ErrNotFound
-		}
-		return nil
-	case ledger.RoleClient:
-		if f.Wallet.IsZero() {
-			return refuse(CodeFilterRequired, "a client's list needs wallet_id")
-		}
-	case ledger.RoleOperator:
-		if f.Wallet.IsZero() && f.Merchant.IsZero() {
-			return refuse(CodeFilterRequired, "the list needs wallet_id or merchant_id")
-		}
+	switch {
+	case k.Role == ledger.RoleMerchant && (!f.Client.IsZero() || !k.May("list-operations", ledger.Party{Role: ledger.RoleMerchant, Owner: f.Merchant})),
+		k.Role == ledger.RoleClient && !k.May("list-operations", ledger.Party{Role: ledger.RoleClient, Owner: f.Client}):
+		return false, ledger.ErrNotFound
+	case f.IDs != nil && f.Wallet.IsZero():
+		return false, refuse(CodeFilterRequired, "idempotency_key needs wallet_id: keys belong to a wallet")
+	case f.Wallet.IsZero() && f.Merchant.IsZero() && f.Client.IsZero():
+		return false, refuse(CodeFilterRequired, "the list needs wallet_id, merchant_id or client_id; all other filters go with any of these")
+	case f.Wallet.IsZero() || k.Role == ledger.RoleMerchant:
+		return true, nil
 	}
-	if f.Wallet.IsZero() {
-		return nil
-	}
-	_, err := s.visibleWallet(ctx, f.Wallet)
-	if k.Role == ledger.RoleOperator && errors.Is(err, ledger.ErrNotFound) {
+	w, err := s.visibleWallet(ctx, f.Wallet)
+	switch {
+	case k.Role == ledger.RoleOperator && errors.Is(err, ledger.ErrNotFound):
 		// Charges of a wallet that never was are on record too.
-		return nil
+		return f.Client.IsZero(), nil
+	case err != nil:
+		return false, err
 	}
-	return err
+	return f.Client.IsZero() || f.Client == w.Client, nil
 }

@@ -61,7 +61,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		text(ledger.MaxInvoiceLength, labelPattern())
 	case "name", "merchant_name":
 		text(ledger.MaxNameLength, labelPattern())
-	case "Idempotency-Key":
+	case "Idempotency-Key", "idempotency_key":
 		text(ledger.MaxKeyLength, visibleASCII)
 	case "description":
 		text(ledger.MaxDescriptionLength, "^"+noControl+"+$")
@@ -83,6 +83,10 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}}
 	case "apply_before", "expires_at":
 		if asked {
+			p.Pattern = instantText
+		}
+	case "from", "to":
+		if p.Format = "date-time"; asked {
 			p.Pattern = instantText
 		}
 	case "cursor", "next_cursor":

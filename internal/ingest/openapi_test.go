@@ -184,7 +184,11 @@ func TestExamplesAreReal(t *testing.T) {
 			return nil
 		},
 		"": func(s string) error { // a cursor: of the wallet's operations, or of the client's wallets
-			_, err := testCursors(t, "operations", "wal_01hzy3v7k2m4n6p8q0r2s4t6v8", ledger.MerchantID{}.String(), "").parse(s)
+			wallet, err := ledger.ParseWalletID("wal_01hzy3v7k2m4n6p8q0r2s4t6v8")
+			if err != nil {
+				return err
+			}
+			_, err = testCursors(t, new(listInput).list(Filter{Wallet: wallet})...).parse(s)
 			if err != nil {
 				_, err = testCursors(t, "wallets", "cli_01hzy3v7k2m4n6p8q0r2s4t6v8").parse(s)
 			}

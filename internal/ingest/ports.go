@@ -57,7 +57,7 @@ type Queue interface {
 type History interface {
 	outcomes.History
 	// List is one page of at most f.Limit operations, which may be fewer though more
-	// follow: it is bounded in bytes, too, and in how much it reads to find them.
+	// follow, even none: it is bounded in bytes, too, and in how much it reads to find them.
 	List(ctx context.Context, f Filter) (Page, error)
 }
 
@@ -67,14 +67,22 @@ type Page struct {
 	Next       *Cursor // behind which the next page begins; nil: this is the last one
 }
 
-// Filter selects operations. At least one of Wallet and Merchant is set; an
-// invoice goes with either.
+// Filter selects operations: those of which everything holds that it says. It says at least one of
+// Wallet, Merchant, Client and IDs.
 type Filter struct {
 	Wallet   ledger.WalletID
 	Merchant ledger.MerchantID
+	Client   ledger.ClientID      // whose wallets; without a wallet
+	IDs      []ledger.OperationID // nil: any
+
 	Invoice  string
-	Limit    int
-	After    *Cursor // nil: the first page
+	Kind     ledger.Kind
+	Status   ledger.Status
+	Reason   ledger.Reason
+	From, To time.Time // between which it was decided: from the one on, and before the other
+
+	Limit int
+	After *Cursor // nil: the first page
 }
 
 // AuditFilter selects what was done.
@@ -100,13 +108,14 @@ type AuditEntry struct {
 
 // Cursor is where a page ended: the last operation that it went through. A list
 // of a wallet goes by sequence, newest first and those without one before all
-// others; one of an invoice wallet by wallet, newest first within each and those
+// others; one of a client wallet by wallet, as these were opened, and within each like that of a wallet;
+// one of an invoice wallet by wallet, newest first within each and those
 // without a sequence behind all others; one of a merchant by time of decision,
-// newest first. A list of a client's wallets goes by when they were opened, oldest first;
+// newest first, as does one of IDs. A list of a client's wallets goes by when they were opened, oldest first;
 // one of anything else by when it was made, newest first.
 type Cursor struct {
 	Sequence  int64     // 0: it has none
-	DecidedAt time.Time // of another list: when the thing was made
+	DecidedAt time.Time // of another list: when the thing was made; of a client's operations, when the wallet was
 	Wallet    ledger.WalletID
 	ID        ledger.OperationID // of another list: the thing's ID, whatever it is
 	Positions []int64            // of everything that was done: of each partition, the position that the page went down to

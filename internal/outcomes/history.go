@@ -16,6 +16,10 @@ type Decided struct {
 	Log          int32           // of its partition at present; only [History.LookUp] says it
 }
 
+// TextBytes is how many bytes the operation's metadata, description and note take: what a page of
+// operations is bounded by besides their number.
+func (d *Decided) TextBytes() int { return len(d.Metadata) + len(d.Description) + len(d.Note) }
+
 // Found is what a look-up found.
 type Found struct {
 	Decided []Decided            // in no order

@@ -68,22 +68,16 @@ func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int
 		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
 	}
 	defer end()
-	sql, args := clientWalletsListing(id, limit, after)
-	rows, err := s.pool.Query(ctx, sql, args...)
+	list, err := s.readClientWallets(ctx, id, limit+1, after)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
 	}
-	var w walletRow
-	var opened, last time.Time
-	if _, err := pgx.ForEachRow(rows, append(w.targets(), &opened), func() error {
-		if len(wallets) == limit {
-			next = &ingest.Cursor{DecidedAt: last, Wallet: wallets[limit-1].ID}
-			return nil
-		}
-		wallets, last = append(wallets, w.read()), opened.UTC()
-		return nil
-	}); err != nil {
-		return nil, nil, fmt.Errorf("read wallets of client: %w", err)
+	if len(list) > limit { // one more than the page has tells whether there is another page
+		list = list[:limit]
+		next = &ingest.Cursor{DecidedAt: list[limit-1].opened, Wallet: list[limit-1].ID}
+	}
+	for _, w := range list {
+		wallets = append(wallets, w.Wallet)
 	}
 	if len(wallets) == 0 {
 		if _, err := s.Client(ctx, id); err != nil {
@@ -93,14 +87,37 @@ func (s *Store) ClientWallets(ctx context.Context, id ledger.ClientID, limit int
 	return wallets, next, nil
 }
 
-// clientWalletsListing is the statement for the page, and its parameters. One row
-// more than the page has tells whether there is another page.
-func clientWalletsListing(id ledger.ClientID, limit int, after *ingest.Cursor) (sql string, args []any) {
+// openedWallet is a wallet, and when it was opened.
+type openedWallet struct {
+	ledger.Wallet
+	opened time.Time
+}
+
+// scanOpened reads a wallet and when it was opened.
+func scanOpened(row pgx.Row) (openedWallet, error) {
+	var w walletRow
+	var opened time.Time
+	err := row.Scan(append(w.targets(), &opened)...)
+	return openedWallet{Wallet: w.read(), opened: opened.UTC()}, err
+}
+
+// readClientWallets reads so many wallets of the client behind the cursor, oldest first.
+func (s *Store) readClientWallets(ctx context.Context, id ledger.ClientID, rows int, after *ingest.Cursor) ([]openedWallet, error) {
+	sql, args := clientWalletsListing(id, rows, after)
+	found, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, func(row pgx.CollectableRow) (openedWallet, error) { return scanOpened(row) })
+}
+
+// clientWalletsListing is the statement for so many wallets, and its parameters.
+func clientWalletsListing(id ledger.ClientID, rows int, after *ingest.Cursor) (sql string, args []any) {
 	at, from := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}, pgtype.UUID{Valid: true}
 	if after != nil {
 		at, from = orNull(after.DecidedAt), idOrNull(after.Wallet)
 	}
-	return clientWalletsSQL, []any{[16]byte(id), limit + 1, at, from}
+	return clientWalletsSQL, []any{[16]byte(id), rows, at, from}
 }
 
 // Balances are the merchant's settlement balances by currency, each the sum of

@@ -17,10 +17,10 @@ import (
 var (
 	decidedSQL           = expand(decidedText)
 	listWalletSQL        = expand(listWalletText)
-	searchWalletSQL      = expand(searchWalletText)
 	listWalletInvoiceSQL = expand(listWalletInvoiceText)
 	listMerchantSQL      = expand(listMerchantText)
 	listInvoiceSQL       = expand(listInvoiceText)
+	listIDsSQL           = expand(listIDsText)
 	operationsAtSQL      = expand(operationsAtText)
 	verifyOperationsSQL  = expand(verifyOperationsText)
 	verifyUnsequencedSQL = expand(verifyUnsequencedText)
@@ -35,12 +35,38 @@ var (
 //	@decided        these, and what a reader needs besides
 //	@page(order)    the rows of a CTE page in that order: $1 at most, and none behind the one with which
 //	                their texts reach $2 bytes; each with how many there were, and its found and ends
+//	@walk           a page of what the filter finds in a CTE walked, whose rows are numbered. It ends with the
+//	                one of the number $3, which says so. The filter, null where it says nothing: $4 kind, $5 whether
+//	                it failed, $6 reason, decided from $7 on and before $8, $9 merchant ID, $10 invoice
 func expand(sql string) string {
+	sql = walkMark.ReplaceAllLiteralString(sql, walkSQL)
 	sql = pageMark.ReplaceAllString(sql, pageSQL)
 	return strings.NewReplacer("@row", rowColumns, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
 }
 
-var pageMark = regexp.MustCompile(`@page\((.*)\)`)
+var (
+	walkMark = regexp.MustCompile(`(?m)^@walk$`)
+	pageMark = regexp.MustCompile(`@page\((.*)\)`)
+)
+
+const walkSQL = `,
+page as (
+  select *, number = $3 as ends
+  from (
+    select
+      *,
+      coalesce(
+        ($4::text is null or kind = $4) and ($5::boolean is null or (reason is not null) = $5) and ($6::text is null or reason = $6)
+          and ($7::timestamptz is null or decided_at >= $7) and ($8::timestamptz is null or decided_at < $8)
+          and ($9::uuid is null or merchant_id = $9) and ($10::text is null or invoice = $10),
+        false
+      ) as found
+    from walked
+    where number <= $3
+  ) seen
+  where found or number = $3
+)
+@page(number)`
 
 const pageSQL = `select
   @decided,

@@ -121,9 +121,36 @@ alter table operations add constraint operations_pkey primary key (partition, id
 do $$ declare d record; begin for d in select * from dropped loop execute d.definition; end loop; end $$;
 `
 
-// buffers is how many pages of the database the statement reads, executed as a
-// service executes it.
-func (l *large) buffers(conn *pgx.Conn, sql string, args []any) int {
+// plan is a node of the plan of a statement that was run.
+type plan struct {
+	Node     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Hit      int     `json:"Shared Hit Blocks"`
+	Read     int     `json:"Shared Read Blocks"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Plans    []plan
+}
+
+// buffers is how many pages of the database were read.
+func (p plan) buffers() int { return p.Hit + p.Read }
+
+// wrong says where the plan reads a table from one end to the other, or sorts more rows than so many.
+func (p plan) wrong(most float64) (faults []string) {
+	if p.Node == "Seq Scan" {
+		faults = append(faults, "reads all of "+p.Relation)
+	}
+	for _, below := range p.Plans {
+		if n := below.Rows * below.Loops; strings.HasSuffix(p.Node, "Sort") && n > most {
+			faults = append(faults, fmt.Sprintf("sorts %v rows", n))
+		}
+		faults = append(faults, below.wrong(most)...)
+	}
+	return faults
+}
+
+// run runs the statement as a service runs it, and returns its plan.
+func (l *large) run(conn *pgx.Conn, sql string, args []any) plan {
 	l.t.Helper()
 	var literals []string
 	for _, a := range args {
@@ -145,16 +172,17 @@ func (l *large) buffers(conn *pgx.Conn, sql string, args []any) int {
 	if err != nil {
 		l.t.Fatalf("%v: %s", err, sql)
 	}
-	var plans []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
+	var plans []struct{ Plan plan }
 	if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) != 1 {
 		l.t.Fatal(err, text)
 	}
-	return plans[0].Plan.Hit + plans[0].Plan.Read
+	return plans[0].Plan
+}
+
+// buffers is how many pages of the database the statement reads.
+func (l *large) buffers(conn *pgx.Conn, sql string, args []any) int {
+	l.t.Helper()
+	return l.run(conn, sql, args).buffers()
 }
 
 func literal(t testing.TB, arg any) string {
@@ -174,12 +202,28 @@ func literal(t testing.TB, arg any) string {
 			return fmt.Sprint(a.Int64)
 		}
 		return "null"
+	case pgtype.Bool:
+		if a.Valid {
+			return fmt.Sprint(a.Bool)
+		}
+		return "null"
+	case []int32:
+		return strings.ReplaceAll(fmt.Sprintf("array%v::integer[]", a), " ", ",")
+	case pgtype.FlatArray[[16]byte]:
+		var list []string
+		for _, id := range a {
+			list = append(list, literal(t, id))
+		}
+		return "array[" + strings.Join(list, ",") + "]::uuid[]"
 	case pgtype.Text:
 		if a.Valid {
 			return "'" + a.String + "'"
 		}
 		return "null"
 	case pgtype.Timestamptz:
+		if !a.Valid {
+			return "null"
+		}
 		if a.InfinityModifier != pgtype.Finite {
 			return "'" + a.InfinityModifier.String() + "'"
 		}
@@ -211,6 +255,7 @@ func TestAPageCostsAPage(t *testing.T) {
 		}
 		t.Cleanup(conn.Release)
 		l.operations(store, conn.Conn())
+		l.combinations(store, conn.Conn())
 		l.wallets(store, conn.Conn())
 	}
 	for name, c := range map[string]struct {
@@ -304,6 +349,64 @@ func (l *large) operations(store *postgres.Store, conn *pgx.Conn) {
 		l.t.Logf("%s: %d buffers in the small case; %d, %d, %d, %d", c.name, most/2, first, second, third, fourth)
 		if max(first, second, third, fourth) > most {
 			l.t.Errorf("%s: pages read %d, %d, %d and %d buffers, the small case %d", c.name, first, second, third, fourth, most/2)
+		}
+	}
+}
+
+// combinations tries all filters with each other on every list, at its beginning and in its middle: none reads a
+// table from one end to the other, sorts more than a page goes through, or reads more than that.
+func (l *large) combinations(store *postgres.Store, conn *pgx.Conn) {
+	l.t.Helper()
+	began := time.Now()
+	noon := time.Date(2026, 1, 1, 0, 5, 0, 0, time.UTC) // behind 300,000 operations
+	filters := []func(*ingest.Filter){
+		func(f *ingest.Filter) { f.Kind = ledger.KindFreeze }, // there is none
+		func(f *ingest.Filter) { f.Status = ledger.StatusFailed },
+		func(f *ingest.Filter) { f.Reason = ledger.ReasonExpired }, // there is none
+		func(f *ingest.Filter) { f.From = noon.Add(-time.Minute) },
+		func(f *ingest.Filter) { f.To = noon },
+		func(f *ingest.Filter) { f.Invoice = popular },
+	}
+	tried, most, where := 0, 0, ""
+	for name, of := range map[string]ingest.Filter{
+		"a wallet": {Wallet: l.big}, "a wallet that is not there": {Wallet: l.nowhere}, "a merchant": {Merchant: l.shop},
+		"a merchant in a wallet": {Wallet: l.big, Merchant: l.shop}, "another merchant in a wallet": {Wallet: l.big, Merchant: l.stranger},
+		"a key": {Wallet: l.big, IDs: []ledger.OperationID{{1}, {2}, ledger.OperationID(newID())}},
+	} {
+		for some := range 1 << len(filters) {
+			f := of
+			f.Limit = 50
+			for i, filter := range filters {
+				if some&(1<<i) != 0 {
+					filter(&f)
+				}
+			}
+			for _, after := range []*ingest.Cursor{nil, {Sequence: 200_000, DecidedAt: noon.Add(-time.Second), Wallet: ledger.WalletID{0x80}, ID: ledger.OperationID{0x80}}} {
+				f.After = after
+				sql, args, err := store.Listing(f)
+				if err != nil {
+					l.t.Fatal(err)
+				}
+				p := l.run(conn, sql, args)
+				for _, fault := range p.wrong(2 * (postgres.PageWalk + 1)) { // of what has a sequence and of what has none
+					l.t.Errorf("%s with %b of the filters, behind %v: it %s", name, some, after, fault)
+				}
+				if n := p.buffers(); n > most {
+					most, where = n, fmt.Sprintf("%s with %b of the filters, behind %v", name, some, after)
+				}
+				tried++
+			}
+		}
+	}
+	l.t.Logf("%d lists in %v; the most that one reads are %d buffers: %s", tried, time.Since(began).Round(time.Millisecond), most, where)
+	if most > 2*postgres.PageWalk {
+		l.t.Errorf("%s: %d buffers", where, most)
+	}
+	for _, f := range []ingest.Filter{{}, {Kind: ledger.KindFreeze}, {To: noon.Add(-time.Hour)}} {
+		f.Client, f.Limit = l.family, 50
+		page, err := store.List(l.t.Context(), f)
+		if err != nil || page.Next == nil || f.Kind == "" && f.To.IsZero() && len(page.Operations) == 0 {
+			l.t.Errorf("a client of 100,000 wallets: a page of %d, behind it %v, %v", len(page.Operations), page.Next, err)
 		}
 	}
 }

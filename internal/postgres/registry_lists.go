@@ -57,16 +57,8 @@ func (s *Store) Keys(ctx context.Context, owner ledger.Party, limit int, after *
 
 // Wallets is a page of all wallets; see [ingest.Accounts].
 func (s *Store) Wallets(ctx context.Context, limit int, after *ingest.Cursor) ([]ledger.Wallet, *ingest.Cursor, error) {
-	type opened struct {
-		ledger.Wallet
-		at time.Time
-	}
-	list, next, err := newestFirst(ctx, s, listWalletsSQL, nil, limit, after, func(row pgx.Row) (opened, error) {
-		var w walletRow
-		var at time.Time
-		err := row.Scan(append(w.targets(), &at)...)
-		return opened{Wallet: w.read(), at: at}, err
-	}, func(w opened) (time.Time, [16]byte) { return w.at, w.ID })
+	list, next, err := newestFirst(ctx, s, listWalletsSQL, nil, limit, after, scanOpened,
+		func(w openedWallet) (time.Time, [16]byte) { return w.opened, w.ID })
 	wallets := make([]ledger.Wallet, len(list))
 	for i, w := range list {
 		wallets[i] = w.Wallet

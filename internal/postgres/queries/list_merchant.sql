@@ -1,13 +1,15 @@
--- A page of a merchant's operations, newest first. It ends behind the row with
--- which its texts reach so many bytes.
--- $1 rows, $2 bytes; $3 merchant ID; after the operation decided at $4 (infinity: the first page) with $5 ID.
+-- A page of a merchant's operations, newest first.
+-- $1 to $10: see @walk; $11 merchant ID; after the operation decided at $12 (infinity: the first page) with $13 ID.
 -- Locks: none.
 -- Index: operations_merchant_idx.
-with page as (
-  select *, true as found, false as ends
-  from operations
-  where merchant_id = $3 and (decided_at, id) < ($4::timestamptz, $5::uuid)
-  order by decided_at desc, id desc
-  limit $1
+with walked as (
+  select h.*, row_number() over (order by decided_at desc, id desc) as number
+  from (
+    select *
+    from operations
+    where merchant_id = $11 and (decided_at, id) < ($12::timestamptz, $13::uuid) and decided_at >= coalesce($7::timestamptz, '-infinity')
+    order by decided_at desc, id desc
+    limit $3
+  ) h
 )
-@page(decided_at desc, id desc)
+@walk

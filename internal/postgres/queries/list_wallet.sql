@@ -1,25 +1,30 @@
--- A page of a wallet's operations: those without a sequence first, then the
--- newest first. It ends behind the row with which its texts reach so many bytes.
--- $1 rows, $2 bytes; $3 partition, $4 wallet ID; after the operation with $5 sequence (null: it has none, or the first
--- page) and $6 ID (the first page: above all).
+-- A page of a wallet's operations: those without a sequence first, then the newest first. Those decided within
+-- the times are a range of sequences.
+-- $1 to $10: see @walk; $11 partition, $12 wallet ID; after the operation with $13 sequence (null: it has none, or the
+-- first page) and $14 ID (the first page: above all).
 -- Locks: none.
 -- Index: operations_wallet_sequence_key, operations_wallet_unsequenced_idx.
-with page as (
-  (
-    select *, true as found, false as ends
-    from operations
-    where partition = $3 and wallet_id = $4 and sequence is null
-      and $5::bigint is null and id < $6::uuid
-    order by id desc
-    limit $1
-  )
-  union all
-  (
-    select *, true as found, false as ends
-    from operations
-    where partition = $3 and wallet_id = $4 and sequence < coalesce($5::bigint, 9223372036854775807)
-    order by sequence desc
-    limit $1
-  )
+with walked as (
+  select h.*, row_number() over (order by sequence desc nulls first, id desc) as number
+  from (
+    (
+      select *
+      from operations
+      where partition = $11 and wallet_id = $12 and sequence is null
+        and $13::bigint is null and id < $14::uuid
+      order by id desc
+      limit $3
+    )
+    union all
+    (
+      select *
+      from operations
+      where partition = $11 and wallet_id = $12
+        and sequence > coalesce(sequence_before($11, $12, $7), 0)
+        and sequence < coalesce($13::bigint, sequence_before($11, $12, $8) + 1, 9223372036854775807)
+      order by sequence desc
+      limit $3
+    )
+  ) h
 )
-@page(sequence desc nulls first, id desc)
+@walk

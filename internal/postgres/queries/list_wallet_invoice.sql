@@ -1,25 +1,27 @@
--- A page of the attempts to charge a merchant's invoice to one wallet, newest
--- first. It ends behind the row with which its texts reach so many bytes.
--- $3 partition, $4 wallet ID, $5 invoice key, $1 rows, $2 bytes; after the operation with $6 sequence (0: it has none)
--- and $7 ID (the first page: above both).
+-- A page of the attempts to charge a merchant's invoice to one wallet, newest first.
+-- $1 to $10: see @walk; $11 partition, $12 wallet ID, $13 invoice key; after the operation with $14 sequence (0: it has
+-- none) and $15 ID (the first page: above both).
 -- Locks: none.
 -- Index: operations_invoice_accepted_key, operations_invoice_failed_idx.
-with page as (
-  (
-    select *, true as found, false as ends
-    from operations
-    where partition = $3 and wallet_id = $4 and invoice_key = $5
-      and kind = 'charge' and reason is null and invoice_key is not null and coalesce(sequence, 0) < $6::bigint
-    limit 1
-  )
-  union all
-  (
-    select *, true as found, false as ends
-    from operations
-    where partition = $3 and wallet_id = $4 and invoice_key = $5 and reason is not null and invoice_key is not null
-      and (coalesce(sequence, 0), id) < ($6::bigint, $7::uuid)
-    order by coalesce(sequence, 0) desc, id desc
-    limit $1
-  )
+with walked as (
+  select h.*, row_number() over (order by coalesce(sequence, 0) desc, id desc) as number
+  from (
+    (
+      select *
+      from operations
+      where partition = $11 and wallet_id = $12 and invoice_key = $13
+        and kind = 'charge' and reason is null and invoice_key is not null and coalesce(sequence, 0) < $14::bigint
+      limit 1
+    )
+    union all
+    (
+      select *
+      from operations
+      where partition = $11 and wallet_id = $12 and invoice_key = $13 and reason is not null and invoice_key is not null
+        and (coalesce(sequence, 0), id) < ($14::bigint, $15::uuid)
+      order by coalesce(sequence, 0) desc, id desc
+      limit $3
+    )
+  ) h
 )
-@page(coalesce(sequence, 0) desc, id desc)
+@walk
