@@ -32,7 +32,7 @@ func serve(t *testing.T, answer http.HandlerFunc) *client.Client {
 func TestCallIsSentAsItSays(t *testing.T) {
 	t.Parallel()
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		var body client.Charge
+		var body client.Request
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			t.Error(err)
 		}
@@ -50,7 +50,7 @@ func TestCallIsSentAsItSays(t *testing.T) {
 		_, _ = w.Write([]byte(`{"id":"op_1","status":"pending"}`))
 	})
 	a, err := c.Once(t.Context(), client.Call{
-		Method: http.MethodPost, Path: "/v1/here", Key: "key", IdempotencyKey: "one", Prefer: "wait=3", Body: client.Charge{Amount: 7},
+		Method: http.MethodPost, Path: "/v1/here", Key: "key", IdempotencyKey: "one", Prefer: "wait=3", Body: client.Request{Amount: 7},
 	})
 	if err != nil || !client.Taken(a.Status) {
 		t.Fatalf("%d, %v", a.Status, err)
@@ -114,7 +114,7 @@ func TestOnceIsOnce(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	r := client.Call{Method: http.MethodPost, Path: "/", IdempotencyKey: "one", Body: client.Charge{Amount: 1}}
+	r := client.Call{Method: http.MethodPost, Path: "/", IdempotencyKey: "one", Body: client.Request{Amount: 1}}
 	if _, err := c.Once(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

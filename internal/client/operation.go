@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/monedero/monedero/internal/ledger"
 )
@@ -20,26 +19,23 @@ type Operation struct {
 	Status              string   `json:"status"`
 	Amount              int64    `json:"amount"`
 	Currency            string   `json:"currency"`
+	Charge              string   `json:"charge"`
+	Refundable          *int64   `json:"refundable_after"` // nil: it does not say
+	Refunded            int64    `json:"amount_refunded"`
 	Invoice             string   `json:"invoice"`
+	Description         string   `json:"description"`
+	Sequence            int64    `json:"sequence"`
+	BalanceAfter        *int64   `json:"balance_after"` // nil: it does not say
 	Failure             *Failure `json:"failure"`
 	ConflictingRequests int      `json:"conflicting_requests"`
+	ReceivedAt          string   `json:"received_at"`
+	DecidedAt           string   `json:"decided_at"`
 }
 
 // Failure says why an operation failed.
 type Failure struct {
 	Reason      string `json:"reason"`
 	DuplicateOf string `json:"duplicate_of"`
-}
-
-// Charge is the body of a charge, and without an invoice that of a top-up. The
-// amount is in minor units of the currency.
-type Charge struct {
-	Amount      int64             `json:"amount"`
-	Currency    string            `json:"currency"`
-	Invoice     string            `json:"invoice,omitempty"`
-	Description string            `json:"description,omitempty"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	ApplyBefore *time.Time        `json:"apply_before,omitempty"`
 }
 
 // Taken reports whether a submission that was answered with the status was taken:

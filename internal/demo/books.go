@@ -16,10 +16,10 @@ type books struct {
 
 // after is what the books are to be when the plan was carried out.
 func (b books) after(p plan) books {
-	byWallet, byPayee := p.accepted()
+	byWallet, byPayee := p.flows()
 	next := books{wallets: map[string]int64{}, merchants: map[payee]int64{}}
 	for id, balance := range b.wallets {
-		next.wallets[id] = balance - byWallet[id]
+		next.wallets[id] = balance + byWallet[id]
 	}
 	for _, up := range p.topUps {
 		next.wallets[up.wallet.id] += up.amount

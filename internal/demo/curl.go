@@ -32,9 +32,9 @@ func trials(w *world, minter *ledger.Minter, day int) ([]trial, error) {
 	id := minter.OperationID(ledger.Identity{
 		Kind: ledger.KindCharge, Asker: ledger.AsMerchant(merchantID), Wallet: walletID, Source: ledger.SourceKey, Value: key,
 	})
-	body := client.Charge{Amount: 250, Currency: payer.currency, Invoice: fmt.Sprintf("HAND-%04d", day)}
+	body := client.Request{Kind: ledger.KindCharge, Wallet: payer.id, Amount: 250, Currency: payer.currency, Invoice: fmt.Sprintf("HAND-%04d", day)}
 	return []trial{
-		{"charge a wallet", client.Call{Method: "POST", Path: "/v1/wallets/" + payer.id + "/charges", Key: shop.key, IdempotencyKey: key, Body: body}},
+		{"charge a wallet", body.Call(shop.key, key)},
 		{"what came of it", client.Call{Method: "GET", Path: "/v1/operations/" + id.String(), Key: shop.key}},
 		{"the account status of the client who paid", client.Call{Method: "GET", Path: "/v1/clients/" + payer.client + "/wallets", Key: w.clientKey}},
 	}, nil

@@ -71,10 +71,13 @@ func TestASecondDemoOnTheSameFolderGoesOn(t *testing.T) {
 		if s.Day != day+1 {
 			t.Errorf("after %d demos it is day %d", day+1, s.Day)
 		}
-		for _, want := range []string{"accepted", "insufficient_funds", "duplicate_invoice", "500 charges in", "p99", "verified"} {
+		for _, want := range []string{"charge accepted", "charge insufficient_funds", "charge duplicate_invoice", "refund accepted", "withdraw accepted", "500 charges, ", "p99", "verified"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("day %d: the report does not say %q:\n%s", day+1, want, out)
 			}
+		}
+		if strings.Contains(out.String(), "\n0 refunds were sent while") {
+			t.Errorf("day %d: no refund came while its charge was pending:\n%s", day+1, out)
 		}
 	}
 	assertStopped(t, dir)
@@ -207,7 +210,7 @@ func parseCurl(t *testing.T, line string) *http.Request {
 
 func TestStoppedDemoLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"started Postgres", "topped up", "charges: "} {
+	for _, moment := range []string{"started Postgres", "topped up", "requests: "} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())

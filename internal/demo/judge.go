@@ -18,6 +18,7 @@ type judge struct {
 	found      map[string]client.Operation // by ID
 	seen       map[string]bool             // IDs that a fresh step has
 	rows       map[string]*Row
+	early      int // refunds that were sent while their charge was pending
 	mismatches []string
 }
 
@@ -25,16 +26,15 @@ func newJudge(found map[string]client.Operation) *judge {
 	return &judge{found: found, seen: map[string]bool{}, rows: map[string]*Row{}}
 }
 
-// story judges the steps of one story. Its first operation is what replays and
-// reused keys are held against.
+// story judges the steps of one story.
 func (j *judge) story(st story, results []result) {
-	first := results[0].operation.ID
+	results = j.inOrder(st, results)
 	for i, s := range st.steps {
-		j.row(s.want.label()).Want++
+		j.row(s.label()).Want++
 		wrong := ""
-		switch s.want.what {
+		switch first := results[s.want.first].operation.ID; s.want.what {
 		case fresh:
-			wrong = j.fresh(s, results[i], first, st.conflicts(i))
+			wrong = j.fresh(st, i, results)
 		case replay:
 			wrong = wants(client.Taken(results[i].status), "was answered %d", results[i].status)
 			if wrong == "" {
@@ -47,31 +47,33 @@ func (j *judge) story(st story, results []result) {
 		}
 		switch {
 		case wrong != "":
-			j.mismatch("%s, invoice %s, %s: %s", st.name, s.body.Invoice, results[i].operation.ID, wrong)
+			j.mismatch("%s, %s %s%s, %s: %s", st.name, s.body.Kind, s.body.Invoice, s.idempotencyKey, results[i].operation.ID, wrong)
 			if s.want.what == fresh {
 				j.row(label(j.found[results[i].operation.ID])).Found++
 			}
 		default:
-			j.row(s.want.label()).Found++
+			j.row(s.label()).Found++
 		}
 	}
 }
 
-// conflicts is how many other requests come under the key of the i-th step.
-func (st story) conflicts(i int) (n int) {
-	if i > 0 {
-		return 0
+// inOrder puts the results of a story's last two steps in the order in which they are
+// planned, where either order is right.
+func (j *judge) inOrder(st story, results []result) []result {
+	if !st.anyOrder {
+		return results
 	}
-	for _, s := range st.steps {
-		if s.want.what == reused {
-			n++
-		}
+	a, b := len(results)-2, len(results)-1
+	if label(j.found[results[a].operation.ID]) == st.steps[b].label() {
+		results = slices.Clone(results)
+		results[a], results[b] = results[b], results[a]
 	}
-	return n
+	return results
 }
 
-// fresh says what is wrong with an operation of the step's own; empty: nothing.
-func (j *judge) fresh(s step, r result, first string, conflicts int) string {
+// fresh says what is wrong with an operation of the i-th step's own; empty: nothing.
+func (j *judge) fresh(st story, i int, results []result) string {
+	s, r := st.steps[i], results[i]
 	if !client.Taken(r.status) {
 		return fmt.Sprintf("was answered %d %s", r.status, r.code)
 	}
@@ -82,17 +84,54 @@ func (j *judge) fresh(s step, r result, first string, conflicts int) string {
 	case !found || !op.Final():
 		return "has no outcome"
 	case twice:
-		return "has the ID of another charge"
-	case op.Reason() != s.want.reason:
-		return fmt.Sprintf("is %s, not %s", label(op), s.want.label())
-	case op.Amount != s.body.Amount || op.Currency != s.body.Currency || op.Invoice != s.body.Invoice:
+		return "has the ID of another request"
+	case label(op) != s.label():
+		return fmt.Sprintf("is %s, not %s", label(op), s.label())
+	case op.Invoice != s.body.Invoice || op.Description != s.body.Description:
 		return "does not show what was asked"
-	case op.ConflictingRequests != conflicts:
-		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, conflicts)
-	case op.Reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != first:
-		return fmt.Sprintf("names %q as the charge of its invoice, not %s", op.Failure.DuplicateOf, first)
+	case op.ConflictingRequests != st.conflicts(i):
+		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, st.conflicts(i))
+	case op.Reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != results[s.want.first].operation.ID:
+		return fmt.Sprintf("names %q as the charge of its invoice, not %s", op.Failure.DuplicateOf, results[s.want.first].operation.ID)
 	}
-	return ""
+	if !client.Refers(s.body.Kind) {
+		want := client.Operation{Amount: s.body.Amount, Currency: s.body.Currency, Refunded: s.body.Amount - st.left(i, len(st.steps))}
+		if !s.accepted() {
+			want.Refunded = 0
+		}
+		return wantsMoney(want, op)
+	}
+	charge := results[s.of].operation.ID
+	if op.ReceivedAt < j.found[charge].DecidedAt {
+		j.early++
+	}
+	return wantsMoney(st.refund(i, charge), op)
+}
+
+// refund is what the story's i-th step, a refund, is to show of money.
+func (st story) refund(i int, charge string) client.Operation {
+	s, left := st.steps[i], st.left(st.steps[i].of, i)
+	want := client.Operation{Charge: charge, Amount: s.body.Amount, Currency: st.currency(i), Refundable: &left}
+	switch {
+	case s.accepted():
+		want.Amount = st.moves(i)
+		left -= want.Amount
+	case s.want.reason == ledger.ReasonChargeNotFound:
+		want.Currency, want.Refundable = s.body.Currency, nil
+	}
+	return want
+}
+
+// wantsMoney says where the operation does not show what it is to show of money.
+func wantsMoney(want, found client.Operation) string {
+	text := func(o client.Operation) string {
+		left := "nothing"
+		if o.Refundable != nil {
+			left = fmt.Sprint(*o.Refundable)
+		}
+		return fmt.Sprintf("%d %s of %q, %d given back, %s left", o.Amount, o.Currency, o.Charge, o.Refunded, left)
+	}
+	return wants(text(want) == text(found), "shows %s, not %s", text(found), text(want))
 }
 
 // reused says what is wrong with the answer to another request under a used

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,16 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 		id := fmt.Sprint("op ", i)
 		switch s.want.what {
 		case fresh:
-			op := client.Operation{
-				ID: id, Status: "accepted", Amount: s.body.Amount, Currency: s.body.Currency,
-				Invoice: s.body.Invoice, ConflictingRequests: st.conflicts(i),
+			op := client.Operation{Amount: s.body.Amount, Currency: s.body.Currency}
+			if s.body.Kind == ledger.KindRefund {
+				op = st.refund(i, fmt.Sprint("op ", s.of))
+			}
+			op.ID, op.Kind, op.Status, op.Invoice = id, string(s.body.Kind), "accepted", s.body.Invoice
+			op.Description, op.ConflictingRequests = s.body.Description, st.conflicts(i)
+			if s.accepted() && s.body.Kind == ledger.KindRefund {
+				charge := found[op.Charge]
+				charge.Refunded += op.Amount
+				found[op.Charge] = charge
 			}
 			if s.want.reason != "" {
 				op.Status, op.Failure = "failed", &client.Failure{Reason: string(s.want.reason)}
@@ -34,7 +42,7 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 			found[id] = op
 			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: id}}
 		case replay:
-			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: "op 0"}}
+			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: fmt.Sprint("op ", s.want.first)}}
 		case reused:
 			results[i] = result{status: http.StatusUnprocessableEntity, code: codeReused}
 		case refused:
@@ -86,9 +94,19 @@ func TestJudgeFindsEveryDifference(t *testing.T) {
 			op.Status, op.Failure = "failed", &client.Failure{Reason: string(ledger.ReasonProcessingError)}
 			found[r.operation.ID] = op
 		},
-		"amount":      change(func(op *client.Operation) { op.Amount++ }),
-		"currency":    change(func(op *client.Operation) { op.Currency = "CHF" }),
-		"invoice":     change(func(op *client.Operation) { op.Invoice += "x" }),
+		"amount":   change(func(op *client.Operation) { op.Amount++ }),
+		"currency": change(func(op *client.Operation) { op.Currency = "CHF" }),
+		"invoice":  change(func(op *client.Operation) { op.Invoice += "x" }),
+		"kind":     change(func(op *client.Operation) { op.Kind = "freeze" }),
+		"charge":   change(func(op *client.Operation) { op.Charge += "x" }),
+		"refunded": change(func(op *client.Operation) { op.Refunded++ }),
+		"refundable": change(func(op *client.Operation) {
+			left := int64(1)
+			if op.Refundable != nil {
+				left += *op.Refundable
+			}
+			op.Refundable = &left
+		}),
 		"conflicts":   change(func(op *client.Operation) { op.ConflictingRequests++ }),
 		"pending":     change(func(op *client.Operation) { op.Status = "pending" }),
 		"missing":     func(r *result, found map[string]client.Operation) { delete(found, r.operation.ID) },
@@ -140,7 +158,7 @@ func TestJudgeHoldsRetriesToTheFirstOperation(t *testing.T) {
 
 func TestReportTellsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	good := Report{Rows: []Row{{"accepted", 3, 3}}, Requests: 3, Took: time.Second}
+	good := Report{Rows: []Row{{"charge accepted", 3, 3}}, Sent: map[ledger.Kind]int{ledger.KindCharge: 3}, Took: time.Second}
 	if err := good.Err(); err != nil {
 		t.Errorf("a good day: %v", err)
 	}
@@ -176,5 +194,40 @@ func TestReportListsOnlySoMany(t *testing.T) {
 	}
 	if !strings.Contains(text.String(), "and 5 more") {
 		t.Errorf("the others are not counted:\n%s", &text)
+	}
+}
+
+// TestJudgeTakesEitherOrderAndNoOther: of two refunds of all that is left one is accepted,
+// whichever it is.
+func TestJudgeTakesEitherOrderAndNoOther(t *testing.T) {
+	t.Parallel()
+	all := everyStory(t)
+	st := all[slices.IndexFunc(all, func(st story) bool { return st.anyOrder })]
+	results, found := faithful(st)
+	results[1], results[2] = results[2], results[1]
+	j := newJudge(found)
+	if j.story(st, results); len(j.mismatches) > 0 {
+		t.Errorf("in the other order: %q", j.mismatches)
+	}
+	found["op 2"] = found["op 1"] // both are accepted
+	j = newJudge(found)
+	if j.story(st, results); len(j.mismatches) != 1 {
+		t.Errorf("both accepted: found %q", j.mismatches)
+	}
+}
+
+func TestJudgeCountsRefundsOfPendingCharges(t *testing.T) {
+	t.Parallel()
+	all := everyStory(t)
+	st := all[slices.IndexFunc(all, func(st story) bool { return st.name == "refunded in part" })]
+	for received, want := range map[string]int{"2026-01-02T15:04:05.000001Z": 1, "2026-01-02T15:04:05.000003Z": 0} {
+		results, found := faithful(st)
+		charge, back := found["op 0"], found["op 1"]
+		charge.DecidedAt, back.ReceivedAt = "2026-01-02T15:04:05.000002Z", received
+		found["op 0"], found["op 1"] = charge, back
+		j := newJudge(found)
+		if j.story(st, results); len(j.mismatches) > 0 || j.early != want {
+			t.Errorf("received %s: %d early, want %d; %q", received, j.early, want, j.mismatches)
+		}
 	}
 }

@@ -31,7 +31,7 @@ type planner struct {
 	now   time.Time
 	rng   *rand.Rand
 	zipf  *rand.Zipf
-	next  int // number of the next charge
+	next  int // number of the next request
 }
 
 // newPlan plans a day of exactly so many charges. Days have keys and invoices
@@ -46,11 +46,11 @@ func newPlan(w *world, day int, seed uint64, charges int, now time.Time) plan {
 	for left := charges; left > 0; {
 		st := p.story(len(stories), left)
 		stories = append(stories, st)
-		left -= len(st.steps)
+		left -= st.count(ledger.KindCharge)
 	}
 	rng.Shuffle(len(stories), func(i, j int) { stories[i], stories[j] = stories[j], stories[i] })
 	for i := range stories {
-		stories[i].steps[0].wait = i%waitEvery == 0 && !stories[i].atOnce && stories[i].steps[0].want.what == fresh
+		stories[i].steps[0].wait = i%waitEvery == 0 && stories[i].together < len(stories[i].steps) && stories[i].steps[0].want.what == fresh
 	}
 	today := plan{stories: stories, malformed: p.malformed()}
 	today.topUps = p.topUps(today)
@@ -65,7 +65,7 @@ type genre struct {
 
 func genres() []genre {
 	return []genre{
-		{795, (*planner).ordinary},
+		{710, (*planner).ordinary},
 		{30, (*planner).retried},
 		{25, (*planner).retriedAtOnce},
 		{15, (*planner).keyReused},
@@ -80,11 +80,29 @@ func genres() []genre {
 		{5, (*planner).noAmount},
 		{5, (*planner).clientCharges},
 		{5, (*planner).noKey},
+
+		{25, (*planner).refundedInPart},
+		{5, (*planner).refundedInParts},
+		{20, (*planner).refundedWholly},
+		{5, (*planner).refundRetried},
+		{2, (*planner).refundKeyReused},
+		{3, (*planner).refundedTwice},
+		{5, (*planner).refundTooLarge},
+		{3, (*planner).refundOfFailed},
+		{2, (*planner).refundOfRefund},
+		{2, (*planner).refundOfAnother},
+		{2, (*planner).refundInOtherCurrency},
+		{2, (*planner).refundWithoutKey},
+		{4, (*planner).wrongTopUp},
+		{1, (*planner).withdrawalRetried},
+		{2, (*planner).withdrawalTooLarge},
+		{1, (*planner).withdrawalOfFrozen},
+		{1, (*planner).merchantWithdraws},
 	}
 }
 
 // story is the day's n-th: one of each sort first, then by weight. It has at
-// most left steps.
+// most left charges.
 func (p *planner) story(n, left int) story {
 	all := genres()
 	if n < len(all) {
@@ -106,17 +124,17 @@ func (p *planner) ordinary() story { return story{name: "ordinary", steps: []ste
 
 func (p *planner) retried() story {
 	s := p.paid()
-	return story{name: "retried", steps: []step{s, s.wanting(replay)}}
+	return story{name: "retried", steps: []step{s, s.wanting(replay, 0)}}
 }
 
 func (p *planner) retriedAtOnce() story {
 	s := p.paid()
-	return story{name: "retried at once", atOnce: true, steps: []step{s, s.wanting(replay)}}
+	return story{name: "retried at once", together: 2, steps: []step{s, s.wanting(replay, 0)}}
 }
 
 func (p *planner) keyReused() story {
 	s := p.keyed(p.paid())
-	other := s.wanting(reused)
+	other := s.wanting(reused, 0)
 	other.body.Amount++
 	return story{name: "key reused", steps: []step{s, other}}
 }
@@ -197,7 +215,8 @@ func (p *planner) paid() step {
 
 func (p *planner) charge(w *wallet, m *merchant) step {
 	p.next++
-	s := step{key: m.key, wallet: w.id, body: client.Charge{
+	s := step{key: m.key, body: client.Request{
+		Kind: ledger.KindCharge, Wallet: w.id,
 		Amount:      lowAmount + p.rng.Int64N(highAmount-lowAmount+1),
 		Currency:    w.currency,
 		Invoice:     fmt.Sprintf("INV-%04d-%06d", p.day, p.next),
@@ -216,8 +235,9 @@ func (p *planner) keyed(s step) step {
 	return s
 }
 
-func (s step) wanting(what verdict) step {
-	s.want = want{what: what}
+// wanting is the step once more: what is to come of it rests on the story's first one.
+func (s step) wanting(what verdict, first int) step {
+	s.want = want{what: what, first: first}
 	return s
 }
 
@@ -233,7 +253,7 @@ func (s step) refused(status int) step {
 
 // topUps pays in, for each wallet that is to have money, more than the day takes.
 func (p *planner) topUps(day plan) []topUp {
-	needed, _ := day.accepted()
+	needed := day.takes()
 	var paid []topUp
 	for _, pool := range [][]*wallet{p.world.rich, p.world.frozen, {p.world.own}} {
 		for _, w := range pool {

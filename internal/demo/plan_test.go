@@ -25,7 +25,7 @@ func paperWorld() *world {
 		ownMerchant: &merchant{name: "own", key: "key own"},
 		own:         some(1)[0],
 		rich:        some(40), poor: some(3), frozen: some(2), closed: some(1),
-		clientKey: "client's key",
+		clientKey: "client's key", operator: "operator's key",
 	}
 }
 
@@ -33,18 +33,20 @@ func TestPlanIsExactAndCoversEveryOutcome(t *testing.T) {
 	t.Parallel()
 	for _, charges := range []int{MinCharges, MinCharges + 1, 777, 5000} {
 		p := newPlan(paperWorld(), 1, 7, charges, time.Now())
-		if got := p.requests(); got != charges {
+		if got := p.counts()[ledger.KindCharge]; got != charges {
 			t.Errorf("planned %d charges, want %d", got, charges)
 		}
 		seen := map[string]bool{}
 		for _, st := range p.stories {
 			for _, s := range st.steps {
-				seen[s.want.label()] = true
+				seen[s.label()] = true
 			}
 		}
 		for _, label := range []string{
-			"accepted", "expired", "wallet_not_found", "self_charge_not_allowed", "wallet_closed", "wallet_frozen",
-			"currency_mismatch", "duplicate_invoice", "insufficient_funds", rowReplay, rowReused, rowRefused,
+			"charge accepted", "charge expired", "charge wallet_not_found", "charge self_charge_not_allowed", "charge wallet_closed",
+			"charge wallet_frozen", "charge currency_mismatch", "charge duplicate_invoice", "charge insufficient_funds",
+			"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted", "refund charge_not_found", "refund currency_mismatch",
+			"top_up accepted", "withdraw accepted", "withdraw insufficient_funds", rowReplay, rowReused, rowRefused,
 		} {
 			if !seen[label] {
 				t.Errorf("a day of %d charges has none that ends as %q", charges, label)
@@ -61,8 +63,7 @@ func TestPlanPaysInMoreThanItTakes(t *testing.T) {
 	for _, up := range p.topUps {
 		paid[up.wallet.id] += up.amount
 	}
-	taken, _ := p.accepted()
-	for id, amount := range taken {
+	for id, amount := range p.takes() {
 		if paid[id] <= amount {
 			t.Errorf("wallet %s: %d paid in, %d taken", id, paid[id], amount)
 		}
@@ -76,22 +77,26 @@ func TestPlanPaysInMoreThanItTakes(t *testing.T) {
 
 func TestDaysShareNoKeysAndNoInvoices(t *testing.T) {
 	t.Parallel()
-	type identity struct{ key, wallet, idempotencyKey, invoice string }
+	type identity struct {
+		kind                                 ledger.Kind
+		key, wallet, idempotencyKey, invoice string
+	}
 	seen := map[identity]int{}
 	invoices := map[string]int{}
 	w := paperWorld()
 	for day := 1; day <= 3; day++ {
 		for _, st := range newPlan(w, day, 7, 2000, time.Now()).stories {
-			invoice := st.steps[0].body.Invoice
-			if other, used := invoices[invoice]; used {
-				t.Fatalf("invoice %s is charged by two stories, on days %d and %d", invoice, other, day)
+			if invoice := st.steps[0].body.Invoice; invoice != "" {
+				if other, used := invoices[invoice]; used {
+					t.Fatalf("invoice %s is charged by two stories, on days %d and %d", invoice, other, day)
+				}
+				invoices[invoice] = day
 			}
-			invoices[invoice] = day
 			for _, s := range st.steps {
 				if s.want.what != fresh {
 					continue
 				}
-				id := identity{s.key, s.wallet, s.idempotencyKey, ""}
+				id := identity{s.body.Kind, s.key, s.body.Wallet, s.idempotencyKey, ""}
 				if id.idempotencyKey == "" {
 					id.invoice = s.body.Invoice
 				}

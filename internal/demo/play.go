@@ -22,7 +22,7 @@ func (s *stage) play(ctx context.Context, today plan) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Requests: today.requests()}
+	report := Report{Sent: today.counts()}
 	if report.Took, err = s.trade(ctx, t); err != nil {
 		return Report{}, err
 	}
@@ -31,7 +31,7 @@ func (s *stage) play(ctx context.Context, today plan) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report.Rows, report.Mismatches = j.table(), j.mismatches
+	report.Rows, report.Early, report.Mismatches = j.table(), j.early, j.mismatches
 	report.Verified, err = s.verify(ctx)
 	return report, err
 }
@@ -48,7 +48,7 @@ func (s *stage) payIn(ctx context.Context, t *traffic) (ups []string, err error)
 	return ups, err
 }
 
-// trade sends the day's charges and waits until the last of them is decided. It
+// trade sends the day's requests and waits until the last of them is decided. It
 // returns the time from the first POST until then.
 func (s *stage) trade(ctx context.Context, t *traffic) (took time.Duration, err error) {
 	err = s.console.step(func() (string, error) {
@@ -59,17 +59,17 @@ func (s *stage) trade(ctx context.Context, t *traffic) (took time.Duration, err 
 		if err := putForeign(ctx, s.stack.Brokers(), busiest.Partition(partitions), t.plan.malformed); err != nil {
 			return "", err
 		}
-		done := s.console.tally("charges", t.plan.requests())
+		done := s.console.tally("requests", t.plan.requests())
 		defer done.end()
 		start := time.Now()
 		if err := t.submit(ctx, done); err != nil {
-			return "", fmt.Errorf("charge: %w", err)
+			return "", fmt.Errorf("send the requests: %w", err)
 		}
 		if err := s.settled(ctx); err != nil {
 			return "", fmt.Errorf("wait for the last outcomes: %w", err)
 		}
 		took = time.Since(start)
-		return fmt.Sprintf("sent %d charges by %d callers, and every one is decided", t.plan.requests(), s.options.Callers), nil
+		return fmt.Sprintf("sent %d requests by %d callers, and every one is decided", t.plan.requests(), s.options.Callers), nil
 	})
 	return took, err
 }
@@ -142,7 +142,7 @@ func (s *stage) topUps(ctx context.Context, j *judge, ups []string) error {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		j.equal(rowTopUps, "top-up "+op.ID, outcomeLabel(""), label(op))
+		j.equal(outcomeLabel(ledger.KindTopUp, ""), "top-up "+op.ID, outcomeLabel(ledger.KindTopUp, ""), label(op))
 		return nil
 	})
 }

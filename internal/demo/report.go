@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/monedero/monedero/internal/client"
@@ -22,7 +23,8 @@ var ErrMismatch = errors.New("not everything is what it should be")
 type Report struct {
 	Rows       []Row
 	Mismatches []string // one sentence each
-	Requests   int      // charges sent
+	Sent       map[ledger.Kind]int
+	Early      int // refunds that were sent while their charge was pending
 	Took       time.Duration
 	Answered   Spread          // from POST to 202
 	Visible    Spread          // from POST to the outcome
@@ -55,11 +57,13 @@ func (r Report) Write(to io.Writer) error {
 		}
 		w.printf("%-42s %9d %9d%s\n", row.Name, row.Want, row.Found, mark)
 	}
-	w.printf("\n%d charges in %s: %.0f a second, from the first POST until the last outcome was on record\n",
-		r.Requests, round(r.Took), float64(r.Requests)/r.Took.Seconds())
-	w.printf("POST to 202:      p50 %s, p99 %s, of the %d charges that did not wait for their outcome\n",
+	kinds, requests := r.sent()
+	w.printf("\n%s in %s: %.0f a second, from the first POST until the last outcome was on record\n",
+		kinds, round(r.Took), float64(requests)/r.Took.Seconds())
+	w.printf("%d refunds were sent while their charge was pending\n", r.Early)
+	w.printf("POST to 202:      p50 %s, p99 %s, of the %d requests that did not wait for their outcome\n",
 		round(r.Answered.P50), round(r.Answered.P99), r.Answered.Count)
-	w.printf("POST to outcome:  p50 %s, p99 %s, of the %d charges that did (Prefer: wait), under the same load\n",
+	w.printf("POST to outcome:  p50 %s, p99 %s, of the %d requests that did (Prefer: wait), under the same load\n",
 		round(r.Visible.P50), round(r.Visible.P99), r.Visible.Count)
 	w.list("not what it should be", r.Mismatches)
 	var violations []string
@@ -68,6 +72,18 @@ func (r Report) Write(to io.Writer) error {
 	}
 	w.list("violations", violations)
 	return w.err
+}
+
+// sent says how many requests of which kinds there were, and how many together.
+func (r Report) sent() (kinds string, requests int) {
+	var parts []string
+	for _, kind := range client.Submitted() {
+		if n := r.Sent[kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, client.Plural(kind)))
+			requests += n
+		}
+	}
+	return strings.Join(parts, ", "), requests
 }
 
 // sticky prints until the first error, and keeps that.
@@ -95,20 +111,19 @@ func (s *sticky) list(title string, lines []string) {
 	}
 }
 
-// The rows that are no outcome of a charge.
+// The rows that are no outcome.
 const (
 	rowReplay    = "retries answered with the first attempt"
 	rowReused    = "used keys that changed nothing"
 	rowRefused   = "requests refused at once"
-	rowTopUps    = "top-ups accepted"
 	rowDead      = "foreign records set aside"
 	rowWallets   = "wallets with the right balance"
 	rowMerchants = "merchants with the right balances"
 )
 
-// label is the row that the step's verdict is counted in.
-func (w want) label() string {
-	switch w.what {
+// label is the row that what is to come of the step is counted in.
+func (s step) label() string {
+	switch s.want.what {
 	case replay:
 		return rowReplay
 	case reused:
@@ -117,32 +132,35 @@ func (w want) label() string {
 		return rowRefused
 	case fresh:
 	}
-	return outcomeLabel(w.reason)
+	return outcomeLabel(s.body.Kind, s.want.reason)
 }
 
 // label is the row that the operation is counted in.
 func label(o client.Operation) string {
 	if !o.Final() {
-		return "charges without an outcome"
+		return "requests without an outcome"
 	}
-	return outcomeLabel(o.Reason())
+	return outcomeLabel(ledger.Kind(o.Kind), o.Reason())
 }
 
-func outcomeLabel(reason ledger.Reason) string {
+func outcomeLabel(kind ledger.Kind, reason ledger.Reason) string {
 	if reason == "" {
-		return string(ledger.StatusAccepted)
+		return string(kind) + " " + string(ledger.StatusAccepted)
 	}
-	return string(reason)
+	return string(kind) + " " + string(reason)
 }
 
-// rank is the row's place in the table: accepted, then the reasons in their
-// order of precedence, then the rest.
+// rank is the row's place in the table: of each kind accepted, then the reasons in their
+// order of precedence; then the rest.
 func rank(row string) int {
-	order := []string{outcomeLabel("")}
-	for _, r := range ledger.Reasons() {
-		order = append(order, outcomeLabel(r))
+	var order []string
+	for _, kind := range client.Submitted() {
+		order = append(order, outcomeLabel(kind, ""))
+		for _, r := range kind.Reasons() {
+			order = append(order, outcomeLabel(kind, r))
+		}
 	}
-	order = append(order, rowReplay, rowReused, rowRefused, rowTopUps, rowDead, rowWallets, rowMerchants)
+	order = append(order, rowReplay, rowReused, rowRefused, rowDead, rowWallets, rowMerchants)
 	if at := slices.Index(order, row); at >= 0 {
 		return at
 	}

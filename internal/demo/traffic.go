@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/client"
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 // patience is how long a caller waits for an outcome: as long as the API lets
@@ -39,10 +40,9 @@ func (t *traffic) fund(ctx context.Context, operator string, done *tally) ([]str
 	ids := make([]string, len(t.plan.topUps))
 	err := client.Each(ctx, t.callers, len(t.plan.topUps), func(ctx context.Context, i int) error {
 		up := t.plan.topUps[i]
-		a, err := t.api.Do(ctx, client.Call{
-			Method: http.MethodPost, Path: "/v1/wallets/" + up.wallet.id + "/top-ups", Key: operator,
-			IdempotencyKey: up.idempotencyKey, Body: client.Charge{Amount: up.amount, Currency: up.wallet.currency},
-		})
+		a, err := t.api.Do(ctx, client.Request{
+			Kind: ledger.KindTopUp, Wallet: up.wallet.id, Amount: up.amount, Currency: up.wallet.currency,
+		}.Call(operator, up.idempotencyKey))
 		if err != nil {
 			return err
 		}
@@ -70,24 +70,29 @@ func (t *traffic) submit(ctx context.Context, done *tally) error {
 
 func (t *traffic) tell(ctx context.Context, st story) ([]result, error) {
 	results := make([]result, len(st.steps))
-	g, ctx := errgroup.WithContext(ctx)
-	if !st.atOnce {
-		g.SetLimit(1)
+	send := func(ctx context.Context, i int) (err error) {
+		s := st.steps[i]
+		if client.Refers(s.body.Kind) {
+			s.body = s.body.Of(results[s.of].operation.ID)
+		}
+		results[i], err = t.send(ctx, s)
+		return err
 	}
-	for i, s := range st.steps {
-		g.Go(func() (err error) {
-			results[i], err = t.send(ctx, s)
-			return err
-		})
+	alone := len(st.steps) - st.together
+	for i := range alone {
+		if err := send(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for i := alone; i < len(st.steps); i++ {
+		g.Go(func() error { return send(ctx, i) })
 	}
 	return results, g.Wait()
 }
 
 func (t *traffic) send(ctx context.Context, s step) (result, error) {
-	request := client.Call{
-		Method: http.MethodPost, Path: "/v1/wallets/" + s.wallet + "/charges", Key: s.key,
-		IdempotencyKey: s.idempotencyKey, Body: s.body,
-	}
+	request := s.body.Call(s.key, s.idempotencyKey)
 	if s.wait {
 		request.Prefer = patience
 	}

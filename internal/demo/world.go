@@ -46,6 +46,7 @@ type world struct {
 	frozen      []*wallet
 	closed      []*wallet
 	clientKey   string // of the client who owns rich[0]
+	operator    string // API key
 }
 
 // wallets is every wallet of the world.
@@ -71,7 +72,7 @@ type founder struct {
 
 // found makes or finds the world with so many wallets.
 func (f *founder) found(ctx context.Context, wallets int, t *tally) (*world, error) {
-	w := &world{}
+	w := &world{operator: f.operator}
 	var own []*wallet
 	for _, p := range []struct {
 		name string

@@ -21,10 +21,9 @@ const noAnswer = "no answer"
 // submission is the i-th charge as it is sent, each time the same.
 func (l *load) submission(i int32) client.Call {
 	c := &l.plan.charges[i]
-	return client.Call{
-		Method: http.MethodPost, Path: "/v1/wallets/" + l.world.wallets[c.wallet] + "/charges", Key: l.till(i),
-		IdempotencyKey: l.invoice(i), Body: client.Charge{Amount: chargeAmount, Currency: currency, Invoice: l.invoice(i)},
-	}
+	return client.Request{
+		Kind: ledger.KindCharge, Wallet: l.world.wallets[c.wallet], Amount: chargeAmount, Currency: currency, Invoice: l.invoice(i),
+	}.Call(l.till(i), l.invoice(i))
 }
 
 // till is the key of the merchant that makes the i-th charge.

@@ -75,10 +75,9 @@ func (l *load) create(ctx context.Context, path, what string, i int, body any) (
 
 func (l *load) payIn(ctx context.Context, wallet string, amount int64) error {
 	var op client.Operation
-	err := l.api.Expect(ctx, client.Call{
-		Method: http.MethodPost, Path: "/v1/wallets/" + wallet + "/top-ups", Key: l.options.Operator,
-		IdempotencyKey: "load " + l.run, Prefer: patience, Body: client.Charge{Amount: amount, Currency: currency},
-	}, &op, http.StatusOK, http.StatusAccepted)
+	call := client.Request{Kind: ledger.KindTopUp, Wallet: wallet, Amount: amount, Currency: currency}.Call(l.options.Operator, "load "+l.run)
+	call.Prefer = patience
+	err := l.api.Expect(ctx, call, &op, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return err
 	}

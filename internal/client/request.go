@@ -1,0 +1,87 @@
+package client
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/monedero/monedero/internal/ledger"
+)
+
+// Request is what is asked of a wallet, of any queued kind. Each kind takes its own of the
+// fields. The amount is in minor units of the currency.
+type Request struct {
+	Kind        ledger.Kind       `json:"-"`
+	Wallet      string            `json:"-"`
+	Charge      string            `json:"charge,omitempty"`   // of a refund: the charge that it gives back
+	Amount      int64             `json:"amount,omitempty"`   // of a refund zero, and no currency: all that is left
+	Currency    string            `json:"currency,omitempty"` // the wallet's
+	Invoice     string            `json:"invoice,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	ApplyBefore *time.Time        `json:"apply_before,omitempty"`
+}
+
+// Of is the request, of a kind that refers to another operation, of the one with this ID.
+func (r Request) Of(id string) Request {
+	r.Charge = id
+	return r
+}
+
+// Call asks for it with an API key, under an idempotency key.
+func (r Request) Call(key, idempotencyKey string) Call {
+	return Call{
+		Method: http.MethodPost, Path: "/v1/wallets/" + r.Wallet + "/" + Plural(r.Kind), Key: key,
+		IdempotencyKey: idempotencyKey, Body: r,
+	}
+}
+
+// kindRow is what the API's guide says of a kind, to those who ask for it.
+type kindRow struct {
+	kind             ledger.Kind
+	plural           string // the last part of its path
+	refers           bool   // it names the operation that it refers to
+	wallet, merchant int64  // how often an accepted one adds its amount to the wallet and to the merchant's account
+}
+
+// kinds is the table of all that can be submitted. It repeats on purpose what ledger's table
+// of kinds says: who checks from outside must not take the answer from there.
+//
+//nolint:gochecknoglobals // read only
+var kinds = [...]kindRow{
+	{kind: ledger.KindTopUp, plural: "top-ups", wallet: 1},
+	{kind: ledger.KindCharge, plural: "charges", wallet: -1, merchant: 1},
+	{kind: ledger.KindRefund, plural: "refunds", refers: true, wallet: 1, merchant: -1},
+	{kind: ledger.KindWithdraw, plural: "withdrawals", wallet: -1},
+}
+
+func kindOf(kind ledger.Kind) kindRow {
+	for _, row := range kinds {
+		if row.kind == kind {
+			return row
+		}
+	}
+	return kindRow{}
+}
+
+// Submitted lists the kinds that can be submitted.
+func Submitted() []ledger.Kind {
+	all := make([]ledger.Kind, len(kinds))
+	for i, row := range kinds {
+		all[i] = row.kind
+	}
+	return all
+}
+
+// Plural is what many operations of the kind are called, in paths and to people; empty for a
+// kind that cannot be submitted.
+func Plural(kind ledger.Kind) string { return kindOf(kind).plural }
+
+// Refers reports whether requests of the kind name another operation.
+func Refers(kind ledger.Kind) bool { return kindOf(kind).refers }
+
+// Moves is how often an accepted operation of the kind adds what it moves to the wallet, and
+// to the account of the merchant that asked.
+func Moves(kind ledger.Kind) (wallet, merchant int64) {
+	row := kindOf(kind)
+	return row.wallet, row.merchant
+}
