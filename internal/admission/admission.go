@@ -25,34 +25,38 @@ const (
 	// is held until its last byte is handed to the connection, which takes some seconds
 	// at most; with its rows and its text it may take some 4 MiB.
 	MaxPages = 24
+	// MaxBatches batches are on their way at once. Each holds some 0.4 MiB at most: the line that arrives,
+	// and what is in hand or not yet answered of those before it. Its items take seats like any request.
+	MaxBatches = 256
 )
 
 // Bounds are how many of each there may be at once.
-type Bounds struct{ Seats, Others, Waits, Pages int }
+type Bounds struct{ Seats, Others, Waits, Pages, Batches int }
 
-// Usual are the bounds of a replica: [Seats], half of them for what is no submission, 1,000 waits, [MaxPages].
+// Usual are the bounds of a replica: [Seats], half of them for what is no submission, 1,000 waits, [MaxPages],
+// [MaxBatches].
 func Usual() Bounds {
-	return Bounds{Seats: Seats, Others: maxOthers, Waits: maxWaiting, Pages: MaxPages}
+	return Bounds{Seats: Seats, Others: maxOthers, Waits: maxWaiting, Pages: MaxPages, Batches: MaxBatches}
 }
 
 // Admission gives out seats to the requests in hand, those of them that are no
-// submissions among a smaller number, places to wait for an outcome, and places for pages
-// in memory. Of each an owner gets its fair share.
+// submissions among a smaller number, places to wait for an outcome, places for pages
+// in memory, and for batches on their way. Of each an owner gets its fair share.
 type Admission struct {
-	inHand, others, waiting, pages *shares
+	inHand, others, waiting, pages, batches *shares
 }
 
 // New makes the admission of a replica.
 func New(b Bounds, clock func() time.Time) *Admission {
 	return &Admission{
 		inHand: newShares(b.Seats, clock), others: newShares(b.Others, clock), waiting: newShares(b.Waits, clock),
-		pages: newShares(b.Pages, clock),
+		pages: newShares(b.Pages, clock), batches: newShares(b.Batches, clock),
 	}
 }
 
 // Held is how many of each are taken.
 func (a *Admission) Held() Bounds {
-	return Bounds{Seats: a.inHand.held(), Others: a.others.held(), Waits: a.waiting.held(), Pages: a.pages.held()}
+	return Bounds{Seats: a.inHand.held(), Others: a.others.held(), Waits: a.waiting.held(), Pages: a.pages.held(), Batches: a.batches.held()}
 }
 
 // TakePage takes a place for a large page, if it is granted; it must be given back then.
@@ -60,6 +64,16 @@ func (a *Admission) TakePage(o ledger.Party) Grant { return a.pages.take(o) }
 
 // GivePage gives the place of a page back.
 func (a *Admission) GivePage(o ledger.Party) { a.pages.give(o) }
+
+// TakeBatch takes a place for a batch, if it is granted; it must be given back then.
+func (a *Admission) TakeBatch(o ledger.Party) Grant { return a.batches.take(o) }
+
+// GiveBatch gives the place of a batch back.
+func (a *Admission) GiveBatch(o ledger.Party) { a.batches.give(o) }
+
+// BatchSeats is how many seats the items of one batch should hold at once: an even share of half of them.
+// So batches keep out neither each other nor single requests.
+func (a *Admission) BatchSeats() int { return max(1, a.inHand.most/2/max(1, a.batches.held())) }
 
 // Seat is what a request occupies. It belongs to the request's goroutine.
 type Seat struct {

@@ -32,17 +32,21 @@ func release(ctx context.Context) {
 // the answer is written: neither who sends slowly nor who reads slowly holds one.
 func (s *Server) seated(ctx context.Context, submission bool, do func(context.Context) error) error {
 	p, got := s.admission.Enter(caller(ctx).Party, submission)
-	switch got {
-	case admission.Granted:
-	case admission.AllTaken:
-		s.metrics.shed("request")
-		return refuse(CodeOverloaded, "too many requests are in hand; this one was not taken: send it again, under the same idempotency key")
-	case admission.ShareTaken:
-		s.metrics.shed("share")
-		return refuse(CodeOverloaded, "it is crowded, and the key's owner has its share of the requests in hand; this one was not taken: send it again, under the same idempotency key")
+	if got != admission.Granted {
+		return s.crowded(got)
 	}
 	defer p.Leave()
 	return do(context.WithValue(ctx, seatKey{}, p))
+}
+
+// crowded is the refusal of a request that got no seat.
+func (s *Server) crowded(got admission.Grant) *refusal {
+	if got == admission.ShareTaken {
+		s.metrics.shed("share")
+		return refuse(CodeOverloaded, "it is crowded, and the key's owner has its share of the requests in hand; this one was not taken: send it again, under the same idempotency key")
+	}
+	s.metrics.shed("request")
+	return refuse(CodeOverloaded, "too many requests are in hand; this one was not taken: send it again, under the same idempotency key")
 }
 
 // patience is for how long the request may wait for its outcome. One that prefers to wait

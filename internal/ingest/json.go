@@ -31,7 +31,8 @@ var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 // body is an empty object. Empty is not absent: no field holds an empty text.
 //
 // The fields of T are string, int64, *int64 (nil: absent), time.Time and map[string]string,
-// named by their json tags; those that no tag lets be omitted are required.
+// named by their json tags; those that no tag lets be omitted are required. Those of a struct that
+// is embedded are among them.
 func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
 	var into T
 	d := decoder{fields: keep.fieldsOf(reflect.TypeFor[T]())}
@@ -95,9 +96,10 @@ type decoder struct {
 }
 
 // fields are those of a body, of which there are at most 64: their names on the wire,
-// in their order, and a bit for each that is required.
+// in their order, where they are, and a bit for each that is required.
 type fields struct {
 	names    []string
+	places   [][]int
 	required uint64
 }
 
@@ -146,7 +148,7 @@ func (d *decoder) body(into reflect.Value) error {
 			d.fault(at, "must not appear twice")
 		default:
 			seen |= 1 << i
-			return d.value(at, into.Field(i))
+			return d.value(at, into.FieldByIndex(d.fields.places[i]))
 		}
 		return d.json.SkipValue()
 	})
@@ -298,12 +300,15 @@ func (k *bodies) fieldsOf(body reflect.Type) fields {
 		return known.(fields)
 	}
 	var f fields
-	for i := range body.NumField() {
-		name, options, _ := strings.Cut(body.Field(i).Tag.Get("json"), ",")
-		f.names = append(f.names, name)
-		if options == "" {
-			f.required |= 1 << i
+	for _, field := range reflect.VisibleFields(body) {
+		if field.Anonymous { // its own fields follow
+			continue
 		}
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if options == "" {
+			f.required |= 1 << len(f.names)
+		}
+		f.names, f.places = append(f.names, name), append(f.places, field.Index)
 	}
 	k.fields.Store(body, f)
 	return f

@@ -85,7 +85,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "monedero_lookup_seconds", Help: "Time of one query for outcomes.", Buckets: seconds,
 		}),
 		overload: counter("monedero_shed_total",
-			"What was shed: a request (no seat) or its owner's share, a connection or a key look-up, answered 503; a read that others came before, answered 503; a rate or an unknown_wallet, answered 429; a body, cut off; a stranger, closed for another connection; a wait, not applied.", "what"),
+			"What was shed: a request (no seat) or its owner's share, a connection or a key look-up, answered 503; a read that others came before, or a batch, answered 503; a rate or an unknown_wallet, answered 429; a body, cut off; a stranger, closed for another connection; a wait, not applied.", "what"),
 	}
 	m.begin()
 	return m
@@ -109,7 +109,7 @@ func (m *Metrics) begin() {
 	for _, result := range []string{"ok", "error"} {
 		m.lookups.with(result)
 	}
-	for _, what := range []string{"request", "share", "connection", "stranger", "key", "rate", "body", "unknown_wallet", "wait", "page", "queue"} {
+	for _, what := range []string{"request", "share", "connection", "stranger", "key", "rate", "body", "unknown_wallet", "wait", "page", "batch", "queue"} {
 		m.overload.with(what)
 	}
 }

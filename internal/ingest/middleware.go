@@ -78,13 +78,12 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
 			if cause := recover(); cause != nil {
-				s.log.ErrorContext(r.Context(), "request panicked", "request_id", requestID(r.Context()),
-					"err", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				failed := s.panicked(r.Context(), cause)
 				if ww.Status() != 0 {
 					// The answer has begun: the caller must not take it for whole.
 					panic(http.ErrAbortHandler)
 				}
-				refuse(CodeInternal, "the service failed").problem(requestID(r.Context())).write(ww)
+				failed.problem(requestID(r.Context())).write(ww)
 			}
 			route, took := chi.RouteContext(r.Context()).RoutePattern(), time.Since(start)
 			s.metrics.answered(r.Method, route, ww.Status(), took)
@@ -92,6 +91,12 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// panicked logs a panic, and is what is answered of it.
+func (s *Server) panicked(ctx context.Context, cause any) *refusal {
+	s.log.ErrorContext(ctx, "request panicked", "request_id", requestID(ctx), "err", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	return refuse(CodeInternal, "the service failed")
 }
 
 // tell logs an answer that is no success, under the ID that its caller has seen: what
@@ -170,9 +175,8 @@ func (s *Server) authenticate(to ledger.Permission) func(huma.Context, func(huma
 			s.problem(c.Context(), refuse(CodeOverloaded, "the key's owner has its share of the connections; the request was not taken: send it again, under the same idempotency key")).write(w)
 			return
 		}
-		if !s.rates.Take(key) {
-			s.metrics.shed("rate")
-			s.problem(c.Context(), refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))).write(w)
+		if refused := s.overRate(key); refused != nil {
+			s.problem(c.Context(), refused).write(w)
 			return
 		}
 		if to.Reach(key.Role) == ledger.ReachNone {
@@ -181,6 +185,15 @@ func (s *Server) authenticate(to ledger.Permission) func(huma.Context, func(huma
 		}
 		next(huma.WithValue(c, callerKey{}, key))
 	}
+}
+
+// overRate counts a request under the key. It returns the refusal where the key's rate does not allow it.
+func (s *Server) overRate(key ledger.Key) *refusal {
+	if s.rates.Take(key) {
+		return nil
+	}
+	s.metrics.shed("rate")
+	return refuse(CodeRateLimited, fmt.Sprintf("the API key may send %d requests a second; this one was not taken", key.Rate))
 }
 
 func checkHeaders(h http.Header) error {
@@ -252,46 +265,68 @@ func (s *Server) readBody(c huma.Context, next func(huma.Context)) {
 	next(c)
 }
 
-// isJSON reports whether the Content-Type is JSON, which is UTF-8 (RFC 8259).
-func isJSON(sent string) bool {
-	if sent == "application/json" {
+const jsonType = "application/json"
+
+// isType reports whether the Content-Type is the one that is wanted, and UTF-8, as JSON is (RFC 8259).
+func isType(sent, want string) bool {
+	if sent == want {
 		return true
 	}
 	kind, parameters, err := mime.ParseMediaType(sent)
 	charset, given := parameters["charset"]
-	return err == nil && kind == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+	return err == nil && kind == want && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
+// checkType refuses a body of another type than is wanted.
+func checkType(sent, want string) error {
+	if !isType(sent, want) {
+		return refuse(CodeUnsupportedMediaType, "send Content-Type: "+want)
+	}
+	return nil
+}
+
+// checkCoding refuses a body in a coding.
+func checkCoding(h http.Header) error {
+	if coding := h.Values("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(strings.Join(coding, ","), "identity") {
+		refused := refuse(CodeUnsupportedMediaType, "send the body as it is, without Content-Encoding")
+		refused.headers = http.Header{"Accept-Encoding": {"identity"}} // RFC 7694
+		return refused
+	}
+	return nil
 }
 
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	kind := r.Header.Get("Content-Type")
-	if kind != "" && !isJSON(kind) {
-		return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
+	if kind != "" {
+		if err := checkType(kind, jsonType); err != nil {
+			return nil, err
+		}
 	}
-	if coding := r.Header.Values("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(strings.Join(coding, ","), "identity") {
-		refused := refuse(CodeUnsupportedMediaType, "send the body as it is, without Content-Encoding")
-		refused.headers = http.Header{"Accept-Encoding": {"identity"}} // RFC 7694
-		return nil, refused
+	if err := checkCoding(r.Header); err != nil {
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	var tooLarge *http.MaxBytesError
-	var network net.Error
-	var refused *refusal
-	switch {
-	case err == nil:
-	case errors.As(err, &tooLarge):
-		refused = refuse(CodeBodyTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", maxBodyBytes))
-	case errors.As(err, &network) && network.Timeout():
-		refused = refuse(CodeRequestTimeout, "the body did not arrive in time")
-	default:
-		refused = refuse(CodeMalformedRequest, "the body did not arrive whole")
-	}
-	if refused != nil {
+	if err != nil {
 		// Where the next request would begin, nobody can tell, or nobody wants to wait for.
+		refused := unreadable(err, maxBodyBytes)
 		refused.headers = http.Header{"Connection": {"close"}}
 		return nil, refused
 	}
 	if kind == "" && len(body) > 0 {
-		return nil, refuse(CodeUnsupportedMediaType, "send Content-Type: application/json")
+		return nil, checkType(kind, jsonType)
 	}
 	return body, nil
+}
+
+// unreadable is why a body of at most so many bytes could not be read.
+func unreadable(err error, most int) *refusal {
+	var tooLarge *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &tooLarge):
+		return refuse(CodeBodyTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", most))
+	case errors.As(err, &network) && network.Timeout():
+		return refuse(CodeRequestTimeout, "the body did not arrive in time")
+	}
+	return refuse(CodeMalformedRequest, "the body did not arrive whole")
 }

@@ -25,6 +25,7 @@ func apiConfig() huma.Config {
 	config.Servers = []*huma.Server{{URL: "/", Description: "The ingest that serves this document."}}
 	config.Tags = []*huma.Tag{
 		{Name: "wallets", Description: "Prepaid money, and what is asked of it."},
+		{Name: "charges", Description: "Many charges at once."},
 		{Name: "operations", Description: "What was asked of wallets and what came of it."},
 		{Name: "clients", Description: "Who owns wallets."},
 		{Name: "merchants", Description: "Who charges wallets."},
@@ -184,8 +185,9 @@ func (s *Server) publish(r chi.Router) error {
 	requests := map[string]bool{}
 	for _, path := range doc.Paths {
 		if path.Post != nil && path.Post.RequestBody != nil {
-			ref := path.Post.RequestBody.Content["application/json"].Schema.Ref
-			requests[strings.TrimPrefix(ref, schemaPrefix)] = true
+			for _, content := range path.Post.RequestBody.Content {
+				requests[strings.TrimPrefix(content.Schema.Ref, schemaPrefix)] = true
+			}
 		}
 	}
 	for name, schema := range doc.Components.Schemas.Map() {

@@ -122,9 +122,12 @@ func limitInteger(name string, p *huma.Schema) {
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
 	case "offset", "partition", "records_ahead", "conflicting_requests":
 		p.Minimum = ptr(0.0)
-	case "sequence":
+	case "sequence", "line":
 		p.Minimum = ptr(1.0)
-	case "status":
+	case "status": // of a problem, where the field does not say otherwise
+		if p.Minimum != nil {
+			return
+		}
 		p.Minimum, p.Maximum = ptr(400.0), ptr(599.0)
 	}
 }

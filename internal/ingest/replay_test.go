@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,29 +70,33 @@ func TestRepliesBesideTheSubmit(t *testing.T) {
 	if first.header.Get("Idempotent-Replayed") != "" {
 		t.Error("the first charge is told as a replay")
 	}
-	const lookups = `monedero_lookups_total{result="ok"}`
-	var before atomic.Pointer[float64] // nobody else asks
-	s.queue.before.Store(ptr(func(ctx context.Context) error {
-		for s.metric(lookups) == *before.Load() && ctx.Err() == nil {
-			throttle.Pause(ctx, time.Millisecond)
-		}
-		return ctx.Err()
-	}))
-	before.Store(ptr(s.metric(lookups)))
+	s.awaitLookUps()
 	again := p.shop.post(p.charges(), nil, body).want(t, http.StatusOK)
 	if again.header.Get("Idempotent-Replayed") != "true" || again.text("id") != first.text("id") || again.text("status") != "failed" {
 		t.Errorf("the retry: %v %s", again.header, again.body)
 	}
-	before.Store(ptr(s.metric(lookups)))
+	s.awaitLookUps()
 	other := p.shop.post(p.charges(), nil, strings.Replace(body, "10", "11", 1)).want(t, http.StatusUnprocessableEntity)
 	if other.text("code") != "idempotency_key_reused" {
 		t.Errorf("another charge of the invoice without a key: %s", other.body)
 	}
-	before.Store(ptr(s.metric(lookups)))
+	s.awaitLookUps()
 	fresh := p.shop.post(p.charges(), headers{"Idempotency-Key": "i"}, body).want(t, http.StatusAccepted)
 	if fresh.text("id") == first.text("id") {
 		t.Error("the invoice as key and the same text as header are one operation")
 	}
+}
+
+// awaitLookUps holds what is submitted from now on until one more look-up was answered. Nobody else may ask.
+func (s *stack) awaitLookUps() {
+	const lookups = `monedero_lookups_total{result="ok"}`
+	before := s.metric(lookups)
+	s.queue.before.Store(ptr(func(ctx context.Context) error {
+		for s.metric(lookups) == before && ctx.Err() == nil {
+			throttle.Pause(ctx, time.Millisecond)
+		}
+		return ctx.Err()
+	}))
 }
 
 // TestConflictsHaveOneEffect sends two requests under one key before anything is

@@ -48,6 +48,7 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/readyz", s.ready)
 	s.api = humachi.New(r, apiConfig())
 	s.queued()
+	s.batches()
 	s.decided()
 	s.resources()
 	s.registered()

@@ -120,8 +120,11 @@ func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
 }
 
 // serve starts a replica of the API and returns where it is.
-func (s *stack) serve() string {
-	base, stop := s.serveUntil()
+func (s *stack) serve() string { return s.serveWith(s.queue) }
+
+// serveWith is serve with another queue.
+func (s *stack) serveWith(q ingest.Queue) string {
+	base, stop := s.serveQueue(q)
 	s.t.Cleanup(func() {
 		if err := stop(); err != nil {
 			s.t.Error("serve:", err)
@@ -130,14 +133,16 @@ func (s *stack) serve() string {
 	return base
 }
 
-func (s *stack) serveUntil() (base string, stop func() error) {
+func (s *stack) serveUntil() (base string, stop func() error) { return s.serveQueue(s.queue) }
+
+func (s *stack) serveQueue(q ingest.Queue) (base string, stop func() error) {
 	s.t.Helper()
 	metrics := prometheus.NewRegistry()
 	if s.metrics == nil {
 		s.metrics = metrics
 	}
 	server, err := ingest.New(ingest.Options{
-		Queue: s.queue, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: s.topic.Partitions,
+		Queue: q, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: s.topic.Partitions,
 		Log: s.log, Metrics: ingest.NewMetrics(metrics), Clock: s.clock.Now,
 		MaxConnections: s.connections,
 	})

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,7 +11,11 @@ import (
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/outcomes"
+	"github.com/monedero/monedero/internal/throttle"
 )
+
+// queuePause is how long the next attempt comes after one for which there was no room in the queue.
+const queuePause = 10 * time.Millisecond
 
 type chargeBody struct {
 	Amount      int64             `json:"amount" doc:"What to take, in minor units of the currency: an integer." example:"1250"`
@@ -34,22 +39,41 @@ func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput,
 		return nil, err
 	}
 	wallet, faults := pathWallet(in.Wallet, faults)
-	return s.submit(ctx, ledger.Request{
+	return s.submit(ctx, b.request(ctx, wallet, in.Key), faults, s.patience(ctx, in.Prefer))
+}
+
+// request is what the body asks of the wallet, under the idempotency key; the merchant is the caller's.
+func (b chargeBody) request(ctx context.Context, wallet ledger.WalletID, key string) ledger.Request {
+	return ledger.Request{
 		Kind: ledger.KindCharge, Wallet: wallet, Merchant: caller(ctx).Merchant(),
 		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: written(b.Invoice),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
-		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
-	}, faults, s.patience(ctx, in.Prefer))
+		IdempotencyKey: written(key), ApplyBefore: b.ApplyBefore,
+	}
 }
 
 // submit is the way of everything that is queued. The request is durable when
 // it answers 202; a 503 leaves open whether it is.
 func (s *Server) submit(ctx context.Context, r ledger.Request, faults []Fault, wait time.Duration) (*operationOutput, error) {
-	sub, err := s.begin(ctx, r, faults, place)
+	r, err := s.checked(ctx, r, faults, place)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := s.begin(ctx, r, 0)
 	if err != nil {
 		return nil, err
 	}
 	return s.finish(ctx, sub, wait)
+}
+
+// checked is the request, complete, if it has no faults. That of a field is at its place.
+func (s *Server) checked(ctx context.Context, r ledger.Request, faults []Fault, place func(field string) string) (ledger.Request, error) {
+	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
+	if err := invalid(withRulesAt(faults, r, place)); err != nil {
+		return ledger.Request{}, err
+	}
+	r.ID = s.minter.OperationID(r.Identity())
+	return r, nil
 }
 
 // submission is a request on its way into the queue.
@@ -59,25 +83,27 @@ type submission struct {
 	durable Durable
 }
 
-// begin hands the request over, if nothing speaks against it; requests of one wallet are decided in the
-// order in which they begin. Each that began must be finished. A fault of a field is at its place.
-func (s *Server) begin(ctx context.Context, r ledger.Request, faults []Fault, place func(field string) string) (submission, error) {
-	r.Asker, r.ReceivedAt = caller(ctx).Asker(), s.clock().UTC().Truncate(time.Microsecond)
-	if err := invalid(withRulesAt(faults, r, place)); err != nil {
-		return submission{}, err
-	}
+// begin hands the request over; requests of one wallet are decided in the order in which they begin.
+// Each that began must be finished. For so long it waits where too much waits already.
+func (s *Server) begin(ctx context.Context, r ledger.Request, patience time.Duration) (submission, error) {
 	if !s.unknown.Admit(caller(ctx).Party, r.Wallet) {
 		s.metrics.shed("unknown_wallet")
 		return submission{}, refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
 	}
-	r.ID = s.minter.OperationID(r.Identity())
 	if err := s.health.usable(ctx); err != nil {
 		s.metrics.submitted(r.Kind, err)
 		return submission{}, err
 	}
 	sub := submission{Request: r, known: s.watch.Ask(r.ID)}
+	began := time.Now()
 	var err error
-	if sub.durable, err = s.queue.Submit(ctx, r); err != nil {
+	for {
+		if sub.durable, err = s.queue.Submit(ctx, r); !errors.Is(err, ErrQueueFull) || time.Since(began) >= patience {
+			break
+		}
+		throttle.Pause(ctx, queuePause)
+	}
+	if err != nil {
 		s.watch.Drop(sub.known)
 		return submission{}, s.submitted(r.Kind, err)
 	}
@@ -179,9 +205,14 @@ func place(field string) string {
 }
 
 func pathWallet(text string, faults []Fault) (ledger.WalletID, []Fault) {
+	return readWallet(text, "path.wallet", faults)
+}
+
+// readWallet reads the ID at the place.
+func readWallet(text, place string, faults []Fault) (ledger.WalletID, []Fault) {
 	id, err := ledger.ParseWalletID(text)
 	if err != nil {
-		faults = addFault(faults, "path.wallet", "is not a wallet ID")
+		faults = addFault(faults, place, "is not a wallet ID")
 	}
 	return id, faults
 }

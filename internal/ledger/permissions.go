@@ -24,6 +24,7 @@ type Permission struct {
 var permissions = [...]Permission{
 	{Operation: "charge", Merchant: ReachAny}, // in its own name
 	{Operation: "refund", Merchant: ReachAny}, // of its own charges: to it there are no others
+	{Operation: "charge-batch", Merchant: ReachAny},
 	{Operation: "top-up", Operator: ReachAny},
 	{Operation: "withdraw", Operator: ReachAny},
 	{Operation: "freeze-wallet", Operator: ReachAny},
