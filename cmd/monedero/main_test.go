@@ -403,7 +403,7 @@ func TestHelp(t *testing.T) {
 		"bench":                 {"DATABASE_URL", "--only", "--quick", "--output", "--rounds", "--charges", "--stored", "hot_wallet"},
 		"bench curves":          {"DATABASE_URL", "--to", "--draw", "--only", "--rounds", "--charges", "--stored", "processors"},
 		"load": {
-			"API_URL", "OPERATOR_KEY", "--rate", "--for", "--wallets", "--skew", "--duplicates", "--poor", "--follow", "--in-flight", "--seed", "--output",
+			"API_URL", "OPERATOR_KEY", "--rate", "--for", "--wallets", "--skew", "--duplicates", "--refunds", "--withdrawals", "--poor", "--follow", "--in-flight", "--seed", "--output",
 		},
 	} {
 		out := must(t, nil, append(strings.Fields(line), "--help")...)

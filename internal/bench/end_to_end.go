@@ -195,7 +195,7 @@ func unheld(report loadgen.Report, seen lags, lasts time.Duration) (string, erro
 			taken += n
 		}
 	}
-	switch refused := int64(report.Submissions) - report.NotSent - taken; {
+	switch refused := int64(report.Submissions) - report.NotSent - report.LeftOut - taken; {
 	case report.NotSent > 0:
 		return fmt.Sprintf("%d were in flight and %d more could not be sent", report.InFlight, report.NotSent), nil
 	case refused > 0:

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/recount"
 )
 
-// settlePatience is how long, after the last submission, every charge that was
+// settlePatience is how long, after the last submission, every request that was
 // taken may need to get its outcome.
 const settlePatience = 10 * time.Minute
 
-// check finds out what became of every charge, over the API, and notes what is
+// check finds out what became of every request, over the API, and notes what is
 // not as it must be.
 //
 // What was left open (no answer, or one that says "unknown") is submitted once
@@ -35,150 +37,200 @@ func (l *load) checkWithin(ctx context.Context, patience time.Duration) error {
 	}
 	l.say("read every operation and every balance")
 	byWallet := make([][]int32, len(l.world.wallets))
-	for i, c := range l.plan.charges {
+	for i, c := range l.plan.requests {
 		byWallet[c.wallet] = append(byWallet[c.wallet], int32(i))
 	}
-	var mu sync.Mutex
-	spent, earned := make([]int64, len(byWallet)), make([]int64, merchants)
+	holds, earned := make([]int64, len(byWallet)), make([]int64, merchants)
 	if err := client.Each(ctx, setupCallers, len(byWallet), func(ctx context.Context, w int) error {
-		found, err := l.history(ctx, settle, l.world.wallets[w], byWallet[w])
+		history, err := l.history(ctx, settle, l.world.wallets[w], byWallet[w])
 		if err != nil {
 			return err
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		l.judge(w, byWallet[w], found)
-		for i, ops := range found {
-			for _, op := range ops {
-				if op.Status == string(ledger.StatusAccepted) {
-					spent[w] += op.Amount
-					earned[i%merchants] += op.Amount
-				}
-			}
-		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.judge(w, byWallet[w], history)
+		holds[w] = l.recount(w, history, earned)
 		return nil
 	}); err != nil {
 		return err
 	}
-	return l.balances(ctx, spent, earned)
+	return l.balances(ctx, holds, earned)
 }
 
-// resubmit submits every charge of which it is not known whether it was taken.
+// resubmit submits every request of which it is not known whether it was taken.
 func (l *load) resubmit(ctx context.Context) error {
 	var open []int32
-	for i, c := range l.plan.charges {
+	for i, c := range l.plan.requests {
 		if c.unknown && c.id == "" {
 			open = append(open, int32(i))
 		}
 	}
 	if len(open) > 0 {
-		l.say("submit %d charges again that may have been taken", len(open))
+		l.say("submit %d requests again that may have been taken", len(open))
 	}
 	l.resubmitted = int64(len(open))
 	return client.Each(ctx, setupCallers, len(open), func(ctx context.Context, k int) error {
+		call, _ := l.submission(open[k]) // it was sent before: what it refers to is known
 		for {
-			a, err := l.api.Once(ctx, l.submission(open[k]))
+			a, err := l.api.Once(ctx, call)
 			op, _ := l.note(open[k], a, err)
 			switch {
 			case op.ID != "":
 				return nil
 			case !unavailable(a, err):
-				return fmt.Errorf("charge %s is not taken: %w", l.invoice(open[k]), a.Err())
+				return fmt.Errorf("%s is not taken: %w", l.told(open[k]), a.Err())
 			}
 			if err := pause(ctx); err != nil {
-				return fmt.Errorf("charge %s is not taken: %w", l.invoice(open[k]), err)
+				return fmt.Errorf("%s is not taken: %w", l.told(open[k]), err)
 			}
 		}
 	})
 }
 
-// history reads every charge on record of the wallet, by the number in its
-// invoice. It waits for those that were taken until settle ends.
-func (l *load) history(ctx, settle context.Context, wallet string, charges []int32) (found map[int32][]client.Operation, err error) {
+// history reads every operation of the wallet, in the order in which they were decided. It
+// waits for those that were taken until settle ends.
+func (l *load) history(ctx, settle context.Context, wallet string, requests []int32) (all []client.Operation, err error) {
 	for {
-		found = map[int32][]client.Operation{}
+		all = nil
+		found := map[int32]bool{}
 		if err := l.api.List(ctx, l.options.Operator, wallet, func(op client.Operation) error {
-			if op.Kind == string(ledger.KindCharge) {
-				i := l.number(op.Invoice)
-				found[i] = append(found[i], op)
-			}
+			all = append(all, op)
+			found[l.number(op)] = true
 			return nil
 		}); err != nil {
 			return nil, err
 		}
 		// The last one missing is the best to wait for: the others come before it.
 		pending := int32(stranger)
-		for _, i := range slices.Backward(charges) {
-			if l.plan.charges[i].id != "" && len(found[i]) == 0 {
+		for _, i := range slices.Backward(requests) {
+			if l.plan.requests[i].id != "" && !found[i] {
 				pending = i
 				break
 			}
 		}
 		if pending == stranger || settle.Err() != nil {
-			return found, ctx.Err()
+			slices.SortFunc(all, func(a, b client.Operation) int { return cmp.Compare(a.Sequence, b.Sequence) })
+			return all, ctx.Err()
 		}
-		if _, err := l.outcome(settle, l.options.Operator, l.plan.charges[pending].id); err != nil && settle.Err() == nil {
+		if _, err := l.outcome(settle, l.options.Operator, l.plan.requests[pending].id); err != nil && settle.Err() == nil {
 			return nil, err
 		}
 	}
 }
 
-// stranger is the number of a charge that the run did not make.
+// stranger is the number of an operation that no request of the plan came to.
 const stranger = -1
 
-// number is the number of the charge that has the invoice.
-func (l *load) number(invoice string) int32 {
-	text, own := strings.CutPrefix(invoice, l.run+"-")
+// number is the number of the request that came to the operation.
+func (l *load) number(op client.Operation) int32 {
+	text, own := strings.CutPrefix(op.Invoice+op.Description, l.run+"-")
 	i, err := strconv.ParseInt(text, 10, 32)
-	if !own || err != nil || i < 0 || i >= int64(len(l.plan.charges)) {
+	if !own || err != nil || i < 0 || i >= int64(len(l.plan.requests)) || string(l.plan.requests[i].kind) != op.Kind {
 		return stranger
 	}
 	return int32(i)
 }
 
-// judge holds what is on record of a wallet against what its callers know.
-func (l *load) judge(wallet int, charges []int32, found map[int32][]client.Operation) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	want := string(ledger.StatusAccepted)
-	if l.plan.poor[wallet] {
-		want = string(ledger.ReasonInsufficientFunds)
+// judge holds what is on record of a wallet against what its callers know. The caller holds
+// the mutex.
+func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
+	found := map[int32][]client.Operation{}
+	for _, op := range history {
+		i := l.number(op)
+		switch {
+		case i == stranger && !l.founding(op), i != stranger && int(l.plan.requests[i].wallet) != wallet:
+			l.violation("wallet %s has operation %s, which nobody asked of it", l.world.wallets[wallet], op.ID)
+		case i != stranger:
+			found[i] = append(found[i], op)
+		}
 	}
-	for _, i := range charges {
-		c, ops := l.plan.charges[i], found[i]
+	for _, i := range requests {
+		c, ops := l.plan.requests[i], found[i]
 		if c.id == "" {
 			if len(ops) > 0 {
-				l.violation("charge %s was not taken, and operation %s has its invoice", l.invoice(i), ops[0].ID)
+				l.violation("%s was not taken, and operation %s is on record for it", l.told(i), ops[0].ID)
 			}
 			continue
 		}
 		if len(ops) != 1 {
-			l.violation("charge %s (%s) is on record %d times", l.invoice(i), c.id, len(ops))
+			l.violation("%s (%s) is on record %d times", l.told(i), c.id, len(ops))
 			continue
 		}
 		op := ops[0]
 		l.outcomes[label(op)]++
 		switch {
 		case op.ID != c.id:
-			l.violation("charge %s is operation %s, and %s is on record", l.invoice(i), c.id, op.ID)
-		case op.Amount != chargeAmount || op.Currency != currency:
-			l.violation("operation %s of charge %s does not show what was asked", op.ID, l.invoice(i))
+			l.violation("%s is operation %s, and %s is on record", l.told(i), c.id, op.ID)
+		case op.Currency != currency, client.Refers(c.kind) && op.Charge != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount):
+			l.violation("operation %s, %s, does not show what was asked", op.ID, l.told(i))
 		case c.outcome != "" && c.outcome != label(op):
 			l.violation("operation %s was %s, and then %s", op.ID, c.outcome, label(op))
-		case label(op) != want:
-			l.violation("operation %s of charge %s is %s, not %s", op.ID, l.invoice(i), label(op), want)
-		}
-	}
-	for i, ops := range found {
-		if i == stranger || int(l.plan.charges[i].wallet) != wallet {
-			l.violation("wallet %s has operation %s, which nobody asked of it", l.world.wallets[wallet], ops[0].ID)
+		case client.Refers(c.kind): // what it comes to hangs on the order: the recount finds it
+		case op.Reason() != l.fate(c):
+			l.violation("operation %s, %s, is %q, not %q", op.ID, l.told(i), op.Reason(), l.fate(c))
 		}
 	}
 }
 
-// balances compares every wallet and every merchant with what was paid in and
-// what was accepted.
-func (l *load) balances(ctx context.Context, spent, earned []int64) error {
+// founding reports whether the operation is one of those that came before the load.
+func (l *load) founding(op client.Operation) bool {
+	return op.Kind == string(ledger.KindOpen) || op.Kind == string(ledger.KindTopUp)
+}
+
+// fate is why the request must fail, however its wallet's requests are ordered; empty: it
+// must be accepted.
+func (l *load) fate(c request) ledger.Reason {
+	if l.plan.poor[c.wallet] {
+		return ledger.ReasonInsufficientFunds
+	}
+	return ""
+}
+
+// recount decides the wallet's history again, and returns what it must hold. It adds to what
+// each merchant must have. The caller holds the mutex.
+func (l *load) recount(wallet int, history []client.Operation, earned []int64) int64 {
+	var w recount.Wallet
+	for _, op := range history {
+		i := l.number(op)
+		o := recount.Operation{
+			ID: op.ID, Kind: ledger.Kind(op.Kind), Refers: op.Charge, Sequence: op.Sequence, Reason: op.Reason(),
+		}
+		switch {
+		case i != stranger:
+			o.Asked = int64(l.plan.requests[i].amount)
+		case o.Kind == ledger.KindTopUp:
+			o.Asked = l.world.funds[wallet]
+		}
+		if o.Reason == "" {
+			o.Moved = op.Amount
+		}
+		if op.Refundable != nil {
+			o.Left = *op.Refundable
+		}
+		if op.BalanceAfter != nil {
+			o.BalanceAfter = *op.BalanceAfter
+		}
+		if fault := w.Next(o); fault != "" {
+			l.violation("operation %s, a %s, %s", op.ID, op.Kind, fault)
+		}
+		if i == stranger {
+			continue
+		}
+		if m, ok := l.merchant(i); ok {
+			_, times := client.Moves(o.Kind)
+			earned[m] += times * o.Moved
+		}
+	}
+	for _, op := range history {
+		if want := w.Refunded(op.ID); op.Refunded != want {
+			l.violation("operation %s shows %d given back, not %d", op.ID, op.Refunded, want)
+		}
+	}
+	return w.Balance()
+}
+
+// balances compares every wallet and every merchant with what they must have.
+func (l *load) balances(ctx context.Context, holds, earned []int64) error {
 	var mu sync.Mutex
 	balances := map[string]int64{}
 	if err := client.Each(ctx, setupCallers, len(l.world.clients), func(ctx context.Context, i int) error {
@@ -193,8 +245,8 @@ func (l *load) balances(ctx context.Context, spent, earned []int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, id := range l.world.wallets {
-		if want := l.world.funds[i] - spent[i]; balances[id] != want {
-			l.violation("wallet %s holds %d, not %d", id, balances[id], want)
+		if balances[id] != holds[i] {
+			l.violation("wallet %s holds %d, not %d", id, balances[id], holds[i])
 		}
 	}
 	for i, m := range l.world.merchants {

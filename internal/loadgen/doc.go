@@ -1,5 +1,5 @@
 // Package loadgen puts a constant load on a running Monedero, over its HTTP API
-// and from outside, measures how long charges take, and checks in the end that
+// and from outside, measures how long requests take, and checks in the end that
 // everything that was promised holds.
 //
 // The load is open: charges arrive by a schedule that is fixed before the first

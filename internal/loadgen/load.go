@@ -30,11 +30,12 @@ type load struct {
 	began   time.Time
 	took    time.Duration
 
-	mu          sync.Mutex // guards what follows, and the charges of the plan
-	answers     map[string]int64
+	mu          sync.Mutex // guards what follows, and the requests of the plan
+	answers     Counts
 	overflow    int64
+	leftOut     int64 // refunds of charges that were not taken
 	resubmitted int64
-	outcomes    map[string]int64
+	outcomes    Counts
 	violations  []string
 	more        int
 }
@@ -67,7 +68,7 @@ func newLoad(o Options) *load {
 		options: o, run: strings.ToLower(rand.Text()[:10]), plan: newPlan(o),
 		api:  client.New(o.API, max(o.InFlight, setupCallers)),
 		late: newLatencies(), accept: newLatencies(), visible: newLatencies(), shed: newLatencies(),
-		answers: map[string]int64{}, outcomes: map[string]int64{},
+		answers: Counts{}, outcomes: Counts{},
 	}
 }
 
@@ -107,10 +108,7 @@ func (l *load) tellProgress(s schedule, done <-chan struct{}) {
 		case <-tick.C:
 		}
 		l.mu.Lock()
-		var answered int64
-		for _, n := range l.answers {
-			answered += n
-		}
+		answered := l.answers.Sum()
 		overflow := l.overflow
 		l.mu.Unlock()
 		due := min(int64(time.Since(s.start).Seconds()*float64(s.rate)), int64(s.arrivals))

@@ -84,7 +84,7 @@ func start(t *testing.T) (api, operator string) {
 func lowLoad(api, operator string) Options {
 	return Options{
 		API: api, Operator: operator, Rate: 150, For: 2 * time.Second, Wallets: 120, Skew: 0.8,
-		Duplicates: 0.2, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
+		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
 	}
 }
 
@@ -101,11 +101,20 @@ func TestLoad(t *testing.T) {
 	if err := report.Err(); err != nil {
 		t.Errorf("%v: %q", err, report.Violations)
 	}
-	poor, outcomes := report.Outcomes["insufficient_funds"], report.Outcomes["accepted"]+report.Outcomes["insufficient_funds"]
-	if poor == 0 || poor == outcomes || outcomes != int64(report.Charges) || report.Charges >= 300 || report.Submissions != 300 {
-		t.Errorf("%d submissions of %d charges came to %v", report.Submissions, report.Charges, report.Outcomes)
+	for _, outcome := range []string{
+		"charge accepted", "charge insufficient_funds", "withdraw accepted", "withdraw insufficient_funds",
+		"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted",
+	} {
+		if report.Outcomes[outcome] == 0 {
+			t.Errorf("there is no %s: %v", outcome, report.Outcomes)
+		}
 	}
-	if n := report.Accept.Count + report.Outcome.Count; n != 300 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 300 {
+	// A refund that is due before its charge was answered is left out, and not all of its submissions have to be.
+	sent := 300 - report.LeftOut
+	if n := report.Requests.Sum(); n >= 300 || report.Submissions != 300 || report.Outcomes.Sum() > n || report.Outcomes.Sum() < n-report.LeftOut {
+		t.Errorf("%d submissions of %v came to %v, %d left out", report.Submissions, report.Requests, report.Outcomes, report.LeftOut)
+	}
+	if n := report.Accept.Count + report.Outcome.Count; n != sent || sent < 250 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 300 {
 		t.Errorf("%d submissions were measured: %+v", n, report)
 	}
 	for name, s := range map[string]Spread{"accept": report.Accept, "outcome": report.Outcome} {
@@ -113,7 +122,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	if report.Answers["202"]+report.Answers["200"] != 300 || len(report.Answers) != 2 {
+	if report.Answers["202"]+report.Answers["200"] != sent || len(report.Answers) != 2 {
 		t.Errorf("the answers are %v", report.Answers)
 	}
 	if !strings.Contains(progress.String(), "send 300 submissions") {
@@ -143,20 +152,27 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	if r := l.report(); r.Err() != nil {
 		t.Fatalf("%v: %q", r.Err(), r.Violations)
 	}
-	rich := slices.IndexFunc(l.plan.charges, func(c charge) bool { return !l.plan.poor[c.wallet] })
-	c, good, till := &l.plan.charges[rich], l.plan.charges[rich], l.world.merchants[0].id
+	rich := slices.IndexFunc(l.plan.requests, func(c request) bool { return c.kind == ledger.KindCharge && !l.plan.poor[c.wallet] })
+	c, good, till := &l.plan.requests[rich], l.plan.requests[rich], l.world.merchants[0].id
+	of := func(kind ledger.Kind, amount int32) *request {
+		return &l.plan.requests[slices.IndexFunc(l.plan.requests, func(c request) bool {
+			return c.kind == kind && c.amount == amount && c.id != "" && !l.plan.poor[c.wallet]
+		})]
+	}
+	part, tooMuch, out := of(ledger.KindRefund, 40), of(ledger.KindRefund, 101), of(ledger.KindWithdraw, 100)
+	charged := part.of
 	for name, tampered := range map[string]struct {
 		do, undo func()
 		want     string
 	}{
 		"a rich wallet taken for a poor one": {
-			func() { l.plan.poor[good.wallet] = true }, func() { l.plan.poor[good.wallet] = false }, "is accepted, not insufficient_funds",
+			func() { l.plan.poor[good.wallet] = true }, func() { l.plan.poor[good.wallet] = false }, `is "", not "insufficient_funds"`,
 		},
 		"an outcome that a caller saw": {
-			func() { c.outcome = "wallet_frozen" }, func() { c.outcome = good.outcome }, "was wallet_frozen, and then accepted",
+			func() { c.outcome = "charge wallet_frozen" }, func() { c.outcome = good.outcome }, "was charge wallet_frozen, and then charge accepted",
 		},
 		"another operation": {
-			func() { c.id = l.plan.charges[rich+1].id }, func() { c.id = good.id }, "is on record",
+			func() { c.id = l.plan.requests[rich+1].id }, func() { c.id = good.id }, "is on record",
 		},
 		"a charge that was not taken": {
 			func() { c.id = "" }, func() { c.id = good.id }, "was not taken, and",
@@ -165,7 +181,22 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 			func() { c.wallet++ }, func() { c.wallet = good.wallet }, "which nobody asked of it",
 		},
 		"money in a wallet": {
-			func() { l.world.funds[5]++ }, func() { l.world.funds[5]-- }, "holds ",
+			func() { l.world.funds[5]++ }, func() { l.world.funds[5]-- }, "moved ",
+		},
+		"a refund of another part": {
+			func() { part.amount++ }, func() { part.amount-- }, "does not show what was asked",
+		},
+		"a refund of more than is left": {
+			func() { part.amount = 101 }, func() { part.amount = 40 }, "is accepted, not refund_exceeds_charge",
+		},
+		"a refund of less than is left": {
+			func() { tooMuch.amount = 1 }, func() { tooMuch.amount = 101 }, "is refund_exceeds_charge, not accepted",
+		},
+		"a refund of another charge": {
+			func() { part.of = int32(rich) }, func() { part.of = charged }, "does not show what was asked",
+		},
+		"a withdrawal of more than the wallet holds": {
+			func() { out.amount = 1 << 30 }, func() { out.amount = 100 }, "is accepted, not insufficient_funds",
 		},
 		"a merchant's money": {
 			func() { l.world.merchants[0].id = l.world.merchants[1].id }, func() { l.world.merchants[0].id = till }, "merchant ",
@@ -195,11 +226,13 @@ func TestLoadBearsTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	forward := httputil.NewSingleHostReverseProxy(target)
-	var charges atomic.Int64
+	var submissions atomic.Int64
 	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int64(0)
-		if strings.HasSuffix(r.URL.Path, "/charges") {
-			n = charges.Add(1) % 10
+		if r.Method == http.MethodPost && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals"}, func(kind string) bool {
+			return strings.HasSuffix(r.URL.Path, kind)
+		}) {
+			n = submissions.Add(1) % 10
 		}
 		switch n {
 		case 1: // it arrives, and the answer is lost
@@ -231,7 +264,7 @@ func TestLoadBearsTrouble(t *testing.T) {
 	if n := report.Answers["503 overloaded"]; report.Shed.Count != n || report.Resubmitted == 0 {
 		t.Errorf("%d resubmitted, %+v for %d refusals", report.Resubmitted, report.Shed, n)
 	}
-	if n := report.Outcomes["accepted"] + report.Outcomes["insufficient_funds"]; n >= int64(report.Charges) || n < int64(report.Charges)/2 {
-		t.Errorf("%d of %d charges were taken", n, report.Charges)
+	if n, all := report.Outcomes.Sum(), report.Requests.Sum(); n >= all || n < all/2 {
+		t.Errorf("%d of %d requests were taken", n, all)
 	}
 }

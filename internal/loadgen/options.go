@@ -33,6 +33,11 @@ type Options struct {
 	// Duplicates is the share of submissions that are an earlier one once more,
 	// under the same key: one of the last duplicateWindow that arrived.
 	Duplicates float64
+	// Refunds is the share of first submissions that give back one of the last
+	// refundWindow charges: a part, all that is left, or too much. One whose charge was
+	// not taken is left out. Withdrawals is the share in which the operator takes out as
+	// much as a charge takes.
+	Refunds, Withdrawals float64
 	// Poor is the share of wallets that hold less than one charge takes. They are
 	// spread evenly over the ranks, and the wallet of rank 1 is not one of them as
 	// long as any other is not.
@@ -69,6 +74,8 @@ func (o Options) Check() error {
 	within("wallets", o.Wallets, 1, maxWallets)
 	share("skew", o.Skew, maxSkew)
 	share("duplicates", o.Duplicates, maxDuplicates)
+	share("refunds", o.Refunds, maxNoCharge)
+	share("withdrawals", o.Withdrawals, maxNoCharge)
 	share("poor", o.Poor, 1)
 	share("follow", o.Follow, 1)
 	within("in-flight", o.InFlight, 1, maxInFlight)
@@ -80,8 +87,10 @@ func (o Options) Check() error {
 	return errors.Join(faults...)
 }
 
-// maxDuplicates leaves something to repeat.
-const maxDuplicates = 0.9
+const (
+	maxDuplicates = 0.9 // leaves something to repeat
+	maxNoCharge   = 0.4 // of each kind: leaves something to refund
+)
 
 // arrivals is how many submissions the options make.
 func (o Options) arrivals() int { return int(int64(o.Rate) * int64(o.For) / int64(time.Second)) }

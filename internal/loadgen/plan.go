@@ -4,31 +4,37 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
-// duplicateWindow is how far back a submission is repeated, in arrivals.
-const duplicateWindow = 1000
+const (
+	duplicateWindow = 1000 // how far back a submission is repeated, in arrivals
+	refundWindow    = 1000 // how far back a charge is refunded, in charges
+)
 
-// plan is every arrival and every charge, before the first one is sent.
+// plan is every arrival and every request, before the first one is sent.
 type plan struct {
 	arrivals []arrival
-	charges  []charge
+	requests []request
 	poor     []bool  // by wallet
-	counts   []int64 // charges, by wallet
+	takes    []int64 // requests that take chargeAmount, by wallet
 }
 
-// arrival is one submission: of a charge, for the first time or again.
+// arrival is one submission: of a request, for the first time or again.
 type arrival struct {
-	charge int32
-	again  bool
+	request int32
+	again   bool
 }
 
-// charge is one charge, and what its callers know of it.
-type charge struct {
+// request is a charge, a refund or a withdrawal, and what its callers know of it.
+type request struct {
+	kind   ledger.Kind
 	wallet int32
-	follow bool // the first submission waits for the outcome
+	of     int32 // of a refund: the charge
+	amount int32 // minor units; of a refund 0: all that is left
+	follow bool  // the first submission waits for the outcome
 
-	sent    bool   // at least once
 	unknown bool   // some answer, or none at all, leaves open whether it was taken
 	id      string // of its operation; empty: no submission of it was taken
 	outcome string // accepted or a reason, as a caller saw it; empty: none did
@@ -38,23 +44,56 @@ func newPlan(o Options) *plan {
 	r := rand.New(rand.NewPCG(o.Seed, 0))
 	p := &plan{
 		arrivals: make([]arrival, o.arrivals()),
-		poor:     make([]bool, o.Wallets), counts: make([]int64, o.Wallets),
+		poor:     make([]bool, o.Wallets), takes: make([]int64, o.Wallets),
 	}
 	for rank := range p.poor {
 		p.poor[rank] = math.Floor(float64(rank+1)*o.Poor) > math.Floor(float64(rank)*o.Poor)
 	}
 	wallets := newSkewed(o.Wallets, o.Skew)
+	var charges []int32
 	for i := range p.arrivals {
 		if i > 0 && r.Float64() < o.Duplicates {
-			p.arrivals[i] = arrival{charge: p.arrivals[i-1-r.IntN(min(i, duplicateWindow))].charge, again: true}
+			p.arrivals[i] = arrival{request: p.arrivals[i-1-r.IntN(min(i, duplicateWindow))].request, again: true}
 			continue
 		}
-		c := charge{wallet: int32(wallets.draw(r)), follow: r.Float64() < o.Follow}
-		p.counts[c.wallet]++
-		p.arrivals[i] = arrival{charge: int32(len(p.charges))}
-		p.charges = append(p.charges, c)
+		next := int32(len(p.requests))
+		c := request{kind: ledger.KindCharge, wallet: int32(wallets.draw(r)), amount: chargeAmount, follow: r.Float64() < o.Follow}
+		switch at := r.Float64(); {
+		case at < o.Refunds && len(charges) > 0:
+			c.kind, c.of, c.amount = ledger.KindRefund, charges[len(charges)-1-r.IntN(min(len(charges), refundWindow))], refundAmount(r)
+			c.wallet = p.requests[c.of].wallet
+		case at < o.Refunds+o.Withdrawals:
+			c.kind = ledger.KindWithdraw
+			p.takes[c.wallet]++
+		default:
+			charges = append(charges, next)
+			p.takes[c.wallet]++
+		}
+		p.arrivals[i] = arrival{request: next}
+		p.requests = append(p.requests, c)
 	}
 	return p
+}
+
+// refundAmount is mostly a part that a charge can give back twice, often all that is
+// left, seldom more than any charge took.
+func refundAmount(r *rand.Rand) int32 {
+	switch r.IntN(10) {
+	case 0:
+		return chargeAmount + 1
+	case 1, 2, 3:
+		return 0
+	}
+	return chargeAmount * 2 / 5
+}
+
+// counts is how many requests there are of each kind.
+func (p *plan) counts() Counts {
+	n := Counts{}
+	for i := range p.requests {
+		n[string(p.requests[i].kind)]++
+	}
+	return n
 }
 
 // skewed draws numbers from 0 on: k with a weight of 1/(k+1)^skew.

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 func goodOptions() Options {
-	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Poor: 0.25, Follow: 0.5, InFlight: 100, Seed: 7}
+	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Poor: 0.25, Follow: 0.5, InFlight: 100, Seed: 7}
 }
 
 func TestFaultsAreNamedAllAtOnce(t *testing.T) {
@@ -19,8 +21,8 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	if err := goodOptions().Check(); err != nil {
 		t.Fatal(err)
 	}
-	err := Options{Skew: -1, Duplicates: 0.95, Poor: 1.1, Follow: math.NaN()}.Check()
-	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "poor must", "follow must", "in-flight must"} {
+	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Poor: 1.1, Follow: math.NaN()}.Check()
+	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "poor must", "follow must", "in-flight must"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
@@ -46,12 +48,12 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 	}
 	repeated, followed, first := 0, 0, map[int32]int{}
 	for i, a := range p.arrivals {
-		at, known := first[a.charge]
+		at, known := first[a.request]
 		if known != a.again {
-			t.Fatalf("arrival %d of charge %d: known %v, again %v", i, a.charge, known, a.again)
+			t.Fatalf("arrival %d of request %d: known %v, again %v", i, a.request, known, a.again)
 		}
 		if !known {
-			first[a.charge] = i
+			first[a.request] = i
 			continue
 		}
 		repeated++
@@ -60,15 +62,26 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 			t.Errorf("arrival %d repeats arrival %d", i, at)
 		}
 	}
-	counts := make([]int64, o.Wallets)
-	for _, c := range p.charges {
-		counts[c.wallet]++
+	takes, kinds, sizes := make([]int64, o.Wallets), map[ledger.Kind]int{}, map[int32]int{}
+	for i, c := range p.requests {
+		kinds[c.kind]++
 		if c.follow {
 			followed++
 		}
+		if c.kind != ledger.KindRefund {
+			takes[c.wallet]++
+			continue
+		}
+		sizes[c.amount]++
+		if of := p.requests[c.of]; of.kind != ledger.KindCharge || of.wallet != c.wallet || int(c.of) >= i {
+			t.Fatalf("request %d refunds request %d: %+v", i, c.of, of)
+		}
 	}
-	if diff := cmp.Diff(counts, p.counts); diff != "" {
+	if diff := cmp.Diff(takes, p.takes); diff != "" {
 		t.Error(diff)
+	}
+	if sizes[0] == 0 || sizes[40] <= sizes[0] || sizes[101] == 0 || len(sizes) != 3 {
+		t.Errorf("refunds by their amount: %v", sizes)
 	}
 	near := func(what string, got, want float64) {
 		t.Helper()
@@ -77,18 +90,20 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 		}
 	}
 	near("repetitions", float64(repeated)/float64(len(p.arrivals)), o.Duplicates)
-	near("followed charges", float64(followed)/float64(len(p.charges)), o.Follow)
+	near("followed requests", float64(followed)/float64(len(p.requests)), o.Follow)
+	near("refunds", float64(kinds[ledger.KindRefund])/float64(len(p.requests)), o.Refunds)
+	near("withdrawals", float64(kinds[ledger.KindWithdraw])/float64(len(p.requests)), o.Withdrawals)
 	harmonic := 0.0
 	for k := range o.Wallets {
 		harmonic += 1 / float64(k+1)
 	}
 	for _, k := range []int{0, 1, 9, 99} {
-		near("a wallet", float64(p.counts[k])/float64(len(p.charges)), 1/float64(k+1)/harmonic)
+		near("a wallet", float64(p.takes[k])/float64(len(p.requests)-kinds[ledger.KindRefund]), 1/float64(k+1)/harmonic)
 	}
 	if n := len(slices.DeleteFunc(slices.Clone(p.poor), func(poor bool) bool { return !poor })); n != 25 || p.poor[0] || !p.poor[3] {
 		t.Errorf("%d are poor: %v", n, p.poor)
 	}
-	if diff := cmp.Diff(p, newPlan(o), cmp.AllowUnexported(plan{}, arrival{}, charge{})); diff != "" {
+	if diff := cmp.Diff(p, newPlan(o), cmp.AllowUnexported(plan{}, arrival{}, request{})); diff != "" {
 		t.Errorf("the same seed makes another plan: %s", diff)
 	}
 }
@@ -98,8 +113,8 @@ func TestWithoutSkewAllWalletsAreAlike(t *testing.T) {
 	o := goodOptions()
 	o.Skew, o.Poor = 0, 1
 	p := newPlan(o)
-	for k, n := range p.counts {
-		if n < 700 || n > 1100 || !p.poor[k] {
+	for k, n := range p.takes {
+		if n < 650 || n > 1100 || !p.poor[k] {
 			t.Errorf("wallet %d has %d charges, poor %v", k, n, p.poor[k])
 		}
 	}

@@ -7,8 +7,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/monedero/monedero/internal/client"
 )
 
 // maxListed is how many violations a report lists.
@@ -22,8 +25,9 @@ type Report struct {
 	Began       time.Time `json:"began"`        // the moment of the first arrival
 	Seconds     float64   `json:"seconds"`      // from the first arrival to the last
 	Submissions int       `json:"submissions"`  // arrivals
-	Charges     int       `json:"charges"`      // that they were of; the others repeat one
+	Requests    Counts    `json:"requests"`     // that they were of, by kind; the others repeat one
 	NotSent     int64     `json:"not_sent"`     // for want of a place in flight: a failure of the run
+	LeftOut     int64     `json:"left_out"`     // refunds of charges that were not taken
 	InFlight    int       `json:"in_flight"`    // the bound of that
 	Resubmitted int64     `json:"resubmitted"`  // at the end, to find out what an answer left open
 	Late        Spread    `json:"sending_late"` // what the generator itself was late
@@ -32,18 +36,29 @@ type Report struct {
 	Outcome Spread `json:"outcome"` // from the intended moment to the outcome, of those that waited
 	Shed    Spread `json:"shed"`    // from the intended moment to the refusal as overloaded
 
-	Answers    map[string]int64 `json:"answers"`  // submissions by status and problem
-	Outcomes   map[string]int64 `json:"outcomes"` // charges on record, by accepted or reason
-	Violations []string         `json:"violations"`
-	More       int              `json:"more_violations"` // that are not listed
+	Answers    Counts   `json:"answers"`  // submissions by status and problem
+	Outcomes   Counts   `json:"outcomes"` // requests on record, by kind and accepted or reason
+	Violations []string `json:"violations"`
+	More       int      `json:"more_violations"` // that are not listed
+}
+
+// Counts is how many there are of each.
+type Counts map[string]int64
+
+// Sum is how many there are together.
+func (c Counts) Sum() (n int64) {
+	for _, of := range c {
+		n += of
+	}
+	return n
 }
 
 func (l *load) report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := Report{
-		Rate: l.options.Rate, Began: l.began, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Charges: len(l.plan.charges),
-		NotSent: l.overflow, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.spread(),
+		Rate: l.options.Rate, Began: l.began, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Requests: l.plan.counts(),
+		NotSent: l.overflow, LeftOut: l.leftOut, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.spread(),
 		Accept: l.accept.spread(), Outcome: l.visible.spread(), Shed: l.shed.spread(),
 		Answers: l.answers, Outcomes: l.outcomes, Violations: l.violations, More: l.more,
 	}
@@ -52,7 +67,7 @@ func (l *load) report() Report {
 	}
 	// The last arrival comes one interval before the end of the time.
 	whole := l.took.Seconds() + 1/float64(r.Rate)
-	r.Achieved = float64(int64(r.Submissions)-r.NotSent) / whole
+	r.Achieved = float64(int64(r.Submissions)-r.NotSent-r.LeftOut) / whole
 	r.Taken = float64(l.answers["202"]+l.answers["200"]) / whole
 	return r
 }
@@ -88,9 +103,18 @@ func (r Report) WriteJSON(to io.Writer) error {
 // Write writes the report for people.
 func (r Report) Write(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%d submissions of %d charges in %.1f s: %.0f/s of %d/s sent, %.0f/s taken\n", r.Submissions, r.Charges, r.Seconds, r.Achieved, r.Rate, r.Taken)
+	var kinds []string
+	for _, kind := range client.Submitted() {
+		if n := r.Requests[string(kind)]; n > 0 {
+			kinds = append(kinds, fmt.Sprintf("%d %s", n, client.Plural(kind)))
+		}
+	}
+	fmt.Fprintf(w, "%d submissions of %s in %.1f s: %.0f/s of %d/s sent, %.0f/s taken\n", r.Submissions, strings.Join(kinds, ", "), r.Seconds, r.Achieved, r.Rate, r.Taken)
 	if r.NotSent > 0 {
 		fmt.Fprintf(w, "%d were not sent: %d were in flight\n", r.NotSent, r.InFlight)
+	}
+	if r.LeftOut > 0 {
+		fmt.Fprintf(w, "%d refunds were left out, since their charge was not taken\n", r.LeftOut)
 	}
 	if r.Resubmitted > 0 {
 		fmt.Fprintf(w, "%d were sent again at the end, to find out whether they had been taken\n", r.Resubmitted)
@@ -106,7 +130,7 @@ func (r Report) Write(to io.Writer) error {
 	}
 	for _, table := range []struct {
 		name   string
-		counts map[string]int64
+		counts Counts
 	}{{"answer", r.Answers}, {"outcome", r.Outcomes}} {
 		fmt.Fprintf(w, "\n%s\tcount\n", table.name)
 		for _, name := range slices.Sorted(maps.Keys(table.counts)) {
@@ -121,7 +145,7 @@ func (r Report) Write(to io.Writer) error {
 		fmt.Fprintf(w, "and %d more\n", r.More)
 	}
 	if len(r.Violations) == 0 {
-		fmt.Fprintln(w, "every charge that was taken has one outcome, the one that it should have; the balances add up")
+		fmt.Fprintln(w, "every request that was taken has one outcome, the one that it should have; the balances add up")
 	}
 	return w.Flush()
 }

@@ -18,32 +18,75 @@ const codeOverloaded = "overloaded"
 // noAnswer is what a submission without a whole answer is counted as.
 const noAnswer = "no answer"
 
-// submission is the i-th charge as it is sent, each time the same.
-func (l *load) submission(i int32) client.Call {
-	c := &l.plan.charges[i]
-	return client.Request{
-		Kind: ledger.KindCharge, Wallet: l.world.wallets[c.wallet], Amount: chargeAmount, Currency: currency, Invoice: l.invoice(i),
-	}.Call(l.till(i), l.invoice(i))
+// submission is the i-th request as it is sent, each time the same; false: it refers to a
+// charge of which no ID is known.
+func (l *load) submission(i int32) (client.Call, bool) {
+	c := &l.plan.requests[i]
+	r := client.Request{Kind: c.kind, Wallet: l.world.wallets[c.wallet], Amount: int64(c.amount)}
+	if r.Amount != 0 {
+		r.Currency = currency
+	}
+	switch c.kind {
+	case ledger.KindCharge:
+		r.Invoice = l.name(i)
+	default:
+		r.Description = l.name(i)
+	}
+	if client.Refers(c.kind) {
+		l.mu.Lock()
+		r = r.Of(l.plan.requests[c.of].id)
+		l.mu.Unlock()
+		if r.Charge == "" {
+			return client.Call{}, false
+		}
+	}
+	return r.Call(l.key(i), l.name(i)), true
 }
 
-// till is the key of the merchant that makes the i-th charge.
-func (l *load) till(i int32) string { return l.world.merchants[i%merchants].key }
+// key is the API key that the i-th request is sent with.
+func (l *load) key(i int32) string {
+	if m, ok := l.merchant(i); ok {
+		return l.world.merchants[m].key
+	}
+	return l.options.Operator
+}
 
-// invoice is the i-th charge's invoice, and its idempotency key.
-func (l *load) invoice(i int32) string { return l.run + "-" + strconv.Itoa(int(i)) }
+// merchant is the number of the merchant that makes the i-th request; false: the operator does.
+func (l *load) merchant(i int32) (int, bool) {
+	switch c := l.plan.requests[i]; c.kind {
+	case ledger.KindCharge:
+		return int(i % merchants), true
+	case ledger.KindRefund:
+		return int(c.of % merchants), true
+	default:
+		return 0, false
+	}
+}
+
+// name is the i-th request's idempotency key, and a charge's invoice.
+func (l *load) name(i int32) string { return l.run + "-" + strconv.Itoa(int(i)) }
+
+// told is what people call the i-th request.
+func (l *load) told(i int32) string { return string(l.plan.requests[i].kind) + " " + l.name(i) }
 
 // send sends one arrival and keeps what came of it. All that it measures counts
 // from the moment for which the arrival was intended.
 func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
 	l.late.add(time.Since(intended))
-	request := l.submission(a.charge)
-	follow := l.plan.charges[a.charge].follow && !a.again
+	request, known := l.submission(a.request)
+	if !known {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.leftOut++
+		return
+	}
+	follow := l.plan.requests[a.request].follow && !a.again
 	if follow {
 		request.Prefer = patience
 	}
 	answer, err := l.api.Once(ctx, request)
 	took := time.Since(intended)
-	op, counted := l.note(a.charge, answer, err)
+	op, counted := l.note(a.request, answer, err)
 	l.count(counted)
 	switch {
 	case counted == shed(answer):
@@ -52,7 +95,7 @@ func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
 	case !follow:
 		l.accept.add(took)
 	default:
-		l.follow(ctx, a.charge, op, intended)
+		l.follow(ctx, a.request, op, intended)
 	}
 }
 
@@ -62,14 +105,14 @@ func (l *load) follow(ctx context.Context, i int32, op client.Operation, intende
 		ctx, cancel := context.WithTimeout(ctx, settlePatience)
 		defer cancel()
 		var err error
-		if op, err = l.outcome(ctx, l.till(i), op.ID); err != nil {
+		if op, err = l.outcome(ctx, l.key(i), op.ID); err != nil {
 			return // the check at the end finds that there is none
 		}
 	}
 	l.visible.add(time.Since(intended))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.plan.charges[i].outcome = label(op)
+	l.plan.requests[i].outcome = label(op)
 }
 
 // retryAfter is the Retry-After of the API's pending answers and of its 503s.
@@ -111,13 +154,12 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// note keeps what a submission of the charge came to, and says as what it counts.
+// note keeps what a submission of the request came to, and says as what it counts.
 // The operation has no ID if the submission was not taken.
 func (l *load) note(i int32, a client.Answer, err error) (op client.Operation, counted string) {
-	c := &l.plan.charges[i]
+	c := &l.plan.requests[i]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.sent = true
 	if err != nil {
 		c.unknown = true
 		return op, noAnswer
@@ -133,17 +175,17 @@ func (l *load) note(i int32, a client.Answer, err error) (op client.Operation, c
 		case unavailable(a, err):
 			c.unknown = true
 		default:
-			l.violation("charge %s was answered %v", l.invoice(i), a.Err())
+			l.violation("%s was answered %v", l.told(i), a.Err())
 		}
 		return op, counted
 	}
 	if op, err = a.Operation(); err != nil || op.ID == "" {
-		l.violation("charge %s was answered %d without an operation", l.invoice(i), a.Status)
+		l.violation("%s was answered %d without an operation", l.told(i), a.Status)
 		c.unknown = true
 		return client.Operation{}, counted
 	}
 	if c.id != "" && c.id != op.ID {
-		l.violation("charge %s is operation %s, and sent again %s", l.invoice(i), c.id, op.ID)
+		l.violation("%s is operation %s, and sent again %s", l.told(i), c.id, op.ID)
 	}
 	c.id = op.ID
 	if op.Final() {
@@ -170,13 +212,13 @@ func (l *load) violation(format string, args ...any) {
 	l.more++
 }
 
-// label is the outcome of an operation as a word; empty while it is pending.
+// label is the kind and the outcome of an operation; empty while it is pending.
 func label(op client.Operation) string {
 	if !op.Final() {
 		return ""
 	}
 	if reason := op.Reason(); reason != "" {
-		return string(reason)
+		return op.Kind + " " + string(reason)
 	}
-	return string(ledger.StatusAccepted)
+	return op.Kind + " " + string(ledger.StatusAccepted)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	chargeAmount     = 100 // of every charge, in cents
+	chargeAmount     = 100 // of every charge and withdrawal, in cents
 	currency         = "EUR"
 	merchants        = 4
 	walletsPerClient = 100
@@ -33,7 +33,7 @@ type world struct {
 type merchant struct{ id, key string }
 
 // found makes clients, wallets and merchants, and pays in what the plan wants:
-// enough for every charge, or, into the wallets of the poor, less than for one. It
+// enough for all that takes from it, or, into the wallets of the poor, less than for one charge. It
 // returns when the money is there.
 func (l *load) found(ctx context.Context) error {
 	o, w := l.options, &l.world
@@ -61,7 +61,7 @@ func (l *load) found(ctx context.Context) error {
 		if w.wallets[i], err = l.create(ctx, "/v1/wallets", "wallet", i, map[string]string{"client_id": owner, "currency": currency}); err != nil {
 			return err
 		}
-		w.funds[i] = (l.plan.counts[i] + 1) * chargeAmount
+		w.funds[i] = (l.plan.takes[i] + 1) * chargeAmount
 		if l.plan.poor[i] {
 			w.funds[i] = chargeAmount - 1
 		}
