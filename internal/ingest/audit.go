@@ -49,7 +49,7 @@ type auditBody struct {
 
 // audit lists what was done: changes and operations, merged by time. An operation's own
 // row is its audit.
-func (s *Server) audit(ctx context.Context, in *auditInput) (*struct{ Body auditBody }, error) {
+func (s *Server) audit(ctx context.Context, in *auditInput) (*listOutput[auditBody], error) {
 	if len(in.About) > maxAbout || !isVisible(in.About) {
 		return nil, invalid([]Fault{{Location: "query.about", Message: fmt.Sprintf("must be printable ASCII, %d characters at most", maxAbout)}})
 	}
@@ -74,7 +74,7 @@ func (s *Server) audit(ctx context.Context, in *auditInput) (*struct{ Body audit
 	if err := s.holdPage(ctx, size); err != nil {
 		return nil, err
 	}
-	return &struct{ Body auditBody }{auditBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+	return &listOutput[auditBody]{Link: in.link(next), Body: auditBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
 }
 
 // isVisible reports whether the text is printable ASCII.

@@ -83,8 +83,7 @@ func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
 
 type clientWalletsInput struct {
 	Client string `path:"client" doc:"The client." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many wallets to show at most." example:"50"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
+	Listed
 }
 
 type accountBody struct {
@@ -96,7 +95,7 @@ type accountBody struct {
 }
 
 // clientWallets is the account status: the client's wallets, page by page.
-func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*struct{ Body accountBody }, error) {
+func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*listOutput[accountBody], error) {
 	id, err := ledger.ParseClientID(in.Client)
 	if err != nil {
 		return nil, invalid([]Fault{{Location: "path.client", Message: "is not a client ID"}})
@@ -104,25 +103,14 @@ func (s *Server) clientWallets(ctx context.Context, in *clientWalletsInput) (*st
 	if !caller(ctx).May("get-account", ledger.Party{Role: ledger.RoleClient, Owner: id}) {
 		return nil, ledger.ErrNotFound
 	}
-	cursors, err := cursorsOf(s.minter, "wallets", id.String())
+	read := func(ctx context.Context, limit int, after *Cursor) ([]ledger.Wallet, *Cursor, error) {
+		return s.accounts.ClientWallets(ctx, id, limit, after)
+	}
+	data, next, err := listOf(ctx, s, in.Listed, []string{"wallets", id.String()}, read, newWallet)
 	if err != nil {
 		return nil, err
 	}
-	after, err := cursors.parse(in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	wallets, next, err := s.accounts.ClientWallets(ctx, id, in.Limit, after)
-	if err != nil {
-		return nil, fmt.Errorf("read wallets: %w", err)
-	}
-	b := accountBody{
-		Object: "list", ClientID: id.String(), HasMore: next != nil, NextCursor: cursors.text(next), Data: make([]walletBody, 0, len(wallets)),
-	}
-	for _, w := range wallets {
-		b.Data = append(b.Data, newWallet(w))
-	}
-	return &struct{ Body accountBody }{b}, nil
+	return &listOutput[accountBody]{Link: in.link(next), Body: accountBody{
+		Object: "list", ClientID: id.String(), Data: data, HasMore: next != "", NextCursor: next,
+	}}, nil
 }

@@ -19,6 +19,7 @@ type database struct {
 	*postgres.Store
 	state   atomic.Int32
 	decided atomic.Int64 // queries for outcomes
+	behind  atomic.Int32 // the state for pages behind the first one of a list
 	keys    atomic.Int64 // how long a look-up of a key takes besides (time.Duration)
 }
 
@@ -31,8 +32,10 @@ const (
 
 var errDown = errors.New("the test shut the database")
 
-func (d *database) door(ctx context.Context) error {
-	switch d.state.Load() {
+func (d *database) door(ctx context.Context) error { return enter(ctx, &d.state) }
+
+func enter(ctx context.Context, state *atomic.Int32) error {
+	switch state.Load() {
 	case down:
 		return errDown
 	case busy:
@@ -63,6 +66,11 @@ func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]
 func (d *database) List(ctx context.Context, f ingest.Filter) (ingest.Page, error) {
 	if err := d.door(ctx); err != nil {
 		return ingest.Page{}, err
+	}
+	if f.After != nil {
+		if err := enter(ctx, &d.behind); err != nil {
+			return ingest.Page{}, err
+		}
 	}
 	return d.Store.List(ctx, f)
 }

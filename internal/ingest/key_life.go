@@ -23,7 +23,7 @@ type keysBody struct {
 }
 
 // listKeys lists API keys: to owners their own, to the operator everybody's or one owner's.
-func (s *Server) listKeys(ctx context.Context, in *keysInput) (*struct{ Body keysBody }, error) {
+func (s *Server) listKeys(ctx context.Context, in *keysInput) (*listOutput[keysBody], error) {
 	var owner ledger.Party
 	var faults []Fault
 	for _, f := range []struct {
@@ -59,7 +59,7 @@ func (s *Server) listKeys(ctx context.Context, in *keysInput) (*struct{ Body key
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body keysBody }{keysBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+	return &listOutput[keysBody]{Link: in.link(next), Body: keysBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
 }
 
 type keyInput struct {

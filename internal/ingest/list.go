@@ -21,8 +21,7 @@ type listInput struct {
 	To       string `query:"to" doc:"Only operations decided before this time." example:"2026-02-01T00:00:00Z"`
 	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too." example:"INV-1001"`
 	Key      string `query:"idempotency_key" doc:"Only operations that the caller itself asked for under this idempotency key, with a wallet_id." example:"order 4711"`
-	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many operations to show at most. A page may show fewer, or none, though has_more is true." example:"50"`
-	Cursor   string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"rVj45R_YF2Y84ThT9NVywISpygYUeVE6hj-wAV9WBFlQvI-iQV2DTrVVGQsjFrC0CJiKoncY-fhO2ZvU8jUaMH91Fo7xmVTagr__Ow"`
+	Listed
 }
 
 type pageBody struct {
@@ -34,7 +33,7 @@ type pageBody struct {
 
 // operations lists decided operations: to a merchant its own, to a client those
 // of its wallets, to the operator those of any wallet, merchant or client.
-func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body pageBody }, error) {
+func (s *Server) operations(ctx context.Context, in *listInput) (*tableOutput, error) {
 	f, err := in.filter(caller(ctx), s.minter)
 	if err != nil {
 		return nil, err
@@ -50,14 +49,18 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	if err != nil {
 		return nil, err
 	}
-	var page Page
-	if some {
-		f.Limit = in.Limit
-		ctx, cancel := context.WithTimeout(ctx, readTimeout)
-		defer cancel()
-		if page, err = s.history.List(ctx, f); err != nil {
-			return nil, fmt.Errorf("list operations: %w", err)
-		}
+	if in.csv {
+		f.Limit = streamRows
+		return asCSV(ctx, s, func(ctx context.Context) ([]operationBody, bool, error) {
+			page, data, err := s.listOperations(ctx, f, some)
+			f.After = page.Next
+			return data, page.Next != nil, err
+		})
+	}
+	f.Limit = in.Limit
+	page, data, err := s.listOperations(ctx, f, some)
+	if err != nil {
+		return nil, err
 	}
 	bytes := 0
 	for i := range page.Operations {
@@ -66,13 +69,24 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*struct{ Body p
 	if err := s.holdPage(ctx, bytes); err != nil {
 		return nil, err
 	}
-	b := pageBody{
-		Object: "list", HasMore: page.Next != nil, NextCursor: cursors.text(page.Next), Data: make([]operationBody, 0, len(page.Operations)),
+	next := cursors.text(page.Next)
+	return asJSON(in.link(next), &pageBody{Object: "list", HasMore: page.Next != nil, NextCursor: next, Data: data}), nil
+}
+
+// listOperations reads a page, and what the caller may see of it; nothing if nothing can be on the list.
+func (s *Server) listOperations(ctx context.Context, f Filter, some bool) (page Page, data []operationBody, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if some {
+		if page, err = s.history.List(ctx, f); err != nil {
+			return Page{}, nil, fmt.Errorf("list operations: %w", err)
+		}
 	}
+	data = make([]operationBody, 0, len(page.Operations))
 	for _, d := range page.Operations {
-		b.Data = append(b.Data, newOperation(d, caller(ctx)))
+		data = append(data, newOperation(d, caller(ctx)))
 	}
-	return &struct{ Body pageBody }{b}, nil
+	return page, data, nil
 }
 
 // list names the list of the filter: what its cursors go with.

@@ -78,6 +78,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
 			if cause := recover(); cause != nil {
+				if cause == any(http.ErrAbortHandler) {
+					panic(cause) // the answer is broken off on purpose
+				}
 				failed := s.panicked(r.Context(), cause)
 				if ww.Status() != 0 {
 					// The answer has begun: the caller must not take it for whole.

@@ -130,7 +130,7 @@ func (rt route) complete(op *huma.Operation) {
 			h.Required = name != "Preference-Applied"
 		}
 	case rt.method == http.MethodGet:
-		success.Headers = only(success.Headers, "Retry-After", "Preference-Applied")
+		success.Headers = only(success.Headers, "Retry-After", "Preference-Applied", "Link")
 	}
 	for _, answer := range op.Responses {
 		if answer.Headers == nil {

@@ -131,6 +131,9 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 					}
 				}
 				for kind, c := range answer.Content {
+					if kind == csvType && status == "200" && c.Schema.Description != "" {
+						continue
+					}
 					if (status >= "400") != (kind == problemType) || c.Schema.Ref == "" {
 						t.Errorf("%s answers %s with %s", name, status, kind)
 					}

@@ -17,13 +17,13 @@ import (
 // would be misled.
 type operationBody struct {
 	ID           string            `json:"id" doc:"The operation's ID. A retry of the same request has the same one." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
-	Object       string            `json:"object" doc:"What this is." enum:"operation" example:"operation"`
+	Object       string            `json:"object" doc:"What this is." enum:"operation" example:"operation" csv:"-"`
 	Kind         string            `json:"kind,omitempty" doc:"What was asked of the wallet." example:"charge"`
 	Status       string            `json:"status" doc:"How far the operation has come. Accepted and failed are final." enum:"pending,accepted,failed" example:"accepted"`
-	Done         bool              `json:"done" doc:"Whether the status is final." example:"true"`
-	Partition    *int              `json:"partition,omitempty" doc:"In a 202: the partition of the queue that holds the request." example:"7"`
-	Offset       *int64            `json:"offset,omitempty" doc:"In a 202: the request's place in that partition." example:"1042"`
-	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12"`
+	Done         bool              `json:"done" doc:"Whether the status is final." example:"true" csv:"-"`
+	Partition    *int              `json:"partition,omitempty" doc:"In a 202: the partition of the queue that holds the request." example:"7" csv:"-"`
+	Offset       *int64            `json:"offset,omitempty" doc:"In a 202: the request's place in that partition." example:"1042" csv:"-"`
+	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12" csv:"-"`
 	WalletID     string            `json:"wallet_id,omitempty" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that is paid." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantName string            `json:"merchant_name,omitempty" doc:"What the merchant is called now; absent: there is no such merchant." example:"Café Orto"`
@@ -48,7 +48,7 @@ type operationBody struct {
 
 type failureBody struct {
 	Reason      string `json:"reason" doc:"Why: the first that holds of a closed set." example:"insufficient_funds"`
-	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not hold enough money."`
+	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not hold enough money." csv:"-"`
 	Advice      string `json:"advice" doc:"What to do about it." enum:"do_not_retry,retry_with_new_key,retry_after_top_up,fix_request" example:"retry_after_top_up"`
 	DuplicateOf string `json:"duplicate_of,omitempty" doc:"Of a duplicate_invoice: the accepted charge." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
 }

@@ -60,38 +60,6 @@ func (s *Server) registered() {
 	}, s.audit)
 }
 
-// Listed are the parameters of a list of everything of a sort.
-type Listed struct {
-	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"How many to show at most." example:"50"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before. It goes with the same filters only." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
-}
-
-// listOf reads a page of the list of the name, shows each of it, and says where the next
-// one begins.
-func listOf[T, B any](
-	ctx context.Context, s *Server, in Listed, name []string, read func(context.Context, int, *Cursor) ([]T, *Cursor, error), show func(T) B,
-) (data []B, next string, err error) {
-	cursors, err := cursorsOf(s.minter, name...)
-	if err != nil {
-		return nil, "", err
-	}
-	after, err := cursors.parse(in.Cursor)
-	if err != nil {
-		return nil, "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	list, more, err := read(ctx, in.Limit, after)
-	if err != nil {
-		return nil, "", fmt.Errorf("list %s: %w", name[0], err)
-	}
-	data = make([]B, 0, len(list))
-	for _, x := range list {
-		data = append(data, show(x))
-	}
-	return data, cursors.text(more), nil
-}
-
 type changeBody struct {
 	Note string `json:"note,omitempty" doc:"For operators: why. It is kept in the audit log." example:"Ticket 4711"`
 }
@@ -110,12 +78,12 @@ type clientsBody struct {
 	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
 }
 
-func (s *Server) clients(ctx context.Context, in *struct{ Listed }) (*struct{ Body clientsBody }, error) {
+func (s *Server) clients(ctx context.Context, in *struct{ Listed }) (*listOutput[clientsBody], error) {
 	data, next, err := listOf(ctx, s, in.Listed, []string{"clients"}, s.registry.Clients, newClient)
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body clientsBody }{clientsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+	return &listOutput[clientsBody]{Link: in.link(next), Body: clientsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
 }
 
 type clientInput struct {
@@ -146,12 +114,12 @@ type walletsBody struct {
 	NextCursor string       `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
 }
 
-func (s *Server) wallets(ctx context.Context, in *struct{ Listed }) (*struct{ Body walletsBody }, error) {
+func (s *Server) wallets(ctx context.Context, in *struct{ Listed }) (*listOutput[walletsBody], error) {
 	data, next, err := listOf(ctx, s, in.Listed, []string{"all wallets"}, s.accounts.Wallets, newWallet)
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body walletsBody }{walletsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+	return &listOutput[walletsBody]{Link: in.link(next), Body: walletsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
 }
 
 type merchantsBody struct {
@@ -161,12 +129,12 @@ type merchantsBody struct {
 	NextCursor string         `json:"next_cursor,omitempty" doc:"What to send as cursor for the next page." example:"go5N2iWTqFJvXfPvbTwGDoHKZKCSt8WBKuIApE0MLybW3a6q_BEcrEIZPeQ7UB0MCfojkXBAMAxoJWbMbwQ-NJGoDG_5rkNk-MoM_g"`
 }
 
-func (s *Server) merchants(ctx context.Context, in *struct{ Listed }) (*struct{ Body merchantsBody }, error) {
+func (s *Server) merchants(ctx context.Context, in *struct{ Listed }) (*listOutput[merchantsBody], error) {
 	data, next, err := listOf(ctx, s, in.Listed, []string{"merchants"}, s.registry.Merchants, func(m ledger.Merchant) merchantBody { return newMerchant(m, nil) })
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body merchantsBody }{merchantsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
+	return &listOutput[merchantsBody]{Link: in.link(next), Body: merchantsBody{Object: "list", Data: data, HasMore: next != "", NextCursor: next}}, nil
 }
 
 type merchantChangeInput struct {

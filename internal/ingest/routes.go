@@ -23,9 +23,10 @@ type route struct {
 	status       int          // of a success; 202: it is to be queued
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
-	keyRequired  bool   // it needs an Idempotency-Key, whatever its body says
-	page         bool   // it answers with a page that may be large
-	codes        []Code // of its problems, besides those that any route has
+	keyRequired  bool         // it needs an Idempotency-Key, whatever its body says
+	page         bool         // it answers with a page that may be large
+	table        reflect.Type // of a page as JSON, where a caller may ask for all of the list as CSV; nil: there is no CSV
+	codes        []Code       // of its problems, besides those that any route has
 }
 
 // routes builds the router, and with it the OpenAPI document.
@@ -130,9 +131,9 @@ func (s *Server) decided() {
 	}, s.operation)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
-		description: "Lists decided operations, newest first: of a wallet, of a merchant, of both, or of an invoice within these. " +
-			"A merchant's invoice is listed wallet by wallet, newest first within each.",
-		status: http.StatusOK, page: true, codes: []Code{CodeNotFound, CodeFilterRequired},
+		description: "Lists decided operations, newest first: of a wallet, of a merchant, or of a client's wallets. All filters go with each other. " +
+			"A client's operations, and a merchant's invoice, are listed wallet by wallet, newest first within each. As CSV all of them come at once.",
+		status: http.StatusOK, page: true, table: reflect.TypeFor[pageBody](), codes: []Code{CodeNotFound, CodeFilterRequired},
 	}, s.operations)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
@@ -191,6 +192,12 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 		// Huma takes a raw body for a file that is always there.
 		op.RequestBody.Required = !rt.bodyOptional
 		op.RequestBody.Content["application/json"].Schema = s.api.OpenAPI().Components.Schemas.Schema(rt.body, true, "")
+	}
+	if rt.table != nil {
+		op.Responses["200"].Content = map[string]*huma.MediaType{
+			"application/json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(rt.table, true, "")},
+			csvType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "All of the list, a line for each, after a line with the names of the columns."}},
+		}
 	}
 	path := s.api.OpenAPI().Paths[rt.path]
 	if rt.method == http.MethodGet {

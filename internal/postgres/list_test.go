@@ -25,7 +25,7 @@ type listed struct {
 	own     map[string][]ledger.OperationID
 }
 
-// newListed decides operations of all sorts, a few at a time, so that there are many times.
+// newListed decides operations of all sorts, at many times.
 func newListed(t *testing.T) *listed {
 	t.Helper()
 	l := &listed{world: newWorld(t), opened: map[ledger.WalletID]int{}, own: map[string][]ledger.OperationID{}}
@@ -42,6 +42,9 @@ func newListed(t *testing.T) *listed {
 	}
 	l.wallets = append(l.wallets, walletID(0))
 	for i := range 60 {
+		if i%4 > 0 { // some are decided at once
+			l.now = l.now.Add(time.Second)
+		}
 		id := l.wallets[i*7%len(l.wallets)]
 		shop := l.shops[i%2]
 		r := l.charge(id, shop, int64(1+i%5), []string{"", "INV-1", "INV-2"}[i%3])
