@@ -288,8 +288,8 @@ func (c *chaos) restartPostgres() {
 // report prints the table, and the line that says all of it.
 func (c *chaos) report(injected []injection, v verdict) {
 	type row struct {
-		times, charges, lost, twice, disordered int
-		stall                                   time.Duration
+		times, requests, lost, twice, disordered int
+		stall                                    time.Duration
 	}
 	rows, names, total := map[string]*row{}, []string{}, row{}
 	for _, x := range injected {
@@ -307,7 +307,7 @@ func (c *chaos) report(injected []injection, v verdict) {
 			return n
 		}
 		r.times++
-		r.charges += within(c.load.all)
+		r.requests += within(c.load.all)
 		r.lost += within(v.lost)
 		r.twice += within(v.twice)
 		r.disordered += within(v.disordered)
@@ -316,14 +316,14 @@ func (c *chaos) report(injected []injection, v verdict) {
 	}
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\ttimes\tcharges\tlost\ttwice\tout of order\tlongest stall")
+	fmt.Fprintln(w, "fault\ttimes\trequests\tlost\ttwice\tout of order\tlongest stall")
 	for _, name := range names {
 		r := rows[name]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%v\n", name, r.times, r.charges, r.lost, r.twice, r.disordered, r.stall.Round(time.Millisecond))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%v\n", name, r.times, r.requests, r.lost, r.twice, r.disordered, r.stall.Round(time.Millisecond))
 	}
 	_ = w.Flush()
-	fmt.Fprintf(&text, "chaos: %d faults, %d charges, %d lost, %d twice, %d out of order, longest stall %v\n",
-		len(injected), v.charges, len(v.lost), len(v.twice), len(v.disordered), total.stall.Round(time.Millisecond))
+	fmt.Fprintf(&text, "chaos: %d faults, %d requests, %d lost, %d twice, %d out of order, longest stall %v\n",
+		len(injected), v.requests, len(v.lost), len(v.twice), len(v.disordered), total.stall.Round(time.Millisecond))
 	c.t.Logf("what became of it:\n%s", text.String())
 	if *chaosReport == "" {
 		return

@@ -3,67 +3,59 @@ package system
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/recount"
 )
 
 // verdict is what the checker found, as the operations it found it of.
 type verdict struct {
-	charges    int
+	requests   int
 	lost       []*taken
 	twice      []*taken
 	disordered []*taken
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d charges, %d lost, %d twice, %d out of order", v.charges, len(v.lost), len(v.twice), len(v.disordered))
-}
-
-// settled is what the history says of one charge.
-type settled struct {
-	sequence, offset int64
-	accepted         bool
-	times            int
+	return fmt.Sprintf("%d requests, %d lost, %d twice, %d out of order", v.requests, len(v.lost), len(v.twice), len(v.disordered))
 }
 
 // check ends the load and compares what the callers remember with what is on
 // record: every 202 has one outcome, each wallet's operations stand in the order
-// of their offsets and each caller's in the order of its calls, the balances are
-// what the callers expect, no more records are duplicates than callers repeated
-// (unless Kafka was so slow, or failed, that an ingest sent a batch again), and `monedero verify` finds nothing.
+// of their offsets and each caller's in the order of its calls, each history and all
+// balances are what a second decision makes of what the callers asked, no more records are
+// duplicates than callers repeated (unless Kafka was so slow, or failed, that an ingest sent
+// a batch again), and `monedero verify` finds nothing.
 func (s *stack) check(l *load) verdict {
 	t := s.t
 	t.Helper()
 	all := l.finish()
-	v := verdict{charges: len(all)}
-	history, known := s.history(), map[string]bool{}
-	spent := map[string]int64{}
+	v := verdict{requests: len(all)}
+	asked, times, sequences := byKey(all), map[string]int{}, map[string]int64{}
+	history := s.history()
+	for _, o := range history {
+		times[o.wallet+o.key]++
+		sequences[o.wallet+o.key] = o.Sequence
+		if c := asked[o.wallet+o.key]; o.loaded() && (c == nil || c.Kind != o.Kind || c.Charge != o.Refers) {
+			t.Errorf("on record is a %s that no caller was told of: %s", o.Kind, o.key)
+		}
+	}
 	for _, c := range all {
-		known[c.wallet+c.key] = true
-		h := history[c.wallet+c.key]
-		switch {
-		case h.times == 0:
+		switch n := times[c.Wallet+c.key]; {
+		case n == 0:
 			v.lost = append(v.lost, c)
-		case h.times > 1:
+		case n > 1:
 			v.twice = append(v.twice, c)
 		}
-		if h.accepted {
-			spent[c.wallet] += loadAmount
-		}
 	}
-	for key := range history {
-		if !known[key] {
-			t.Errorf("on record is a charge that no caller was told of: %s", key)
-		}
-	}
-	v.disordered = disordered(all, history)
-	for wallet, balance := range s.balances() {
-		if want := loadFunding - spent[wallet]; slices.Contains(l.wallets, wallet) && balance != want {
-			t.Errorf("wallet %s holds %d; its callers expect %d", wallet, balance, want)
-		}
+	v.disordered = disordered(all, sequences)
+	for _, fault := range s.recount(l, asked, history) {
+		t.Error(fault)
 	}
 	if n := s.count("select count(*) from (select log_offset, lag(log_offset) over (partition by wallet_id order by sequence) as before " +
 		"from operations where log_offset is not null and sequence is not null) o where before >= log_offset"); n != 0 {
@@ -72,13 +64,75 @@ func (s *stack) check(l *load) verdict {
 	if n, most := s.count("select sum(duplicates)::bigint from partition_progress"), l.repeated.Load(); n > most && !l.resent && !s.resent() {
 		t.Errorf("%d records were duplicates; the callers repeated %d times at most", n, most)
 	}
-	t.Log(v)
+	t.Log(v, outcomes(history))
 	t.Log(s.monedero("verify"))
 	if len(v.lost)+len(v.twice)+len(v.disordered) > 0 {
 		list, _ := s.partitions()
 		t.Errorf("not as promised: %s\n%s", v, list)
 	}
 	return v
+}
+
+// byKey finds a request by its wallet and its key.
+func byKey(all []*taken) map[string]*taken {
+	found := make(map[string]*taken, len(all))
+	for _, c := range all {
+		found[c.Wallet+c.key] = c
+	}
+	return found
+}
+
+// outcomes counts operations by kind and reason.
+func outcomes(history []recorded) map[string]int {
+	n := map[string]int{}
+	for _, o := range history {
+		n[strings.TrimSpace(string(o.Kind)+" "+string(o.Reason))]++
+	}
+	return n
+}
+
+// recount decides the history of each of the load's wallets again, on what its callers asked,
+// and compares what comes of it with every balance. It returns what is wrong.
+func (s *stack) recount(l *load, asked map[string]*taken, history []recorded) (faults []string) {
+	wrong := func(format string, args ...any) {
+		if len(faults) < mostFaults {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	wallets, earned := map[string]*recount.Wallet{}, int64(0)
+	for _, id := range l.wallets {
+		wallets[id] = new(recount.Wallet)
+	}
+	for _, o := range history {
+		w := wallets[o.wallet]
+		if w == nil {
+			continue
+		}
+		switch c := asked[o.wallet+o.key]; {
+		case c != nil:
+			o.Asked = c.Amount
+		case o.Kind == ledger.KindTopUp:
+			o.Asked = loadFunding
+		}
+		if fault := w.Next(o.Operation); fault != "" {
+			wrong("operation %s of wallet %s, a %s under %q, %s", o.ID, o.wallet, o.Kind, o.key, fault)
+		}
+		_, times := client.Moves(o.Kind)
+		earned += times * o.Moved
+	}
+	balances := s.balances()
+	for id, w := range wallets {
+		if balances[id] != w.Balance() {
+			wrong("wallet %s holds %d; its callers expect %d", id, balances[id], w.Balance())
+		}
+	}
+	if n := s.accounts()[l.merchant]; n != earned {
+		wrong("the merchant has %d; its callers expect %d", n, earned)
+	}
+	if n := s.count("select (select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint"); n != 0 {
+		wrong("all accounts together hold %d", n)
+	}
+	return faults
 }
 
 // resent reports whether an ingest that runs sent a batch once more, as it does where the
@@ -89,9 +143,9 @@ func (s *stack) resent() bool {
 	})
 }
 
-// disordered are the charges that were decided before one that the same caller
+// disordered are the requests that were decided before one that the same caller
 // had submitted to the same wallet, and been answered, earlier.
-func disordered(all []*taken, history map[string]settled) (wrong []*taken) {
+func disordered(all []*taken, sequences map[string]int64) (wrong []*taken) {
 	type line struct {
 		caller int
 		wallet string
@@ -100,32 +154,44 @@ func disordered(all []*taken, history map[string]settled) (wrong []*taken) {
 	inOrder := slices.Clone(all)
 	slices.SortStableFunc(inOrder, func(a, b *taken) int { return a.at.Compare(b.at) })
 	for _, c := range inOrder {
-		at := line{c.caller, c.wallet}
-		h := history[c.wallet+c.key]
-		if h.times > 0 && h.sequence <= last[at] {
+		at := line{c.caller, c.Wallet}
+		sequence, found := sequences[c.Wallet+c.key]
+		if found && sequence <= last[at] {
 			wrong = append(wrong, c)
 		}
-		last[at] = max(last[at], h.sequence)
+		last[at] = max(last[at], sequence)
 	}
 	return wrong
 }
 
-// history reads every charge, by wallet and key.
-func (s *stack) history() map[string]settled {
+// recorded is an operation as it is on record.
+type recorded struct {
+	recount.Operation
+	wallet, key string
+}
+
+// loaded reports whether the operation is of a kind that only callers ask for.
+func (o recorded) loaded() bool { return client.Plural(o.Kind) != "" && o.Kind != ledger.KindTopUp }
+
+// history reads every operation, each wallet's in the order in which they were decided.
+func (s *stack) history() (all []recorded) {
 	s.t.Helper()
-	found := map[string]settled{}
-	s.query("select wallet_id, idempotency_key, coalesce(sequence, 0), log_offset, reason is null from operations where kind = 'charge'",
+	s.query("select id, wallet_id, coalesce(kind, ''), coalesce(idempotency_key, ''), refers_to, coalesce(sequence, 0), coalesce(reason, ''), "+
+		"case when reason is null and kind <> 'set_limit' then coalesce(moved, amount, 0) else 0 end, coalesce(left_after, 0), coalesce(balance_after, 0) "+
+		"from operations order by wallet_id, sequence",
 		func(rows pgx.Rows) error {
-			var wallet [16]byte
-			var key string
-			var o settled
-			err := rows.Scan(&wallet, &key, &o.sequence, &o.offset, &o.accepted)
-			key = ledger.WalletID(wallet).String() + key
-			o.times = found[key].times + 1
-			found[key] = o
+			var id, wallet [16]byte
+			var refers *[16]byte
+			var o recorded
+			err := rows.Scan(&id, &wallet, &o.Kind, &o.key, &refers, &o.Sequence, &o.Reason, &o.Moved, &o.Left, &o.BalanceAfter)
+			o.ID, o.wallet = ledger.OperationID(id).String(), ledger.WalletID(wallet).String()
+			if refers != nil {
+				o.Refers = ledger.OperationID(*refers).String()
+			}
+			all = append(all, o)
 			return err
 		})
-	return found
+	return all
 }
 
 func (s *stack) balances() map[string]int64 {
@@ -136,6 +202,20 @@ func (s *stack) balances() map[string]int64 {
 		var balance int64
 		err := rows.Scan(&wallet, &balance)
 		found[ledger.WalletID(wallet).String()] = balance
+		return err
+	})
+	return found
+}
+
+// accounts is what each merchant has.
+func (s *stack) accounts() map[string]int64 {
+	s.t.Helper()
+	found := map[string]int64{}
+	s.query("select account_id, sum(balance)::bigint from account_balances group by account_id", func(rows pgx.Rows) error {
+		var account [16]byte
+		var balance int64
+		err := rows.Scan(&account, &balance)
+		found[ledger.MerchantID(account).String()] = balance
 		return err
 	})
 	return found

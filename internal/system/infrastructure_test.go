@@ -51,7 +51,7 @@ func (c *chaos) restore() {
 	c.t.Helper()
 	backup := c.server.backup()
 	c.load.await(chaosForgotten)
-	point := fmt.Sprintf("moment %d", c.load.charges())
+	point := fmt.Sprintf("moment %d", c.load.requests())
 	c.server.point(point)
 	c.load.await(chaosForgotten)
 	c.server.restore(backup, point)

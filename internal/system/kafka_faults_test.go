@@ -91,7 +91,7 @@ func TestKafkaThatFails(t *testing.T) {
 		time.Sleep(faultFor)
 		fault.mend()
 		mended := time.Now()
-		s.awaitSettled(l.charges() + 200)
+		s.awaitSettled(l.requests() + 200)
 		took := time.Since(mended).Round(time.Millisecond)
 		t.Logf("%s: %d answers failed or repeated, well again after %v", fault.name, l.repeated.Load()-before, took)
 		if took > busyFactor*kafkaLimit {
@@ -101,11 +101,11 @@ func TestKafkaThatFails(t *testing.T) {
 	s.check(l)
 }
 
-// awaitSettled waits until so many charges have an outcome.
+// awaitSettled waits until so many requests of a load have an outcome.
 func (s *stack) awaitSettled(n int) {
 	s.t.Helper()
-	awaitThat(s.t, "charges are settled", func() bool {
-		return s.count("select count(*) from operations where kind = 'charge'") >= int64(n)
+	awaitThat(s.t, "requests are settled", func() bool {
+		return s.count("select count(*) from operations where log is not null and kind <> 'top_up'") >= int64(n)
 	})
 }
 

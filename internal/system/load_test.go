@@ -11,36 +11,44 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/monedero/monedero/internal/client"
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 const (
 	loadCallers  = 16
-	loadAmount   = 7
+	loadAmount   = 7  // of a charge and of a withdrawal, minor units
+	refundPart   = 3  // a charge can give it back twice
+	refundOne    = 10 // one of so many requests is a refund
+	withdrawOne  = 20 // one of so many requests is a withdrawal
 	loadFunding  = 1 << 40
-	loadThink    = 10 * time.Millisecond // of a caller between two charges
-	loadPatience = 2 * time.Minute       // for a charge to be taken and decided, once the faults are over
+	loadThink    = 10 * time.Millisecond // of a caller between two requests
+	loadPatience = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
 	mostFaults   = 20                    // that are told: what goes wrong does so a hundred thousand times
-	repeatEvery  = 25                    // so many charges, one is submitted again
-	lookEvery    = 10                    // so many charges, the caller looks at an earlier one
+	repeatEvery  = 25                    // so many requests, one is submitted again
+	lookEvery    = 10                    // so many requests, the caller looks at an earlier one
 )
 
-// taken is a charge that was answered 202, as its caller remembers it.
+// taken is a request that was answered 202, as its caller remembers it.
 type taken struct {
+	client.Request
 	id     string
-	wallet string
 	key    string
 	caller int
 	at     time.Time
 	view   string // what the caller saw last: pending, or the outcome
 }
 
-// load is many callers who charge over HTTP until they are told to stop. Each
-// submits again under the same key when it got no answer or a 503, as the API
-// asks, and looks at its charges in between: what is final stays as it is.
+// load is many callers who charge, refund and withdraw over HTTP until they are told to
+// stop. Each submits again under the same key when it got no answer or a 503, as the API
+// asks, and looks at its requests in between: what is final stays as it is.
 type load struct {
-	t       *testing.T
-	gates   []*api // each an ingest, under the merchant's key
-	wallets []string
+	t         *testing.T
+	gates     []*api // each an ingest, under the merchant's key
+	operators []*api // the same, under an operator's
+	merchant  string
+	wallets   []string
 
 	stop     chan struct{}
 	group    sync.WaitGroup
@@ -59,7 +67,7 @@ type load struct {
 func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load {
 	t.Helper()
 	shop := operators[0].open()
-	l := &load{t: t, stop: make(chan struct{})}
+	l := &load{t: t, stop: make(chan struct{}), operators: operators, merchant: shop.merchant}
 	for _, o := range operators {
 		l.gates = append(l.gates, o.as(shop.till.key))
 	}
@@ -92,13 +100,11 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 			return
 		case <-time.After(loadThink):
 		}
-		// Wallet 0 is hot: a fifth of all charges.
-		wallet := l.wallets[0]
-		if r.IntN(5) > 0 {
-			wallet = l.wallets[r.IntN(len(l.wallets))]
+		c := &taken{Request: l.draw(r, own), key: fmt.Sprintf("caller %d request %d", caller, i), caller: caller, view: "pending"}
+		if c.Kind == ledger.KindCharge {
+			c.Invoice = "INV " + c.key
 		}
-		c := &taken{wallet: wallet, key: fmt.Sprintf("caller %d charge %d", caller, i), caller: caller, view: "pending"}
-		id, ok := l.submit(ctx, r, c.wallet, c.key)
+		id, ok := l.submit(ctx, r, c)
 		if !ok {
 			return
 		}
@@ -106,7 +112,7 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 		own = append(own, c)
 		if r.IntN(repeatEvery) == 0 {
 			l.repeated.Add(1)
-			if again, ok := l.submit(ctx, r, c.wallet, c.key); ok && again != id {
+			if again, ok := l.submit(ctx, r, c); ok && again != id {
 				l.fault("%s has the IDs %s and %s", c.key, id, again)
 			}
 		}
@@ -116,11 +122,36 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 	}
 }
 
-// submit submits until the charge is taken, and returns its ID. A caller that was
+// draw makes a request: mostly a charge; of the caller's last charges a refund, of a part, of
+// what is left, or of too much; or a withdrawal.
+func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
+	if of := own[max(0, len(own)-50):]; len(of) > 0 && r.IntN(refundOne) == 0 {
+		if c := of[r.IntN(len(of))]; c.Kind == ledger.KindCharge {
+			back := client.Request{Kind: ledger.KindRefund, Wallet: c.Wallet, Charge: c.id}
+			if back.Amount = []int64{refundPart, refundPart, 0, loadAmount + 1}[r.IntN(4)]; back.Amount != 0 {
+				back.Currency = "EUR"
+			}
+			return back
+		}
+	}
+	// Wallet 0 is hot: a fifth of all others.
+	wallet := l.wallets[0]
+	if r.IntN(5) > 0 {
+		wallet = l.wallets[r.IntN(len(l.wallets))]
+	}
+	kind := ledger.KindCharge
+	if r.IntN(withdrawOne) == 0 {
+		kind = ledger.KindWithdraw
+	}
+	return client.Request{Kind: kind, Wallet: wallet, Amount: loadAmount, Currency: "EUR"}
+}
+
+// submit submits until the request is taken, and returns its ID. A caller that was
 // told to stop goes on until it knows: only the end of the test stops it here.
-func (l *load) submit(ctx context.Context, r *rand.Rand, wallet, key string) (id string, ok bool) {
+func (l *load) submit(ctx context.Context, r *rand.Rand, c *taken) (id string, ok bool) {
+	call := c.Call("", c.key)
 	for {
-		status, o, err := l.gate(r).submit(ctx, wallet, key, loadAmount)
+		status, o, err := draw(r, l.of(c)).call(ctx, call.Method, call.Path, map[string]string{"Idempotency-Key": c.key}, call.Body)
 		switch {
 		case ctx.Err() != nil:
 			return "", false
@@ -131,7 +162,7 @@ func (l *load) submit(ctx context.Context, r *rand.Rand, wallet, key string) (id
 		case status == http.StatusServiceUnavailable:
 			l.repeated.Add(1) // so may this one
 		default:
-			l.fault("%s was answered %d %s", key, status, o.Code)
+			l.fault("%s, a %s, was answered %d %s", c.key, c.Kind, status, o.Code)
 			return "", false
 		}
 		if pause(ctx) != nil {
@@ -147,11 +178,19 @@ func (l *load) remember(c *taken, id string) {
 	l.all = append(l.all, c)
 }
 
-func (l *load) gate(r *rand.Rand) *api { return l.gates[r.IntN(len(l.gates))] }
+// of is every ingest, under the key of who made the request.
+func (l *load) of(c *taken) []*api {
+	if c.Kind == ledger.KindWithdraw {
+		return l.operators
+	}
+	return l.gates
+}
 
-// look reads a charge once: what is final stays as it is.
+func draw[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
+
+// look reads a request once: what is final stays as it is.
 func (l *load) look(ctx context.Context, r *rand.Rand, c *taken) {
-	status, o, err := l.gate(r).call(ctx, http.MethodGet, "/v1/operations/"+c.id, nil, nil)
+	status, o, err := draw(r, l.of(c)).call(ctx, http.MethodGet, "/v1/operations/"+c.id, nil, nil)
 	switch {
 	case err != nil || status == http.StatusServiceUnavailable:
 	case status != http.StatusOK:
@@ -161,13 +200,14 @@ func (l *load) look(ctx context.Context, r *rand.Rand, c *taken) {
 	}
 }
 
-// seen compares what a caller sees with what it saw before.
+// seen compares what a caller sees with what it saw before. Whether a refund was too much
+// hangs on the order of the log: the checker decides it again.
 func (l *load) seen(c *taken, o object) {
 	now := o.Status + o.Failure.Reason
 	if c.view != "pending" && now != c.view && !(l.restored && now == "pending") {
 		l.fault("%s was %s, and then %s", c.id, c.view, now)
 	}
-	if now != "pending" && now != "accepted" {
+	if now != "pending" && now != "accepted" && !(c.Kind == ledger.KindRefund && o.Failure.Reason == string(ledger.ReasonRefundExceedsCharge)) {
 		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
 	}
 	c.view = now
@@ -185,26 +225,26 @@ func (l *load) countFaults() int {
 	return len(l.faults)
 }
 
-// charges is how many were taken up to now.
-func (l *load) charges() int {
+// requests is how many were taken up to now.
+func (l *load) requests() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.all)
 }
 
-// await waits until so many more charges were taken.
+// await waits until so many more requests were taken.
 func (l *load) await(more int) {
 	l.t.Helper()
-	until := l.charges() + more
-	for deadline := time.Now().Add(loadPatience); l.charges() < until; time.Sleep(10 * time.Millisecond) {
+	until := l.requests() + more
+	for deadline := time.Now().Add(loadPatience); l.requests() < until; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.t.Fatalf("%d charges were taken, %d were to be", l.charges(), until)
+			l.t.Fatalf("%d requests were taken, %d were to be", l.requests(), until)
 		}
 	}
 }
 
-// finish ends the load: every caller gets its last charge taken, and sees the
-// outcome of all of its charges. It returns them.
+// finish ends the load: every caller gets its last request taken, and sees the
+// outcome of all of its requests. It returns them.
 func (l *load) finish() []*taken {
 	l.t.Helper()
 	close(l.stop)
@@ -222,7 +262,7 @@ func (l *load) finish() []*taken {
 	for range loadCallers {
 		readers.Go(func() {
 			for c := range queue {
-				if o, err := l.outcome(ctx, c.id); err != nil {
+				if o, err := l.outcome(ctx, c); err != nil {
 					l.fault("%s has no outcome: %v", c.id, err)
 				} else {
 					l.seen(c, o)
@@ -242,11 +282,11 @@ func (l *load) finish() []*taken {
 }
 
 // outcome asks one gate after the other, for loadPatience: one of them may be away.
-func (l *load) outcome(ctx context.Context, id string) (object, error) {
+func (l *load) outcome(ctx context.Context, c *taken) (object, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadPatience)
 	defer cancel()
 	for i := 0; ; i++ {
-		o, err := l.gates[i%len(l.gates)].outcome(ctx, id)
+		o, err := l.of(c)[i%len(l.gates)].outcome(ctx, c.id)
 		if err == nil || ctx.Err() != nil {
 			return o, errors.Join(err, ctx.Err())
 		}
