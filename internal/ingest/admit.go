@@ -65,32 +65,37 @@ func (s *Server) patience(ctx context.Context, prefer string) time.Duration {
 
 // pagePlace is the place that a large page takes. It belongs to the request's goroutine.
 type pagePlace struct {
-	in    *admission.Admission
-	owner ledger.Party
-	taken bool
+	in     *admission.Admission
+	owner  ledger.Party
+	answer *http.ResponseController
+	taken  bool
 }
 
 type pagePlaceKey struct{}
 
-// boundPages lets a caller take a list within pageTimeout, and gives its place back then. A
+// boundPages gives back the place of a page once the caller has taken it. A
 // caller who reads slowly keeps the place, and nothing else that others need: the seat was
 // given back before.
 func (s *Server) boundPages(c huma.Context, next func(huma.Context)) {
 	_, w := humachi.Unwrap(c)
-	p := &pagePlace{in: s.admission, owner: caller(c.Context()).Party}
+	p := &pagePlace{in: s.admission, owner: caller(c.Context()).Party, answer: http.NewResponseController(w)}
 	defer func() {
 		if p.taken {
 			p.in.GivePage(p.owner)
 		}
 	}()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pageTimeout)) // not supported only where there is no connection
 	next(huma.WithValue(c, pagePlaceKey{}, p))
 }
 
-// holdPage takes a place for a page of so many bytes, if it is large.
+// holdPage takes a place for a page that is at hand and has so many bytes, if it is large; once. From now on the caller
+// has pageTimeout to take it.
 func (s *Server) holdPage(ctx context.Context, bytes int) error {
 	p, ok := ctx.Value(pagePlaceKey{}).(*pagePlace)
-	if !ok || bytes <= smallPage {
+	if !ok {
+		return nil
+	}
+	_ = p.answer.SetWriteDeadline(time.Now().Add(pageTimeout)) // not supported only where there is no connection
+	if p.taken || bytes <= smallPage {
 		return nil
 	}
 	if p.in.TakePage(p.owner) != admission.Granted {

@@ -53,10 +53,8 @@ type itemBody struct {
 
 // itemResultBody is a line of the answer: what the charge, sent alone, would have been answered.
 type itemResultBody struct {
-	Line      int            `json:"line" doc:"The line of the request, from 1. Results come in the order of their lines." example:"1"`
-	Status    int            `json:"status" minimum:"200" maximum:"599" doc:"The HTTP status that the charge, sent alone, would have been answered with." example:"202"`
-	Operation *operationBody `json:"operation,omitempty" doc:"Of a 202 and a 200: the operation."`
-	Problem   *Problem       `json:"problem,omitempty" doc:"Of any other status: the problem."`
+	Line int `json:"line" doc:"The line of the request, from 1. Results come in the order of their lines." example:"1"`
+	resultBody
 }
 
 // batches registers the route of batches. It is no case of [handle]: a batch takes a place in place of a
@@ -74,7 +72,7 @@ func (s *Server) batches() {
 	op := rt.operation(schemas)
 	op.Middlewares = huma.Middlewares{s.authenticate(ledger.PermissionFor(rt.id))}
 	lines := func(body reflect.Type) map[string]*huma.MediaType {
-		return map[string]*huma.MediaType{linesType: {Schema: schemas.Schema(body, true, "")}}
+		return map[string]*huma.MediaType{linesType: {Schema: schemaWithEmbedded(schemas, body)}}
 	}
 	huma.Register(s.api, op, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: s.batch}, nil
@@ -351,8 +349,7 @@ func (b *batch) answer(a *itemAnswer, w ledger.WalletID, out *operationOutput, e
 		a.Status, a.Operation = out.Status, &out.Body
 		return
 	}
-	a.Problem = b.s.problem(b.ctx, err)
-	a.Status = a.Problem.Status
+	a.resultBody = b.s.refused(b.ctx, err)
 	if a.Problem.Retryable && !w.IsZero() {
 		b.mu.Lock()
 		b.overtaken[w.Partition(b.s.partitions)] = a.Problem.Code

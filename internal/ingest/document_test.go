@@ -134,7 +134,7 @@ func asDocumented(method, path string, got answer) (unknown []string) {
 
 // route is the documented one of the path; for a method that the path does not know,
 // any of the path's.
-func (d document) route(method, path string) (documentedRoute, bool) {
+func (d document) route(method, path string) (any documentedRoute, known bool) {
 	path, _, _ = strings.Cut(path, "?")
 	for template, routes := range d.Paths {
 		if !regexp.MustCompile("^" + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(template, "[^/]+") + "$").MatchString(path) {
@@ -144,10 +144,10 @@ func (d document) route(method, path string) (documentedRoute, bool) {
 			return r, true
 		}
 		for _, r := range routes {
-			return r, true
+			any, known = r, true
 		}
 	}
-	return documentedRoute{}, false
+	return any, known
 }
 
 // compare says where a value is not what the schema describes.

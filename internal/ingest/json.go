@@ -30,7 +30,7 @@ var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 // fault with its place, all of them at once. Fields at fault stay zero. An empty
 // body is an empty object. Empty is not absent: no field holds an empty text.
 //
-// The fields of T are string, int64, *int64 (nil: absent), time.Time and map[string]string,
+// The fields of T are string, int64, *int64 (nil: absent), time.Time, map[string]string and []string,
 // named by their json tags; those that no tag lets be omitted are required. Those of a struct that
 // is embedded are among them.
 func decode[T any](keep *bodies, body []byte) (T, []Fault, error) {
@@ -199,6 +199,8 @@ func (d *decoder) value(at spot, into reflect.Value) error {
 		return d.time(at, v)
 	case *map[string]string:
 		return d.entries(at, v)
+	case *[]string:
+		return d.texts(at, v)
 	default:
 		panic("a body has a field of a type that cannot be decoded: " + into.Type().String())
 	}
@@ -283,6 +285,28 @@ func (d *decoder) entries(at spot, into *map[string]string) error {
 	for _, name := range refused {
 		delete(*into, name)
 	}
+	return err
+}
+
+// texts reads an array of strings. Those at fault are empty in it.
+func (d *decoder) texts(at spot, into *[]string) error {
+	const want = "must be an array of strings"
+	if d.json.PeekKind() != '[' {
+		d.fault(at, want)
+		return d.json.SkipValue()
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return err
+	}
+	place := at.String()
+	for d.json.PeekKind() != ']' {
+		text, _, err := d.text(spot{place: place + "[" + strconv.Itoa(len(*into)) + "]"}, want)
+		if err != nil {
+			return err
+		}
+		*into = append(*into, text)
+	}
+	_, err := d.json.ReadToken()
 	return err
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -57,6 +58,21 @@ func schemaName(t reflect.Type, hint string) string {
 		return "ClientDetails"
 	}
 	return name
+}
+
+// schemaWithEmbedded describes a body with the fields of the structs that are embedded in it, which huma passes over
+// where these are not exported.
+func schemaWithEmbedded(schemas huma.Registry, body reflect.Type) *huma.Schema {
+	ref := schemas.Schema(body, true, "")
+	whole := schemas.SchemaFromRef(ref.Ref)
+	for i := range body.NumField() {
+		if f := body.Field(i); f.Anonymous {
+			part := schemas.SchemaFromRef(schemas.Schema(f.Type, true, "").Ref)
+			maps.Copy(whole.Properties, part.Properties)
+			whole.Required = append(whole.Required, part.Required...)
+		}
+	}
+	return ref
 }
 
 // operation describes the route.

@@ -89,6 +89,11 @@ func limit(name string, p *huma.Schema, asked bool) {
 		if p.Format = "date-time"; asked {
 			p.Pattern = instantText
 		}
+	case "ids":
+		p.MinItems, p.MaxItems = ptr(1), ptr(maxLookupIDs)
+		p.Items.Examples = []any{ledger.OperationID{}.String()} // its form is that of the ID
+		limitID(p.Items)
+		p.Items.Examples = nil
 	case "cursor", "next_cursor":
 		p.Pattern = cursorText
 	case "secret":

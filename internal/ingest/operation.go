@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"reflect"
 	"time"
 
@@ -153,12 +154,9 @@ type operationOutput struct {
 // operation shows an operation: its outcome to whom it concerns, and that it is
 // pending to everybody who has its ID.
 func (s *Server) operation(ctx context.Context, in *operationInput) (*operationOutput, error) {
-	id, err := ledger.ParseOperationID(in.ID)
+	id, err := s.issued(in.ID, "path.id")
 	if err != nil {
-		return nil, invalid([]Fault{{Location: "path.id", Message: "is not an operation ID"}})
-	}
-	if !s.minter.Issued(id) {
-		return nil, ledger.ErrNotFound
+		return nil, err
 	}
 	wait := s.patience(ctx, in.Prefer)
 	a, err := s.find(ctx, id)
@@ -170,20 +168,39 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	if err != nil {
 		return nil, fmt.Errorf("read operation: %w", err)
 	}
-	out := &operationOutput{Status: 200, Applied: applied(wait)}
-	if a.Found {
-		if !caller(ctx).SeesOperation(a.Operation, a.Owner) {
-			return nil, ledger.ErrNotFound
-		}
-		out.Body = newOperation(a.Decided, caller(ctx))
-		return out, nil
-	}
-	out.RetryAfter = retryAfter
-	out.Body = newPending(id)
-	if out.Body.RecordsAhead, err = s.ahead(ctx, id, in.Offset, a.Next); err != nil {
+	out := &operationOutput{Status: http.StatusOK, Applied: applied(wait)}
+	if out.Body, err = s.shown(ctx, id, in.Offset, a); err != nil {
 		return nil, err
 	}
+	if !a.Found {
+		out.RetryAfter = retryAfter
+	}
 	return out, nil
+}
+
+// issued reads the ID of an operation at the place. It fails where it was never given out.
+func (s *Server) issued(text, place string) (ledger.OperationID, error) {
+	id, err := ledger.ParseOperationID(text)
+	switch {
+	case err != nil:
+		return id, invalid([]Fault{{Location: place, Message: "is not an operation ID"}})
+	case !s.minter.Issued(id):
+		return id, ledger.ErrNotFound
+	}
+	return id, nil
+}
+
+// shown is what the caller may see of an operation, of which a is known: its outcome, if it concerns the caller, or that it is pending.
+func (s *Server) shown(ctx context.Context, id ledger.OperationID, offset optionalOffset, a outcomes.Answer) (b operationBody, err error) {
+	if a.Found {
+		if !caller(ctx).SeesOperation(a.Operation, a.Owner) {
+			return b, ledger.ErrNotFound
+		}
+		return newOperation(a.Decided, caller(ctx)), nil
+	}
+	b = newPending(id)
+	b.RecordsAhead, err = s.ahead(ctx, id, offset, a.Next)
+	return b, err
 }
 
 func (s *Server) find(ctx context.Context, id ledger.OperationID) (outcomes.Answer, error) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -129,6 +130,12 @@ func (s *Server) decided() {
 			"An operation without an outcome yet is pending to everybody who has its ID.",
 		status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.operation)
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/operations/lookup", id: "lookup-operations", summary: "Read many operations",
+		description: fmt.Sprintf("Shows up to %d operations, in the order in which they are asked for, each with what a request for it alone would have been answered. "+
+			"With Prefer: wait it answers when all of them have an outcome, or the time ends.", maxLookupIDs),
+		status: http.StatusOK, body: reflect.TypeFor[lookupBody](), page: true, codes: []Code{CodeReadsBusy},
+	}, s.lookup)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/operations", id: "list-operations", summary: "List operations",
 		description: "Lists decided operations, newest first: of a wallet, of a merchant, or of a client's wallets. All filters go with each other. " +

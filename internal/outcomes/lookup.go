@@ -83,6 +83,16 @@ type Answer struct {
 // Answer is where the answer comes.
 func (q *Question) Answer() <-chan Answer { return q.answer }
 
+// Await waits for the answer. It fails with the error of the query, or of ctx.
+func (q *Question) Await(ctx context.Context) (Answer, error) {
+	select {
+	case a := <-q.answer:
+		return a, a.Err
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+}
+
 // OfDecided makes a look-up of operations most of which have an outcome. It calls count
 // with each query: for how many operations it was, how long it took, and its error.
 func OfDecided(h History, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
@@ -147,12 +157,7 @@ func (l *Lookup) Drop(q *Question) {
 func (l *Lookup) Find(ctx context.Context, id ledger.OperationID) (Answer, error) {
 	q := l.Ask(id)
 	defer l.Drop(q)
-	select {
-	case a := <-q.answer:
-		return a, a.Err
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
-	}
+	return q.Await(ctx)
 }
 
 // AwaitBriefly is the outcome if it is known, or comes within 10 ms from a database that
