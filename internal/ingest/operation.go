@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"reflect"
 	"time"
@@ -25,6 +26,7 @@ type operationBody struct {
 	Partition    *int              `json:"partition,omitempty" doc:"In a 202: the partition of the queue that holds the request." example:"7" csv:"-"`
 	Offset       *int64            `json:"offset,omitempty" doc:"In a 202: the request's place in that partition." example:"1042" csv:"-"`
 	RecordsAhead *int64            `json:"records_ahead,omitempty" doc:"While pending: how many records are to be decided before this one, or at most, where the request named no offset." example:"12" csv:"-"`
+	DecidedIn    *int64            `json:"decided_in_seconds,omitempty" doc:"While pending: about how long until the outcome is there, at the pace of the last seconds. Absent: not known." example:"3"`
 	WalletID     string            `json:"wallet_id,omitempty" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantID   string            `json:"merchant_id,omitempty" doc:"The merchant that is paid." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantName string            `json:"merchant_name,omitempty" doc:"What the merchant is called now; absent: there is no such merchant." example:"Café Orto"`
@@ -199,8 +201,7 @@ func (s *Server) shown(ctx context.Context, id ledger.OperationID, offset option
 		return newOperation(a.Decided, caller(ctx)), nil
 	}
 	b = newPending(id)
-	b.RecordsAhead, err = s.ahead(ctx, id, offset, a.Next)
-	return b, err
+	return b, s.queueAhead(ctx, &b, id, offset, a.Next)
 }
 
 func (s *Server) find(ctx context.Context, id ledger.OperationID) (outcomes.Answer, error) {
@@ -226,27 +227,33 @@ func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Dur
 	return outcomes.Decided{}, false
 }
 
-// ahead is how many records are to be settled before the operation's; nil where
-// it cannot be told because Kafka does not answer.
-func (s *Server) ahead(ctx context.Context, id ledger.OperationID, offset optionalOffset, next map[int]ledger.Place) (*int64, error) {
+// queueAhead says of a pending operation how many records are to be settled before it, and how long that takes at the pace
+// of late; nothing of what cannot be told, because Kafka does not answer or because the pace is not known.
+func (s *Server) queueAhead(ctx context.Context, b *operationBody, id ledger.OperationID, offset optionalOffset, next map[int]ledger.Place) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	partition := id.Partition(s.partitions)
 	at, known := next[partition]
 	if !known {
-		return nil, fmt.Errorf("partition %d has no progress", partition)
+		return fmt.Errorf("partition %d has no progress", partition)
 	}
 	// The offset is what the caller says: it may be made up, or one of another log.
-	until, err := s.queue.End(ctx, partition, offset.Value)
+	end, err := s.queue.End(ctx, partition, offset.Value)
 	if err != nil {
 		s.log.WarnContext(ctx, "end of partition not known", "partition", partition, "err", err)
-		return nil, nil
+		return nil
 	}
+	s.pace.See(partition, at, end)
+	until := end
 	if offset.Set {
 		until = min(until, offset.Value)
 	}
 	ahead := max(0, until-at.Offset)
-	return &ahead, nil
+	b.RecordsAhead = &ahead
+	if takes, known := s.pace.Takes(partition, ahead+1); known {
+		b.DecidedIn = ptr(int64(math.Ceil(takes.Seconds())))
+	}
+	return nil
 }
 
 // optionalOffset is an offset in a query: 0 is one, and absent is none.

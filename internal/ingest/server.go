@@ -67,6 +67,7 @@ type Server struct {
 	keys    *access.Keys
 	reads   *outcomes.Lookup // of operations that mostly have an outcome
 	watch   *outcomes.Lookup // of operations that mostly have none yet: submissions, and who waits
+	pace    *outcomes.Pace   // at which partitions are settled
 	health  *health
 	running atomic.Bool
 
@@ -111,6 +112,7 @@ func New(o Options) (*Server, error) {
 		keys:   access.NewKeys(o.Registry, o.Minter, o.Clock, o.Metrics.key, o.Log),
 		reads:  outcomes.OfDecided(o.History, o.Metrics.looked, o.Log),
 		watch:  outcomes.OfPending(o.History, o.Metrics.looked, o.Log),
+		pace:   outcomes.NewPace(o.Clock),
 		health: newHealth(o.Queue, o.Log),
 		drain:  make(chan struct{}),
 

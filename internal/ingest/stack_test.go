@@ -163,16 +163,23 @@ func (s *stack) serveQueue(q ingest.Queue) (base string, stop func() error) {
 }
 
 // settle runs a real processor until the test ends.
-func (s *stack) settle() {
+func (s *stack) settle() { s.settleAs(0, func() {}) }
+
+// settleAs is settle with at most so many records in a batch (0: as by default), and something done before each.
+func (s *stack) settleAs(maxRecords int, before func()) {
 	s.t.Helper()
-	subscriber, err := kafka.NewSubscriber(s.cluster, kafka.SubscriberOptions{Group: "test", Claimer: s.db.Store, Logger: s.log})
+	subscriber, err := kafka.NewSubscriber(s.cluster, kafka.SubscriberOptions{Group: "test", Claimer: s.db.Store, MaxRecords: maxRecords, Logger: s.log})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	settler := processor.NewSettler(s.db.Store, record.Decode, s.minter, processor.NewMetrics(prometheus.NewRegistry()), s.log, s.clock.Now)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- subscriber.Run(ctx, s.topic.Name, settler.Settle, patience) }()
+	handle := func(ctx context.Context, b processor.Batch) processor.Result {
+		before()
+		return settler.Settle(ctx, b)
+	}
+	go func() { done <- subscriber.Run(ctx, s.topic.Name, handle, patience) }()
 	s.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
