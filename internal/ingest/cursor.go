@@ -12,7 +12,7 @@ import (
 )
 
 // cursorBytes is the length of a cursor within: the sequence, the time of decision in
-// microseconds, the wallet, the operation. Behind these come the positions, if it has any.
+// microseconds, the wallet, the operation. Behind these come the bounds, if it has any.
 const cursorBytes = 8 + 8 + 16 + 16
 
 // cursors are those of one list: sealed, for a place in a list tells what others did
@@ -44,8 +44,8 @@ func (s cursors) text(c *Cursor) string {
 	b = binary.BigEndian.AppendUint64(b, uint64(c.DecidedAt.UnixMicro()))
 	b = append(b, c.Wallet[:]...)
 	b = append(b, c.ID[:]...)
-	for _, position := range c.Positions {
-		b = binary.AppendUvarint(b, uint64(position)) //nolint:gosec // 1 at least
+	for _, bound := range c.Bounds {
+		b = binary.AppendUvarint(b, uint64(bound)) //nolint:gosec // 0 at least
 	}
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, b, nil))
 }
@@ -71,11 +71,11 @@ func (s cursors) parse(text string) (*Cursor, error) {
 		ID:        ledger.OperationID(b[32:cursorBytes]),
 	}
 	for rest := b[cursorBytes:]; len(rest) > 0; {
-		position, read := binary.Uvarint(rest)
+		bound, read := binary.Uvarint(rest)
 		if read <= 0 {
 			return nil, notOfThisList()
 		}
-		c.Positions, rest = append(c.Positions, int64(position)), rest[read:] //nolint:gosec // as it was written
+		c.Bounds, rest = append(c.Bounds, int64(bound)), rest[read:] //nolint:gosec // as it was written
 	}
 	return c, nil
 }

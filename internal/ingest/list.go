@@ -156,25 +156,26 @@ func (in *listInput) filter(k ledger.Key, m *ledger.Minter) (f Filter, err error
 
 // between reads the times of a query, between which something is to lie; zero where there is none.
 func between(from, to string, faults []Fault) (begin, end time.Time, _ []Fault) {
-	for _, t := range []struct {
-		name, text string
-		into       *time.Time
-	}{{"from", from, &begin}, {"to", to, &end}} {
-		if t.text == "" {
-			continue
-		}
-		at, ok := parseInstant(t.text)
-		if !ok || at.Year() < 1970 || at.Year() > 9999 {
-			faults = append(faults, Fault{Location: "query." + t.name, Message: "must be a time as in RFC 3339, in the years 1970 to 9999"})
-			continue
-		}
-		// Times on record have microseconds: what comes at or behind a time between two of them, comes at or behind the next.
-		*t.into = at.Add(time.Microsecond - 1).Truncate(time.Microsecond)
-	}
+	begin, faults = queryTime("from", from, faults)
+	end, faults = queryTime("to", to, faults)
 	if !begin.IsZero() && !end.IsZero() && end.Before(begin) {
 		faults = append(faults, Fault{Location: "query.to", Message: "must not lie before from"})
 	}
-	return begin, end, faults
+	// Times on record have microseconds: what lies at a time between two of them or behind it, lies at the next or behind it.
+	const most = time.Microsecond - 1
+	return begin.Add(most).Truncate(time.Microsecond), end.Add(most).Truncate(time.Microsecond), faults
+}
+
+// queryTime reads a time of a query; zero where there is none.
+func queryTime(name, text string, faults []Fault) (time.Time, []Fault) {
+	if text == "" {
+		return time.Time{}, faults
+	}
+	t, ok := parseInstant(text)
+	if !ok || t.Year() < 1970 || t.Year() > 9999 {
+		return time.Time{}, append(faults, Fault{Location: "query." + name, Message: "must be a time as in RFC 3339, in the years 1970 to 9999"})
+	}
+	return t, faults
 }
 
 // idsUnder are the IDs that the party's requests to the wallet have under the idempotency key, one for

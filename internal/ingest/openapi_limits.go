@@ -85,7 +85,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		if asked {
 			p.Pattern = instantText
 		}
-	case "from", "to":
+	case "at", "from", "to":
 		if p.Format = "date-time"; asked {
 			p.Pattern = instantText
 		}
@@ -117,7 +117,7 @@ func limitInteger(name string, p *huma.Schema) {
 	switch name {
 	case "amount":
 		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
-	case "balance", "balance_after": // how far below zero a wallet may be is its own
+	case "balance", "balance_after", "opening_balance", "closing_balance", "page_opening_balance", "page_closing_balance", "movement": // how far below zero a wallet may be is its own
 		p.Maximum = ptr(float64(ledger.MaxAmount))
 	case "credit_limit", "credit_limit_after", "amount_refunded", "refundable_after":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))

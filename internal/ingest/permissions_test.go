@@ -40,6 +40,7 @@ func fixtures() map[string]fixture {
 		"lookup-operations": {body: `{"ids":["{id}"]}`, each: true},
 		"list-operations":   {query: "?wallet_id={wallet}&merchant_id={merchant}", none: http.StatusOK},
 		"get-wallet":        {},
+		"get-statement":     {},
 		"get-account":       {},
 		"get-merchant":      {},
 		"create-client":     {body: `{"name":"x"}`},

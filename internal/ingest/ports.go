@@ -118,7 +118,9 @@ type Cursor struct {
 	DecidedAt time.Time // of another list: when the thing was made; of a client's operations, when the wallet was
 	Wallet    ledger.WalletID
 	ID        ledger.OperationID // of another list: the thing's ID, whatever it is
-	Positions []int64            // of everything that was done: of each partition, the position that the page went down to
+	// Bounds are, of everything that was done, of each partition the position that the page went down to; of a
+	// statement, the sequences behind which it begins, and with which it ends.
+	Bounds []int64
 }
 
 // Accounts reads balances. It fails with ErrBusy.
@@ -127,6 +129,11 @@ type Accounts interface {
 	KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error)
 	// Wallet fails with ledger.ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
+	// WalletBefore is the wallet as it was right before the time. It fails with ledger.ErrNotFound if it was not
+	// opened then.
+	WalletBefore(ctx context.Context, w ledger.Wallet, before time.Time) (ledger.Wallet, error)
+	// Statement is a page of a wallet's statement, of at most f.Limit lines, which may be fewer though more follow, even none.
+	Statement(ctx context.Context, f StatementFilter) (Statement, error)
 	// ClientWallets is a page of at most limit wallets of the client, oldest first,
 	// and where the next page begins (nil: this is the last one). It fails with
 	// ledger.ErrNotFound if there is no such client.
@@ -137,6 +144,25 @@ type Accounts interface {
 	Merchant(ctx context.Context, id ledger.MerchantID) (ledger.Merchant, error)
 	// Balances are the merchant's settlement balances, one for each currency.
 	Balances(ctx context.Context, id ledger.MerchantID) ([]Balance, error)
+}
+
+// StatementFilter selects a wallet's statement.
+type StatementFilter struct {
+	Wallet   ledger.WalletID
+	From, To time.Time // zero: from its first operation; up to the last one that there is
+	Limit    int
+	After    *Cursor // nil: the first page
+}
+
+// Statement is a page of what moved a wallet's balance in a period. Its lines are operations, in the order of the wallet's history.
+// Opening and all movements add up to Closing, and those of the page from PageOpening to PageClosing: each
+// page opens with what the one before it closed with.
+type Statement struct {
+	Opening, Closing         int64 // minor units
+	PageOpening, PageClosing int64 // minor units
+	Lines                    []outcomes.Decided
+	Final                    bool // nothing more can be decided within the period
+	Next                     *Cursor
 }
 
 // Balance is a settlement balance: exact, in minor units, as decimal digits,

@@ -143,9 +143,15 @@ func (s *Server) decided() {
 		status: http.StatusOK, page: true, table: reflect.TypeFor[pageBody](), codes: []Code{CodeNotFound, CodeFilterRequired},
 	}, s.operations)
 	handle(s, route{
-		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator.",
+		method: http.MethodGet, path: "/v1/wallets/{wallet}", id: "get-wallet", summary: "Read a wallet", description: "Shows the balance to the client that owns the wallet and the operator, as it is or as it was at a time.",
 		status: http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.wallet)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/wallets/{wallet}/statement", id: "get-statement", summary: "Read a wallet's statement",
+		description: "Lists what moved the wallet's balance from one time on and before another, in the order in which it was decided, page by page: opening balance, " +
+			"movements, closing balance. They add up, of all pages and of each. As CSV all of them come at once. To the client that owns the wallet and the operator.",
+		status: http.StatusOK, page: true, table: reflect.TypeFor[statementBody](), codes: []Code{CodeNotFound},
+	}, s.statement)
 	handle(s, route{
 		method: http.MethodGet, path: "/v1/clients/{client}/wallets", id: "get-account", summary: "Read a client's account status",
 		description: "Shows the client's wallets with their balances, oldest first, page by page.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -68,10 +69,7 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 		// Cannot be: nobody else's wallet has this ID.
 		return nil, fmt.Errorf("open wallet %s: %s", op.Wallet, op.Reason)
 	}
-	w := ledger.Wallet{
-		ID: op.Wallet, Client: op.Client, Currency: op.Currency, Status: op.StatusAfter,
-		Balance: op.BalanceAfter, CreditLimit: op.LimitAfter, Sequence: op.Sequence,
-	}
+	w := ledger.Wallet{ID: op.Wallet, Client: op.Client, Currency: op.Currency}.After(op)
 	if !made {
 		if w, err = s.readWallet(ctx, op.Wallet); err != nil {
 			return nil, err
@@ -95,16 +93,25 @@ func (s *Server) resourceID(resource, key string) ([16]byte, error) {
 
 type walletInput struct {
 	Wallet string `path:"wallet" doc:"The wallet." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	At     string `query:"at" doc:"Show the wallet as its last operation decided at this time or before left it; absent, or ahead: as it is." example:"2026-01-31T23:59:59Z"`
 }
 
+// wallet shows a wallet as it is, or as it was at a time.
 func (s *Server) wallet(ctx context.Context, in *walletInput) (*struct{ Body walletBody }, error) {
 	id, faults := pathWallet(in.Wallet, nil)
+	at, faults := queryTime("at", in.At, faults)
 	if err := invalid(faults); err != nil {
 		return nil, err
 	}
 	w, err := s.visibleWallet(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if !at.IsZero() {
+		// Times on record have microseconds: what lies at a time or before it, lies before the next microsecond.
+		if w, err = s.walletBefore(ctx, w, at.Truncate(time.Microsecond).Add(time.Microsecond)); err != nil {
+			return nil, err
+		}
 	}
 	return &struct{ Body walletBody }{newWallet(w)}, nil
 }
@@ -117,6 +124,16 @@ func (s *Server) visibleWallet(ctx context.Context, id ledger.WalletID) (ledger.
 	}
 	if !caller(ctx).SeesWallet(w.Client) {
 		return ledger.Wallet{}, ledger.ErrNotFound
+	}
+	return w, nil
+}
+
+func (s *Server) walletBefore(ctx context.Context, w ledger.Wallet, before time.Time) (ledger.Wallet, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	w, err := s.accounts.WalletBefore(ctx, w, before)
+	if err != nil {
+		return ledger.Wallet{}, fmt.Errorf("read wallet: %w", err)
 	}
 	return w, nil
 }

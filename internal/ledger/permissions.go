@@ -35,6 +35,7 @@ var permissions = [...]Permission{
 	{Operation: "lookup-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "list-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-wallet", Client: ReachOwn, Operator: ReachAny},
+	{Operation: "get-statement", Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-account", Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-merchant", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "create-client", Operator: ReachAny},

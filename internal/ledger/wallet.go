@@ -23,6 +23,12 @@ type Wallet struct {
 	Digest      Digest
 }
 
+// After is the wallet as the operation, one of its history, left it.
+func (w Wallet) After(o Operation) Wallet {
+	w.Status, w.Balance, w.CreditLimit, w.Sequence, w.Digest = o.StatusAfter, o.BalanceAfter, o.LimitAfter, o.Sequence, o.Digest
+	return w
+}
+
 // AccountID names what accepted money moves to or from besides wallets: a
 // merchant's settlement balance, or the funding account.
 type AccountID [16]byte

@@ -154,8 +154,8 @@ func (s *Store) auditAll(ctx context.Context, f ingest.AuditFilter, changes *aud
 	partitions := make([]*auditSource, s.deployment.Partitions)
 	for p := range partitions {
 		partitions[p] = &auditSource{partition: p, below: math.MaxInt64}
-		if f.After != nil && p < len(f.After.Positions) {
-			partitions[p].below = f.After.Positions[p]
+		if f.After != nil && p < len(f.After.Bounds) {
+			partitions[p].below = f.After.Bounds[p]
 		}
 	}
 	sources := append([]*auditSource{changes}, partitions...)
@@ -174,7 +174,7 @@ func (s *Store) auditAll(ctx context.Context, f ingest.AuditFilter, changes *aud
 	}
 	page := auditPage(shown, more || len(shown) < len(lines))
 	if page.Next != nil {
-		page.Next.Positions = positionsBehind(partitions, shown)
+		page.Next.Bounds = positionsBehind(partitions, shown)
 	}
 	return page, nil
 }

@@ -21,6 +21,8 @@ var (
 	listMerchantSQL      = expand(listMerchantText)
 	listInvoiceSQL       = expand(listInvoiceText)
 	listIDsSQL           = expand(listIDsText)
+	statementSQL         = expand(statementText)
+	walletStatesSQL      = expand(walletStatesText)
 	operationsAtSQL      = expand(operationsAtText)
 	verifyOperationsSQL  = expand(verifyOperationsText)
 	verifyUnsequencedSQL = expand(verifyUnsequencedText)

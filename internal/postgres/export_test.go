@@ -31,3 +31,9 @@ const (
 
 // Expand is what becomes of a statement in queries/.
 var Expand = expand
+
+// The statements of a statement.
+var (
+	StatementSQL    = statementSQL
+	WalletStatesSQL = walletStatesSQL
+)

@@ -185,6 +185,15 @@ func (l *large) buffers(conn *pgx.Conn, sql string, args []any) int {
 	return l.run(conn, sql, args).buffers()
 }
 
+func literals[T any](t testing.TB, list []T, kind string) string {
+	t.Helper()
+	var all []string
+	for _, x := range list {
+		all = append(all, literal(t, x))
+	}
+	return "array[" + strings.Join(all, ",") + "]::" + kind + "[]"
+}
+
 func literal(t testing.TB, arg any) string {
 	t.Helper()
 	switch a := arg.(type) {
@@ -202,6 +211,12 @@ func literal(t testing.TB, arg any) string {
 			return fmt.Sprint(a.Int64)
 		}
 		return "null"
+	case bool:
+		return fmt.Sprint(a)
+	case pgtype.FlatArray[pgtype.Int8]:
+		return literals(t, a, "bigint")
+	case pgtype.FlatArray[pgtype.Timestamptz]:
+		return literals(t, a, "timestamptz")
 	case pgtype.Bool:
 		if a.Valid {
 			return fmt.Sprint(a.Bool)
@@ -210,11 +225,7 @@ func literal(t testing.TB, arg any) string {
 	case []int32:
 		return strings.ReplaceAll(fmt.Sprintf("array%v::integer[]", a), " ", ",")
 	case pgtype.FlatArray[[16]byte]:
-		var list []string
-		for _, id := range a {
-			list = append(list, literal(t, id))
-		}
-		return "array[" + strings.Join(list, ",") + "]::uuid[]"
+		return literals(t, a, "uuid")
 	case pgtype.Text:
 		if a.Valid {
 			return "'" + a.String + "'"
@@ -396,6 +407,19 @@ func (l *large) combinations(store *postgres.Store, conn *pgx.Conn) {
 				}
 				tried++
 			}
+		}
+	}
+	for name, of := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"a page of a statement": {postgres.StatementSQL, []any{51, postgres.PageBytes, postgres.PageWalk, pgtype.Text{}, true, pgtype.Text{}, pgtype.Timestamptz{}, pgtype.Timestamptz{}, pgtype.UUID{}, pgtype.Text{}, 0, [16]byte(l.big), 200_000, 400_000}},
+		"a wallet at two times": {postgres.WalletStatesSQL, []any{0, [16]byte(l.big), pgtype.FlatArray[pgtype.Int8]{{}, {}}, pgtype.FlatArray[pgtype.Timestamptz]{{Time: noon, Valid: true}, {Time: noon.Add(-time.Minute), Valid: true}}}},
+	} {
+		p := l.run(conn, of.sql, of.args)
+		l.t.Logf("%s: %d buffers", name, p.buffers())
+		if wrong := p.wrong(postgres.PageWalk + 1); len(wrong) > 0 || p.buffers() > 2*postgres.PageWalk {
+			l.t.Errorf("%s: %d buffers; it %v", name, p.buffers(), wrong)
 		}
 	}
 	l.t.Logf("%d lists in %v; the most that one reads are %d buffers: %s", tried, time.Since(began).Round(time.Millisecond), most, where)
