@@ -52,7 +52,7 @@ type Row struct {
 // Rows lists what can be measured, in the order of the report.
 func Rows() []Row {
 	return []Row{
-		drainRow(), hotWalletRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
+		drainRow(), hotWalletRow(), refundsRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
 		submitRow(), pollRow(), waitRow(), memoryIngestRow(),
 		endToEndRow(), endToEndTailRow(),

@@ -17,25 +17,8 @@ func hotWalletRow() Row {
 				s.partitions = 1
 				s.charges = max(s.charges/2, 1) // one partition takes longer
 			}
-			for _, s := range []settleSpec{one, many} { // before either is measured
-				if _, err := r.world(ctx, s.scale); err != nil {
-					return f, err
-				}
-			}
-			for round := range r.rounds() {
-				last := round == r.rounds()-1
-				ours, err := r.drainCopy(ctx, one, last)
-				if err != nil {
-					return f, err
-				}
-				limit, err := r.drainCopy(ctx, many, last)
-				if err != nil {
-					return f, err
-				}
-				f.Ours, f.Limit = append(f.Ours, ours.rate), append(f.Limit, limit.rate)
-				f.OursCPU, f.LimitCPU = f.OursCPU.plus(ours.cpu), f.LimitCPU.plus(limit.cpu)
-			}
-			return f, nil
+			err := r.byTurns(ctx, one, many, &f)
+			return f, err
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 )
 
@@ -290,15 +291,15 @@ func nextPoll(first, now stand, total int64) time.Duration {
 
 // books are sums over a database.
 type books struct {
-	accepted, failed, other      int64 // charges; operations that failed; records that became no operation
-	charged, inWallets, anywhere int64 // minor units
+	accepted, failed, other      int64 // charges and refunds; operations that failed; records that became no operation
+	charged, inWallets, anywhere int64 // minor units; what refunds gave back is not charged
 }
 
 // readBooks counts the operations that were decided since then.
 func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, err error) {
 	err = conn.QueryRow(ctx, `
-		select count(*) filter (where kind = 'charge' and reason is null), count(*) filter (where reason is not null),
-			coalesce(sum(amount) filter (where kind = 'charge' and reason is null), 0)::bigint,
+		select count(*) filter (where kind in ('charge', 'refund') and reason is null), count(*) filter (where reason is not null),
+			coalesce(sum(case kind when 'charge' then amount when 'refund' then -moved end) filter (where reason is null), 0)::bigint,
 			(select sum(duplicates + conflicts + dead + gaps) from partition_progress)::bigint,
 			(select sum(balance) from wallets)::bigint,
 			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint
@@ -310,8 +311,17 @@ func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, e
 	return b, nil
 }
 
-// tally is how many charges came, and their sum in minor units.
+// tally is how many charges or refunds came, and what they take in minor units.
 type tally struct{ charges, amount int64 }
+
+func (t *tally) add(q ledger.Request) {
+	t.charges++
+	if q.Kind == ledger.KindRefund {
+		t.amount -= q.Amount
+		return
+	}
+	t.amount += q.Amount
+}
 
 // follow fails unless these charges, and nothing else, came between.
 func (b books) follow(before books, came tally) error {

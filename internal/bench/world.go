@@ -40,6 +40,9 @@ const (
 // scale is how large a world is.
 type scale struct {
 	partitions, wallets, charges int
+	// behind says that the topic is of requests of this kind, behind as many charges that
+	// are settled already. Empty: it is of charges, behind nothing.
+	behind ledger.Kind
 }
 
 // world is a topic full of charges, and a database as it was before the first of
@@ -51,8 +54,9 @@ type world struct {
 	topic     string
 	wallets   [][]ledger.WalletID // by partition, about as many in each
 	merchants []ledger.MerchantID
-	before    int64 // records before the first charge
-	tally           // of all charges
+	before    int64              // records before the first charge
+	tally                        // of all charges
+	stored    [][]ledger.Request // by partition, while they are written: the charges that the topic's requests are behind
 }
 
 // world is the one of that scale, made when it is first asked for.
@@ -69,7 +73,13 @@ func (r *run) world(ctx context.Context, s scale) (*world, error) {
 	if err := r.found(ctx, w); err != nil {
 		return nil, fmt.Errorf("make wallets: %w", err)
 	}
-	if err := r.fill(ctx, w); err != nil {
+	draws := w.draw
+	if s.behind != "" {
+		if draws, err = r.fillBehind(ctx, w); err != nil {
+			return nil, fmt.Errorf("settle charges: %w", err)
+		}
+	}
+	if err := r.fill(ctx, w, draws); err != nil {
 		return nil, fmt.Errorf("fill topic: %w", err)
 	}
 	r.worlds[s] = w
@@ -160,8 +170,8 @@ func (r *run) populate(ctx context.Context, w *world, store *postgres.Store) err
 	return group.Wait()
 }
 
-// fill writes the charges, an equal share into each partition.
-func (r *run) fill(ctx context.Context, w *world) error {
+// fill writes the requests that it draws for each partition, an equal share into each.
+func (r *run) fill(ctx context.Context, w *world, draws func(partition int) func() ledger.Request) error {
 	producer, done, err := r.producer(w)
 	if err != nil {
 		return err
@@ -172,13 +182,15 @@ func (r *run) fill(ctx context.Context, w *world) error {
 		if partition < w.scale.charges%w.partitions {
 			share++
 		}
-		draw := w.draw(partition)
+		draw := draws(partition)
 		for share > 0 {
 			list := make([]ledger.Request, min(share, inFlight))
 			for i := range list {
 				list[i] = r.minted(draw())
-				tallies[partition].charges++
-				tallies[partition].amount += list[i].Amount
+				tallies[partition].add(list[i])
+				if w.stored != nil {
+					w.stored[partition] = append(w.stored[partition], list[i])
+				}
 			}
 			if err := w.produce(ctx, producer, partition, list); err != nil {
 				return err
@@ -215,7 +227,7 @@ func (w *world) draw(partition int) func() ledger.Request {
 // minted gives the request its ID and the time of its receipt.
 func (r *run) minted(q ledger.Request) ledger.Request {
 	q.ReceivedAt, q.Asker.Party = time.Now().UTC(), ledger.AsOperator()
-	if q.Kind == ledger.KindCharge {
+	if !q.Merchant.IsZero() {
 		q.Asker.Party = ledger.AsMerchant(q.Merchant)
 	}
 	q.ID = r.minter.OperationID(q.Identity())
