@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,7 +48,7 @@ func (j *judge) story(st story, results []result) {
 		}
 		switch {
 		case wrong != "":
-			j.mismatch("%s, %s %s%s, %s: %s", st.name, s.body.Kind, s.body.Invoice, s.idempotencyKey, results[i].operation.ID, wrong)
+			j.mismatch("%s, %s %s, %s: %s", st.name, s.body.Kind, cmp.Or(s.idempotencyKey, s.body.Invoice), results[i].operation.ID, wrong)
 			if s.want.what == fresh {
 				j.row(label(j.found[results[i].operation.ID])).Found++
 			}

@@ -98,7 +98,7 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 			return
 		case <-ctx.Done():
 			return
-		case <-time.After(loadThink):
+		case <-time.After(l.think(own)):
 		}
 		c := &taken{Request: l.draw(r, own), key: fmt.Sprintf("caller %d request %d", caller, i), caller: caller, view: "pending"}
 		if c.Kind == ledger.KindCharge {
@@ -122,16 +122,25 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 	}
 }
 
-// draw makes a request: mostly a charge; of the caller's last charges a refund, of a part, of
-// what is left, or of too much; or a withdrawal.
+// think is how long the caller waits now: not at all behind a refund, so that another one of
+// the same charge comes into the same batch.
+func (l *load) think(own []*taken) time.Duration {
+	if n := len(own); n > 0 && own[n-1].Kind == ledger.KindRefund {
+		return 0
+	}
+	return loadThink
+}
+
+// draw makes a request: mostly a charge; of one of the caller's last charges, or of that which
+// it has just refunded, a refund; or a withdrawal.
 func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
-	if of := own[max(0, len(own)-50):]; len(of) > 0 && r.IntN(refundOne) == 0 {
-		if c := of[r.IntN(len(of))]; c.Kind == ledger.KindCharge {
-			back := client.Request{Kind: ledger.KindRefund, Wallet: c.Wallet, Charge: c.id}
-			if back.Amount = []int64{refundPart, refundPart, 0, loadAmount + 1}[r.IntN(4)]; back.Amount != 0 {
-				back.Currency = "EUR"
-			}
-			return back
+	if of := own[max(0, len(own)-50):]; len(of) > 0 {
+		last, some := of[len(of)-1], of[r.IntN(len(of))]
+		switch {
+		case last.Kind == ledger.KindRefund && r.IntN(2) == 0:
+			return refund(r, last.Wallet, last.Charge)
+		case some.Kind == ledger.KindCharge && r.IntN(refundOne) == 0:
+			return refund(r, some.Wallet, some.id)
 		}
 	}
 	// Wallet 0 is hot: a fifth of all others.
@@ -144,6 +153,15 @@ func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
 		kind = ledger.KindWithdraw
 	}
 	return client.Request{Kind: kind, Wallet: wallet, Amount: loadAmount, Currency: "EUR"}
+}
+
+// refund gives back a part of the charge, what is left of it, or too much.
+func refund(r *rand.Rand, wallet, charge string) client.Request {
+	back := client.Request{Kind: ledger.KindRefund, Wallet: wallet, Charge: charge}
+	if back.Amount = draw(r, []int64{refundPart, refundPart, 0, loadAmount + 1}); back.Amount != 0 {
+		back.Currency = "EUR"
+	}
+	return back
 }
 
 // submit submits until the request is taken, and returns its ID. A caller that was
