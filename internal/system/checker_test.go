@@ -100,8 +100,9 @@ func (s *stack) recount(l *load, asked map[string]*taken, history []recorded) (f
 		}
 	}
 	wallets, earned := map[string]*recount.Wallet{}, int64(0)
-	for _, id := range l.wallets {
-		wallets[id] = new(recount.Wallet)
+	funding := map[string]int64{}
+	for i, id := range l.wallets {
+		wallets[id], funding[id] = new(recount.Wallet), l.funding(i)
 	}
 	for _, o := range history {
 		w := wallets[o.wallet]
@@ -112,7 +113,7 @@ func (s *stack) recount(l *load, asked map[string]*taken, history []recorded) (f
 		case c != nil:
 			o.Asked = c.Amount
 		case o.Kind == ledger.KindTopUp:
-			o.Asked = loadFunding
+			o.Asked = funding[o.wallet]
 		}
 		if fault := w.Next(o.Operation); fault != "" {
 			wrong("operation %s of wallet %s, a %s under %q, %s", o.ID, o.wallet, o.Kind, o.key, fault)

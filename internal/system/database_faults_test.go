@@ -267,6 +267,6 @@ func TestDatabaseThatRefuses(t *testing.T) {
 	}
 	s.migrate()
 	s.recovers("migration")
-	// The checker wants every charge accepted: each wallet has the money.
+	// The checker wants each charge accepted whose wallet has the money.
 	s.check(s.load)
 }

@@ -23,6 +23,8 @@ const (
 	refundOne    = 10 // one of so many requests is a refund
 	withdrawOne  = 20 // one of so many requests is a withdrawal
 	loadFunding  = 1 << 40
+	poorFunding  = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
+	poorEvery    = 5
 	loadThink    = 10 * time.Millisecond // of a caller between two requests
 	loadPatience = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
 	mostFaults   = 20                    // that are told: what goes wrong does so a hundred thousand times
@@ -71,10 +73,10 @@ func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load 
 	for _, o := range operators {
 		l.gates = append(l.gates, o.as(shop.till.key))
 	}
-	for range wallets {
+	for i := range wallets {
 		w := shop.wallet()
-		operators[0].topUp(w, loadFunding)
 		l.wallets = append(l.wallets, w)
+		operators[0].topUp(w, l.funding(i))
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	l.cancel = cancel
@@ -87,6 +89,14 @@ func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load 
 		l.group.Wait()
 	})
 	return l
+}
+
+// funding is what the i-th wallet has to begin with.
+func (l *load) funding(i int) int64 {
+	if i%poorEvery == poorEvery-1 {
+		return poorFunding
+	}
+	return loadFunding
 }
 
 // call is one caller.
@@ -218,14 +228,16 @@ func (l *load) look(ctx context.Context, r *rand.Rand, c *taken) {
 	}
 }
 
-// seen compares what a caller sees with what it saw before. Whether a refund was too much
-// hangs on the order of the log: the checker decides it again.
+// seen compares what a caller sees with what it saw before. For which of the reasons that
+// callers give a request fails hangs on the order of the log: the checker decides it again.
 func (l *load) seen(c *taken, o object) {
 	now := o.Status + o.Failure.Reason
 	if c.view != "pending" && now != c.view && !(l.restored && now == "pending") {
 		l.fault("%s was %s, and then %s", c.id, c.view, now)
 	}
-	if now != "pending" && now != "accepted" && !(c.Kind == ledger.KindRefund && o.Failure.Reason == string(ledger.ReasonRefundExceedsCharge)) {
+	switch ledger.Reason(o.Failure.Reason) {
+	case "", ledger.ReasonInsufficientFunds, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge:
+	default:
 		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
 	}
 	c.view = now

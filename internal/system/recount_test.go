@@ -20,7 +20,7 @@ func TestCheckerFindsWhatItDidNotAskFor(t *testing.T) {
 	s.check(l)
 	asked, history := byKey(l.all), s.history()
 	kinds := outcomes(history)
-	for _, kind := range []string{"charge", "refund", "refund refund_exceeds_charge", "withdraw"} {
+	for _, kind := range []string{"charge", "refund", "charge insufficient_funds", "refund refund_exceeds_charge", "withdraw"} {
 		if kinds[kind] == 0 {
 			t.Errorf("the load has no %s: %v", kind, kinds)
 		}
