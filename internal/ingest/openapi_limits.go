@@ -50,7 +50,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}
 	}
 	switch name {
-	case "amount":
+	case "amount", "charged", "refunded", "net":
 		p.Pattern = digits // a sum that may pass what an integer holds
 	case "currency":
 		p.Pattern = currencyText
@@ -125,7 +125,7 @@ func limitInteger(name string, p *huma.Schema) {
 		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())
 	case "rate":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
-	case "offset", "partition", "records_ahead", "decided_in_seconds", "conflicting_requests":
+	case "charges", "refunds", "offset", "partition", "records_ahead", "decided_in_seconds", "conflicting_requests":
 		p.Minimum = ptr(0.0)
 	case "sequence", "line":
 		p.Minimum = ptr(1.0)

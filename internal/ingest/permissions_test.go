@@ -41,6 +41,7 @@ func fixtures() map[string]fixture {
 		"list-operations":   {query: "?wallet_id={wallet}&merchant_id={merchant}", none: http.StatusOK},
 		"get-wallet":        {},
 		"get-statement":     {},
+		"get-settlement":    {},
 		"get-account":       {},
 		"get-merchant":      {},
 		"create-client":     {body: `{"name":"x"}`},

@@ -134,6 +134,9 @@ type Accounts interface {
 	WalletBefore(ctx context.Context, w ledger.Wallet, before time.Time) (ledger.Wallet, error)
 	// Statement is a page of a wallet's statement, of at most f.Limit lines, which may be fewer though more follow, even none.
 	Statement(ctx context.Context, f StatementFilter) (Statement, error)
+	// Settlement sums the next part of what the merchant's account got and gave back in the period, in the order of time,
+	// and says where the part behind it begins (nil: this is the last one). Its parts of one day add up.
+	Settlement(ctx context.Context, id ledger.MerchantID, from, to time.Time, after *Cursor) ([]SettledDay, *Cursor, error)
 	// ClientWallets is a page of at most limit wallets of the client, oldest first,
 	// and where the next page begins (nil: this is the last one). It fails with
 	// ledger.ErrNotFound if there is no such client.
@@ -163,6 +166,15 @@ type Statement struct {
 	Lines                    []outcomes.Decided
 	Final                    bool // nothing more can be decided within the period
 	Next                     *Cursor
+}
+
+// SettledDay is what a merchant's account got and gave back on a day (UTC) in one currency. Amounts are
+// exact, in minor units, as decimal digits.
+type SettledDay struct {
+	Day                    string // as in 2026-01-02
+	Currency               ledger.Currency
+	Charged, Refunded, Net string
+	Charges, Refunds       int64
 }
 
 // Balance is a settlement balance: exact, in minor units, as decimal digits,

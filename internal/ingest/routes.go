@@ -162,6 +162,12 @@ func (s *Server) decided() {
 		description: "Shows the merchant and its settlement balances to itself, the client that owns it and the operator.",
 		status:      http.StatusOK, codes: []Code{CodeNotFound},
 	}, s.merchant)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/merchants/{merchant}/settlement", id: "get-settlement", summary: "Read a merchant's settlement",
+		description: "Sums by day (UTC) and currency what was charged and refunded from one time on and before another, the oldest day first, to the merchant " +
+			"itself, the client that owns it and the operator. A day that two pages share adds up from both.",
+		status: http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.settlement)
 }
 
 func (s *Server) resources() {

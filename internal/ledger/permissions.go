@@ -37,6 +37,7 @@ var permissions = [...]Permission{
 	{Operation: "get-wallet", Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-statement", Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-account", Client: ReachOwn, Operator: ReachAny},
+	{Operation: "get-settlement", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-merchant", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "create-client", Operator: ReachAny},
 	{Operation: "create-merchant", Operator: ReachAny},

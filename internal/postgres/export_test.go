@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"context"
+	"time"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/monedero/monedero/internal/ingest"
@@ -37,3 +40,8 @@ var (
 	StatementSQL    = statementSQL
 	WalletStatesSQL = walletStatesSQL
 )
+
+// SettlementOf is Settlement that goes through so many operations for a page.
+func (s *Store) SettlementOf(ctx context.Context, id ledger.MerchantID, from, to time.Time, after *ingest.Cursor, walk int64) ([]ingest.SettledDay, *ingest.Cursor, error) {
+	return s.settlement(ctx, id, from, to, after, walk)
+}
