@@ -300,9 +300,13 @@ func (d *decoder) texts(at spot, into *[]string) error {
 	}
 	place := at.String()
 	for d.json.PeekKind() != ']' {
-		text, _, err := d.text(spot{place: place + "[" + strconv.Itoa(len(*into)) + "]"}, want)
+		at := spot{place: place + "[" + strconv.Itoa(len(*into)) + "]"}
+		text, ok, err := d.text(at, want)
 		if err != nil {
 			return err
+		}
+		if ok && text == "" {
+			d.fault(at, "must not be empty")
 		}
 		*into = append(*into, text)
 	}

@@ -68,8 +68,14 @@ func TestLookUpSaysOfEachWhatARequestForItWould(t *testing.T) {
 		}
 	}
 	tooMany := `{"ids":["` + strings.Repeat(accepted+`","`, 1000) + accepted + `"]}`
-	for _, body := range []string{`{}`, `{"ids":[]}`, `{"ids":"` + accepted + `"}`, `{"ids":[1]}`, tooMany} {
+	for _, body := range []string{`{}`, `{"ids":[]}`, `{"ids":"` + accepted + `"}`, `{"ids":[1]}`, `{"ids":["` + accepted + `",""]}`, tooMany} {
 		ada.shop.post(lookupPath, nil, body).want(t, http.StatusUnprocessableEntity)
+	}
+	// It is no operation.
+	for method, want := range map[string]int{http.MethodGet: http.StatusMethodNotAllowed, http.MethodHead: http.StatusMethodNotAllowed, http.MethodDelete: http.StatusMethodNotAllowed} {
+		if got := ada.shop.do(method, lookupPath, nil, ""); got.status != want || got.header.Get("Allow") != http.MethodPost {
+			t.Errorf("%s: %d, Allow: %s", method, got.status, got.header.Get("Allow"))
+		}
 	}
 }
 

@@ -91,9 +91,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}
 	case "ids":
 		p.MinItems, p.MaxItems = ptr(1), ptr(maxLookupIDs)
-		p.Items.Examples = []any{ledger.OperationID{}.String()} // its form is that of the ID
-		limitID(p.Items)
-		p.Items.Examples = nil
+		p.Items.MinLength, p.Items.Pattern = ptr(1), "^"+noControl+"+$" // of one that is no ID the answer says so, and of the others what is to be said
 	case "cursor", "next_cursor":
 		p.Pattern = cursorText
 	case "secret":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,12 +34,12 @@ type route struct {
 // routes builds the router, and with it the OpenAPI document.
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, patient, middleware.GetHead)
+	r.Use(identify, s.observe, patient, s.literally(r), middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		refuse(CodeNotFound, "there is nothing under this path").problem(requestID(r.Context())).write(w)
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, q *http.Request) {
-		known := allowed(r, q.URL.Path)
+		known := s.allowed(r, q.URL.Path)
 		if len(known) == 0 { // nothing is there under any method
 			r.NotFoundHandler()(w, q)
 			return
@@ -60,8 +61,50 @@ func (s *Server) routes() (http.Handler, error) {
 	return r, nil
 }
 
+// literally keeps requests for a path that the API knows as it stands from the routes of a path with a parameter that it would
+// fit, too: /v1/operations/lookup is no operation, whatever the method.
+func (s *Server) literally(r *chi.Mux) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if known := s.literal(q.URL.Path); known != nil && !slices.Contains(known, q.Method) {
+				r.MethodNotAllowedHandler()(w, q)
+				return
+			}
+			next.ServeHTTP(w, q)
+		})
+	}
+}
+
+// literal are the methods that the API knows of a path as it stands; none if it does not.
+func (s *Server) literal(path string) []string {
+	item := s.api.OpenAPI().Paths[path]
+	if item == nil {
+		return nil
+	}
+	var known []string
+	for _, m := range []struct {
+		name string
+		op   *huma.Operation
+	}{
+		{http.MethodGet, item.Get},
+		{http.MethodHead, item.Get},
+		{http.MethodPost, item.Post},
+		{http.MethodPut, item.Put},
+		{http.MethodPatch, item.Patch},
+		{http.MethodDelete, item.Delete},
+	} {
+		if m.op != nil {
+			known = append(known, m.name)
+		}
+	}
+	return known
+}
+
 // allowed are the methods that the path knows.
-func allowed(routes chi.Routes, path string) []string {
+func (s *Server) allowed(routes chi.Routes, path string) []string {
+	if known := s.literal(path); known != nil {
+		return known
+	}
 	var known []string
 	for _, method := range methods() {
 		asked := method

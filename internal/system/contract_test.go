@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 		c.charged(t, "INV-GO", c.tool(t, folder, c.asMerchant(), "go", "run", "."))
 	})
 	t.Run("openapi-python-client", func(t *testing.T) {
-		c.tool(t, c.work, nil, "openapi-python-client", "generate", "--path", "openapi.json", "--output-path", "monedero", "--meta", "none", "--fail-on-warning")
+		c.tool(t, c.work, nil, "openapi-python-client", "generate", "--path", "openapi.json", "--output-path", "monedero", "--meta", "none", "--config", "openapi-python-client.yaml", "--fail-on-warning")
 		c.charged(t, "INV-PYTHON", c.tool(t, c.work, c.asMerchant(), "python", "charge.py"))
 	})
 	t.Run("schemathesis", func(t *testing.T) {

@@ -14,7 +14,9 @@ FAULTS = {
     ("body.client_id", "is no client"),
     ("body.merchant_id", "is no merchant"),
     ("body.expires_at", "must lie in the future"),
-    ("query.cursor", "is not a cursor of this list"),
+    ("query.cursor", "is not a cursor of this list: it goes with the filters of the page that it came with"),
+    # What an operation is called by has a sum in it.
+    ("body.charge", "is not an operation ID"),
     # JSON Schema takes 1.0 for an integer; amounts are written without a fraction.
     ("body.amount", "must be an integer, without fraction and exponent"),
     ("body.rate", "must be an integer, without fraction and exponent"),
