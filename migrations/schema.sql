@@ -301,6 +301,17 @@ COMMENT ON COLUMN public.deployment.consumer_group IS 'The consumer group of the
 
 COMMENT ON COLUMN public.deployment.history IS '1, and one more each time that the database was recovered after it had been restored.';
 
+CREATE TABLE public.holds (
+    expires_at timestamp with time zone NOT NULL,
+    partition integer NOT NULL,
+    id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    merchant_id uuid NOT NULL,
+    invoice_key uuid
+);
+
+COMMENT ON TABLE public.holds IS 'The holds that are open: a row comes and goes with each.';
+
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,
     suspended boolean DEFAULT false NOT NULL,
@@ -351,6 +362,9 @@ CREATE TABLE public.operations (
     refers_to uuid,
     moved bigint,
     left_after bigint,
+    expires_in bigint,
+    rest text,
+    held_after bigint,
     CONSTRAINT operations_check CHECK ((("position" >= 1) AND (amount >= 1) AND (amount <= '9007199254740991'::bigint) AND ((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0) AND ((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (limit_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1) AND (((kind IS NOT NULL) AND (received_at IS NOT NULL) AND (asker_role IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text))) AND ((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text))) AND ((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(fingerprint) = 32) AND (octet_length(digest) = 32)))
 );
 
@@ -388,29 +402,36 @@ COMMENT ON COLUMN public.operations.asker_key IS 'The API key that it was asked 
 
 COMMENT ON COLUMN public.operations.merchant_state IS 'What was found of the merchant: active or suspended; null: none was asked for, or found.';
 
-COMMENT ON COLUMN public.operations.asker_role IS 'Who asked: merchant, client or operator.';
+COMMENT ON COLUMN public.operations.asker_role IS 'Who asked: merchant, client, operator or system.';
 
-COMMENT ON COLUMN public.operations.refers_to IS 'The operation that it refers to: of a refund the charge.';
+COMMENT ON COLUMN public.operations.refers_to IS 'The operation that it refers to: of a refund the charge or the capture; of a capture, a release and an expire the hold.';
 
 COMMENT ON COLUMN public.operations.moved IS 'What it moved, where it refers to an operation: its amount, or all that was left. Null: nothing.';
 
 COMMENT ON COLUMN public.operations.left_after IS 'How much of what it refers to could still be moved after it.';
+
+COMMENT ON COLUMN public.operations.expires_in IS 'Of a hold: how many seconds it was to be open at most, from its decision on.';
+
+COMMENT ON COLUMN public.operations.rest IS 'Of a capture: kept, where what it left stays held. Null: it was given back.';
+
+COMMENT ON COLUMN public.operations.held_after IS 'What open holds kept from being charged after it. Null: nothing.';
 
 CREATE VIEW public.movements AS
  SELECT operations.partition,
     operations.id AS operation_id,
     operations.currency,
         CASE
-            WHEN (operations.kind = ANY (ARRAY['charge'::text, 'refund'::text])) THEN operations.merchant_id
+            WHEN (operations.kind = ANY (ARRAY['charge'::text, 'refund'::text, 'capture'::text])) THEN operations.merchant_id
             ELSE '00000000-0000-0000-0000-000000000000'::uuid
         END AS account_id,
         CASE operations.kind
             WHEN 'top_up'::text THEN (- operations.amount)
             WHEN 'refund'::text THEN (- operations.moved)
+            WHEN 'capture'::text THEN operations.moved
             ELSE operations.amount
         END AS amount
    FROM public.operations
-  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text, 'withdraw'::text, 'refund'::text])));
+  WHERE ((operations.reason IS NULL) AND (operations.kind = ANY (ARRAY['charge'::text, 'top_up'::text, 'withdraw'::text, 'refund'::text, 'capture'::text])));
 
 COMMENT ON VIEW public.movements IS 'What each accepted operation adds to an account besides its wallet, which loses the same: a row where money moves.';
 
@@ -490,9 +511,12 @@ CREATE TABLE public.wallets (
     currency text NOT NULL,
     status text NOT NULL,
     last_digest bytea NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
+    open_holds bigint DEFAULT 0 NOT NULL,
     CONSTRAINT wallets_balance_check CHECK (((balance >= (- credit_limit)) AND (balance <= '9007199254740991'::bigint))),
     CONSTRAINT wallets_credit_limit_check CHECK (((credit_limit >= 0) AND (credit_limit <= '9007199254740991'::bigint))),
     CONSTRAINT wallets_currency_check CHECK ((octet_length(currency) = 3)),
+    CONSTRAINT wallets_held_check CHECK (((held >= 0) AND (held <= (balance + credit_limit)) AND (open_holds >= 0) AND ((held = 0) = (open_holds = 0)))),
     CONSTRAINT wallets_last_digest_check CHECK ((octet_length(last_digest) = 32)),
     CONSTRAINT wallets_last_sequence_check CHECK ((last_sequence >= 1)),
     CONSTRAINT wallets_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
@@ -500,6 +524,10 @@ CREATE TABLE public.wallets (
 WITH (fillfactor='50');
 
 COMMENT ON TABLE public.wallets IS 'Prepaid money of clients, as each wallet''s last operation left it.';
+
+COMMENT ON COLUMN public.wallets.held IS 'What its open holds keep from being charged.';
+
+COMMENT ON COLUMN public.wallets.open_holds IS 'How many of its holds are open.';
 
 ALTER TABLE ONLY public.account_balances
     ADD CONSTRAINT account_balances_pkey PRIMARY KEY (partition, account_id, currency);
@@ -524,6 +552,9 @@ ALTER TABLE ONLY public.dead_letters
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_pkey PRIMARY KEY (one_row);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (id, partition);
 
 ALTER TABLE ONLY public.merchants
     ADD CONSTRAINT merchants_pkey PRIMARY KEY (id);
@@ -556,11 +587,17 @@ CREATE INDEX clients_created_idx ON public.clients USING btree (created_at, id);
 
 CREATE INDEX conflicts_operation_id_idx ON public.conflicts USING btree (partition, operation_id);
 
+CREATE INDEX holds_expires_at_idx ON public.holds USING btree (expires_at, partition);
+
+CREATE INDEX holds_wallet_idx ON public.holds USING btree (wallet_id, invoice_key, partition);
+
 CREATE INDEX merchants_created_idx ON public.merchants USING btree (created_at, id);
 
 CREATE INDEX operations_decided_at_idx ON public.operations USING brin (decided_at);
 
-CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING btree (invoice_key, wallet_id, partition) WHERE ((kind = 'charge'::text) AND (reason IS NULL) AND (invoice_key IS NOT NULL));
+CREATE INDEX operations_holds_idx ON public.operations USING btree (partition, wallet_id, invoice_key, sequence) WHERE ((kind = 'hold'::text) AND (reason IS NULL));
+
+CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING btree (invoice_key, wallet_id, partition) WHERE ((kind = ANY (ARRAY['charge'::text, 'capture'::text])) AND (reason IS NULL) AND (invoice_key IS NOT NULL));
 
 CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key, wallet_id, COALESCE(sequence, (0)::bigint), id) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
 
@@ -654,6 +691,8 @@ GRANT SELECT,INSERT ON TABLE public.dead_letters TO monedero_service;
 GRANT SELECT ON TABLE public.dead_letter_states TO monedero_service;
 
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.holds TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 

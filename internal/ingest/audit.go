@@ -100,7 +100,7 @@ func newChange(c ledger.Change) auditEntryBody {
 		b.MerchantID = c.By.Party.String()
 	case ledger.RoleClient:
 		b.ClientID = c.By.Party.String()
-	case ledger.RoleOperator:
+	case ledger.RoleOperator, ledger.RoleSystem:
 	}
 	if !c.By.Key.IsZero() {
 		b.KeyID = c.By.Key.String()

@@ -195,6 +195,9 @@ func (d *decoder) value(at spot, into reflect.Value) error {
 	case **int64:
 		*v = new(int64)
 		return d.integer(at, *v)
+	case **bool:
+		*v = new(bool)
+		return d.boolean(at, *v)
 	case *time.Time:
 		return d.time(at, v)
 	case *map[string]string:
@@ -240,6 +243,18 @@ func (d *decoder) integer(at spot, into *int64) error {
 	}
 	*into, _ = strconv.ParseInt(string(value), 10, 64)
 	return nil
+}
+
+func (d *decoder) boolean(at spot, into *bool) error {
+	switch d.json.PeekKind() {
+	case 't', 'f':
+	default:
+		d.fault(at, "must be true or false")
+		return d.json.SkipValue()
+	}
+	token, err := d.json.ReadToken()
+	*into = err == nil && token.Bool()
+	return err
 }
 
 func (d *decoder) time(at spot, into *time.Time) error {

@@ -34,7 +34,7 @@ func newKey(k ledger.Key, secret string) keyBody {
 		b.MerchantID = k.Party.String()
 	case ledger.RoleClient:
 		b.ClientID = k.Party.String()
-	case ledger.RoleOperator:
+	case ledger.RoleOperator, ledger.RoleSystem:
 	}
 	return b
 }

@@ -115,9 +115,16 @@ func limitInteger(name string, p *huma.Schema) {
 	switch name {
 	case "amount":
 		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
+	case "held", "held_after": // beside the balance, a credit limit may be held
+		p.Minimum, p.Maximum = ptr(0.0), ptr(2*float64(ledger.MaxAmount))
+	case "available":
+		p.Minimum, p.Maximum = ptr(0.0), ptr(2*float64(ledger.MaxAmount))
+	case "expires_in":
+		p.Minimum, p.Maximum = ptr(float64(ledger.MinExpiresIn)), ptr(float64(ledger.MaxExpiresIn))
 	case "balance", "balance_after", "opening_balance", "closing_balance", "page_opening_balance", "page_closing_balance", "movement": // how far below zero a wallet may be is its own
 		p.Maximum = ptr(float64(ledger.MaxAmount))
-	case "credit_limit", "credit_limit_after", "amount_refunded", "refundable_after":
+	case "credit_limit", "credit_limit_after", "amount_refunded", "refundable_after", "captured", "released",
+		"expired", "remaining", "remaining_after":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
 	case "overlap_seconds":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())

@@ -147,9 +147,9 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 		"GET /v1/clients/{client}/wallets", "GET /v1/merchants", "GET /v1/merchants/{merchant}", "GET /v1/merchants/{merchant}/settlement", "GET /v1/operations", "GET /v1/operations/{id}",
 		"GET /v1/wallets", "GET /v1/wallets/{wallet}", "GET /v1/wallets/{wallet}/statement", "POST /v1/api-keys", "POST /v1/api-keys/{key}/revoke", "POST /v1/api-keys/{key}/rotate", "POST /v1/charges/batch",
 		"POST /v1/clients", "POST /v1/merchants", "POST /v1/merchants/{merchant}/resume", "POST /v1/merchants/{merchant}/suspend", "POST /v1/operations/lookup", "POST /v1/wallets",
-		"POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close",
+		"POST /v1/wallets/{wallet}/captures", "POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close",
 		"POST /v1/wallets/{wallet}/credit-limit", "POST /v1/wallets/{wallet}/freeze",
-		"POST /v1/wallets/{wallet}/refunds",
+		"POST /v1/wallets/{wallet}/holds", "POST /v1/wallets/{wallet}/refunds", "POST /v1/wallets/{wallet}/releases",
 		"POST /v1/wallets/{wallet}/top-ups", "POST /v1/wallets/{wallet}/unfreeze",
 		"POST /v1/wallets/{wallet}/withdrawals",
 	}
@@ -312,7 +312,7 @@ func TestDocumentLimitsEverything(t *testing.T) {
 }
 
 // keyRequired are the paths under which a request has no other identity than its key.
-var keyRequired = regexp.MustCompile("/(top-ups|withdrawals|refunds)$")
+var keyRequired = regexp.MustCompile("/(top-ups|withdrawals|refunds|holds|captures|releases)$")
 
 // TestSchemaNamesDoNotCollide with what oapi-codegen and openapi-python-client name
 // in the clients that they make.

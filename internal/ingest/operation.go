@@ -33,9 +33,14 @@ type operationBody struct {
 	AskedBy      *askerBody        `json:"asked_by,omitempty" doc:"Who asked."`
 	Amount       int64             `json:"amount,omitempty" doc:"The amount in minor units." example:"1250"`
 	Currency     string            `json:"currency,omitempty" doc:"The currency, ISO 4217." example:"EUR"`
-	Charge       string            `json:"charge,omitempty" doc:"Of a refund: the charge that it gives back." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Charge       string            `json:"charge,omitempty" doc:"Of a refund: the charge, or the capture, that it gives back." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
 	Refundable   *int64            `json:"refundable_after,omitempty" doc:"Of a refund: how much of the charge could still be given back after it, in minor units." example:"750"`
-	Refunded     int64             `json:"amount_refunded,omitempty" doc:"Of a charge: how much of it was given back up to now, in minor units." example:"500"`
+	Refunded     int64             `json:"amount_refunded,omitempty" doc:"Of a charge or a capture: how much of it was given back up to now, in minor units." example:"500"`
+	Hold         string            `json:"hold,omitempty" doc:"Of a capture, a release or an expiry: the hold." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Final        *bool             `json:"final,omitempty" doc:"Of a capture: whether it ended the hold, and gave back what was left." example:"true"`
+	RemainsAfter *int64            `json:"remaining_after,omitempty" doc:"Of a capture, a release or an expiry: how much was held after it, in minor units." example:"0"`
+	ExpiresIn    int64             `json:"expires_in,omitempty" doc:"Of a hold: how many seconds it was to be open at most." example:"86400"`
+	Holding      *holdingBody      `json:"holding,omitempty" doc:"Of an accepted hold: what became of it up to now."`
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
 	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
@@ -43,6 +48,7 @@ type operationBody struct {
 	Sequence     int64             `json:"sequence,omitempty" doc:"The operation's position in the history of its wallet: 1, 2, 3 ... Shown to the wallet's owner and the operator." example:"42"`
 	LimitAfter   *int64            `json:"credit_limit_after,omitempty" doc:"The wallet's credit limit after the operation, in minor units. Shown to the wallet's owner and the operator." example:"5000"`
 	BalanceAfter *int64            `json:"balance_after,omitempty" doc:"The wallet's balance after the operation, in minor units. Shown to the wallet's owner and the operator." example:"8750"`
+	HeldAfter    *int64            `json:"held_after,omitempty" doc:"What the wallet's open holds held after the operation, in minor units. Shown to the wallet's owner and the operator." example:"5000"`
 	Failure      *failureBody      `json:"failure,omitempty" doc:"Why the operation failed."`
 	Conflicts    *int              `json:"conflicting_requests,omitempty" doc:"How many other requests came under the same ID. None of them had an effect." example:"0"`
 	ReceivedAt   string            `json:"received_at,omitempty" format:"date-time" doc:"When the request was received." example:"2026-01-02T15:04:05.000000Z"`
@@ -51,13 +57,44 @@ type operationBody struct {
 
 type failureBody struct {
 	Reason      string `json:"reason" doc:"Why: the first that holds of a closed set." example:"insufficient_funds"`
-	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not hold enough money." csv:"-"`
+	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not have enough available money." csv:"-"`
 	Advice      string `json:"advice" doc:"What to do about it." enum:"do_not_retry,retry_with_new_key,retry_after_top_up,fix_request" example:"retry_after_top_up"`
 	DuplicateOf string `json:"duplicate_of,omitempty" doc:"Of a duplicate_invoice: the accepted charge." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
 }
 
+// holdingBody adds up: captured, released, expired and remaining are the hold's amount.
+type holdingBody struct {
+	State         string `json:"state" doc:"What became of the hold. It is open while something remains; then what ended it." enum:"open,captured,released,expired" example:"open"`
+	Captured      int64  `json:"captured" doc:"What was captured, in minor units." example:"4200"`
+	Released      int64  `json:"released" doc:"What was given back by releases and by the last capture, in minor units." example:"0"`
+	Expired       int64  `json:"expired" doc:"What was given back when the hold expired, in minor units." example:"0"`
+	Remaining     int64  `json:"remaining" doc:"What is held still, in minor units." example:"800"`
+	CaptureBefore string `json:"capture_before" format:"date-time" doc:"A capture that is answered 202 before this time is not refused for the hold's expiry." example:"2026-01-02T15:04:05.000000Z"`
+}
+
+func newHolding(d outcomes.Decided) *holdingBody {
+	if d.Hold == nil {
+		return nil
+	}
+	h := d.Hold
+	b := &holdingBody{
+		State: "open", Captured: h.Captured, Released: d.Amount - h.Captured - h.Expired - h.Remaining, Expired: h.Expired,
+		Remaining: h.Remaining, CaptureBefore: stamp(d.ExpiresAt()),
+	}
+	switch {
+	case h.Remaining > 0:
+	case h.Expired > 0:
+		b.State = "expired"
+	case h.Captured > 0:
+		b.State = "captured"
+	default:
+		b.State = "released"
+	}
+	return b
+}
+
 type askerBody struct {
-	Role       string `json:"role" doc:"What the API key may do that it was asked with." enum:"merchant,client,operator" example:"merchant"`
+	Role       string `json:"role" doc:"What the API key may do that it was asked with." enum:"merchant,client,operator,system" example:"merchant"`
 	MerchantID string `json:"merchant_id,omitempty" doc:"The merchant whose key it was. Shown to itself and the operator." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	ClientID   string `json:"client_id,omitempty" doc:"The client whose key it was. Shown to itself and the operator." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	APIKeyID   string `json:"api_key_id,omitempty" doc:"The API key. Shown to its owner and the operator." example:"key_01hzy3v7k2m4n6p8q0r2s4t6v8"`
@@ -77,7 +114,7 @@ func newAsker(a ledger.Asker, k ledger.Key) *askerBody {
 		b.MerchantID = a.String()
 	case ledger.RoleClient:
 		b.ClientID = a.String()
-	case ledger.RoleOperator:
+	case ledger.RoleOperator, ledger.RoleSystem:
 	}
 	if !a.Key.IsZero() {
 		b.APIKeyID = a.Key.String()
@@ -103,21 +140,13 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	if k.Role == ledger.RoleOperator {
 		b.Note = d.Note
 	}
-	b.Refunded = d.Refunded
-	if !d.Refers.IsZero() {
-		b.Charge = d.Refers.String()
-		if d.Moved != 0 {
-			b.Amount = d.Moved // also where the request left it open
-		}
-		if d.Reason != ledger.ReasonChargeNotFound && d.Reason != ledger.ReasonProcessingError {
-			b.Refundable = &d.LeftAfter
-		}
-	}
+	b.Refunded, b.ExpiresIn, b.Holding = d.Refunded, d.ExpiresIn, newHolding(d)
+	b.refer(d)
 	// Only canonical text is ever stored; were it not, an answer without
 	// metadata would still be better than none.
 	b.Metadata, _ = d.Metadata.Map()
 	if d.Sequence != 0 && k.SeesWallet(d.Owner) {
-		b.Sequence, b.BalanceAfter, b.LimitAfter = d.Sequence, &d.BalanceAfter, &d.LimitAfter
+		b.Sequence, b.BalanceAfter, b.HeldAfter, b.LimitAfter = d.Sequence, &d.BalanceAfter, &d.HeldAfter, &d.LimitAfter
 	}
 	if d.Reason != "" {
 		b.Failure = &failureBody{
@@ -128,6 +157,31 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 		}
 	}
 	return b
+}
+
+// refer says what the operation refers to, and what it left of that.
+func (b *operationBody) refer(d outcomes.Decided) {
+	if d.Refers.IsZero() {
+		return
+	}
+	if d.Moved != 0 {
+		b.Amount = d.Moved // also where the request left it open
+	}
+	var left *int64
+	switch d.Reason {
+	case ledger.ReasonChargeNotFound, ledger.ReasonHoldNotFound, ledger.ReasonProcessingError: // nothing is known of it
+	default:
+		left = &d.LeftAfter
+	}
+	if d.Kind == ledger.KindRefund {
+		b.Charge, b.Refundable = d.Refers.String(), left
+		return
+	}
+	b.Hold, b.RemainsAfter = d.Refers.String(), left
+	if d.Kind == ledger.KindCapture {
+		final := d.Rest != ledger.RestKept
+		b.Final = &final
+	}
 }
 
 // stamp is a time as the API shows it; empty for none.

@@ -29,6 +29,9 @@ func fixtures() map[string]fixture {
 	return map[string]fixture{
 		"charge":            {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"refund":            {body: `{"charge":"{id}"}`, none: http.StatusUnprocessableEntity},
+		"hold":              {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"capture":           {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
+		"release":           {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
 		"charge-batch":      {body: `{"wallet_id":"{wallet}","idempotency_key":"x","amount":1,"currency":"EUR"}`, kind: lines, none: http.StatusAccepted, each: true},
 		"top-up":            {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
 		"withdraw":          {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},

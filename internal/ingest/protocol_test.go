@@ -242,7 +242,8 @@ func TestOneFaultHasOneCode(t *testing.T) {
 	p := s.people("Ada")
 	for path, place := range map[string]string{
 		"GET /v1/wallets/%s": "path.wallet", "POST /v1/wallets/%s/charges": "path.wallet", "POST /v1/wallets/%s/top-ups": "path.wallet",
-		"POST /v1/wallets/%s/withdrawals": "path.wallet", "POST /v1/wallets/%s/refunds": "path.wallet",
+		"POST /v1/wallets/%s/withdrawals": "path.wallet", "POST /v1/wallets/%s/holds": "path.wallet", "POST /v1/wallets/%s/captures": "path.wallet",
+		"POST /v1/wallets/%s/releases": "path.wallet", "POST /v1/wallets/%s/refunds": "path.wallet",
 		"POST /v1/wallets/%s/freeze": "path.wallet", "POST /v1/wallets/%s/unfreeze": "path.wallet", "POST /v1/wallets/%s/close": "path.wallet",
 		"GET /v1/operations/%s": "path.id", "GET /v1/merchants/%s": "path.merchant", "GET /v1/clients/%s/wallets": "path.client",
 		"GET /v1/operations?wallet_id=%s": "query.wallet_id", "GET /v1/operations?merchant_id=%s": "query.merchant_id",
@@ -254,6 +255,10 @@ func TestOneFaultHasOneCode(t *testing.T) {
 			who, body = p.shop, charge
 		case strings.HasSuffix(path, "refunds"):
 			who, body = p.shop, `{"charge":""}`
+		case strings.HasSuffix(path, "captures"), strings.HasSuffix(path, "releases"):
+			who, body = p.shop, `{"hold":""}`
+		case strings.HasSuffix(path, "holds"):
+			who, body = p.shop, charge
 		case strings.HasSuffix(path, "top-ups"), strings.HasSuffix(path, "withdrawals"):
 			body = `{"amount":1,"currency":"EUR"}`
 		}

@@ -9,7 +9,7 @@ import (
 
 type refundBody struct {
 	Charge      string            `json:"charge" doc:"The charge to give back, wholly or in part. It may be pending still." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
-	Amount      int64             `json:"amount,omitempty" doc:"What to give back, in minor units of the currency: an integer. Without amount and currency: all that is left of the charge when the refund is decided." example:"500"`
+	Amount      *int64            `json:"amount,omitempty" doc:"What to give back, in minor units of the currency: an integer. Without amount and currency: all that is left of the charge when the refund is decided." example:"500"`
 	Currency    string            `json:"currency,omitempty" doc:"The wallet's currency, ISO 4217. It stands beside the amount." example:"EUR"`
 	Description string            `json:"description,omitempty" doc:"For people." example:"One cup was cold"`
 	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings." example:"{\"return\":\"8821-1\"}"`
@@ -31,16 +31,36 @@ func (s *Server) refund(ctx context.Context, in *refundInput) (*operationOutput,
 		return nil, err
 	}
 	wallet, faults := pathWallet(in.Wallet, faults)
-	var charge ledger.OperationID
-	if b.Charge != "" {
-		if charge, err = ledger.ParseOperationID(b.Charge); err != nil || !s.minter.Issued(charge) {
-			faults = addFault(faults, "body.charge", "is not an operation ID")
-		}
-	}
+	charge, faults := s.referred("charge", b.Charge, faults)
+	amount, faults := part(b.Amount, faults)
 	return s.submit(ctx, ledger.Request{
 		Kind: ledger.KindRefund, Wallet: wallet, Merchant: caller(ctx).Merchant(), Refers: charge,
-		Amount: b.Amount, Currency: ledger.Currency(b.Currency),
+		Amount: amount, Currency: ledger.Currency(b.Currency),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
 	}, faults, s.patience(ctx, in.Prefer))
+}
+
+// referred reads the ID of the operation that a request refers to; none is for the ledger to refuse.
+func (s *Server) referred(name, text string, faults []Fault) (ledger.OperationID, []Fault) {
+	if text == "" {
+		return ledger.OperationID{}, faults
+	}
+	id, err := ledger.ParseOperationID(text)
+	if err != nil || !s.minter.Issued(id) {
+		faults = addFault(faults, "body."+name, "is not an operation ID")
+	}
+	return id, faults
+}
+
+// part reads what a request asks of what it refers to: left out, all that is left. A zero is no way to say
+// so, for it may come of a mistake in a sum.
+func part(amount *int64, faults []Fault) (int64, []Fault) {
+	if amount == nil {
+		return 0, faults
+	}
+	if *amount == 0 {
+		faults = addFault(faults, "body.amount", "must not be 0: leave amount and currency out to ask for all that is left")
+	}
+	return *amount, faults
 }

@@ -64,6 +64,7 @@ func TestRefunds(t *testing.T) {
 	for body, place := range map[string]string{
 		`{}`: "body.charge", `{"charge":"` + elsewhere + `"}`: "body.charge", `{"charge":"` + charged + `","amount":1}`: "body.currency",
 		`{"charge":"` + charged + `","currency":"EUR"}`: "body.amount", `{"charge":"` + charged + `","amount":-1,"currency":"EUR"}`: "body.amount",
+		`{"charge":"` + charged + `","amount":0}`: "body.amount", `{"charge":"` + charged + `","amount":0,"currency":"EUR"}`: "body.amount",
 		`{"charge":"` + charged[:len(charged)-1] + `z"}`: "body.charge",
 	} {
 		got := asked(p.shop, "bad", body)

@@ -133,6 +133,23 @@ func (s *Server) queued() {
 		status: http.StatusAccepted, body: reflect.TypeFor[refundBody](), keyRequired: true, codes: submit,
 	}, s.refund)
 	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/holds", id: "hold", summary: "Hold money of a wallet",
+		description: "Queues a hold: money that stays in the wallet, and is available to nobody but your captures until you release it or it expires. " +
+			"Its outcome is read under Location.",
+		status: http.StatusAccepted, body: reflect.TypeFor[holdBody](), keyRequired: true, codes: submit,
+	}, s.hold)
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/captures", id: "capture", summary: "Capture held money",
+		description: "Queues money that goes from the wallet to the merchant, out of a hold of its own. The capture ends the hold, and what is left is available again; " +
+			"with final false it stays held, for up to 50 captures. A capture that is answered 202 before the hold's capture_before is never refused for its expiry.",
+		status: http.StatusAccepted, body: reflect.TypeFor[captureBody](), keyRequired: true, codes: submit,
+	}, s.capture)
+	handle(s, route{
+		method: http.MethodPost, path: "/v1/wallets/{wallet}/releases", id: "release", summary: "Release held money",
+		description: "Queues the end of a hold of the merchant's own, or of a part of it: what was held is available again. Its outcome is read under Location.",
+		status:      http.StatusAccepted, body: reflect.TypeFor[releaseBody](), keyRequired: true, codes: submit,
+	}, s.release)
+	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/top-ups", id: "top-up", summary: "Top up a wallet",
 		description: "Queues money that came in for the wallet. Its outcome is read under Location.",
 		status:      http.StatusAccepted, body: reflect.TypeFor[fundingBody](), keyRequired: true, codes: submit,

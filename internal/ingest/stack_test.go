@@ -64,6 +64,7 @@ type stack struct {
 	cluster *kafka.Cluster
 	db      *database
 	queue   *queue
+	direct  *kafka.Publisher // past the API
 	minter  *ledger.Minter
 	clock   *clock
 	log     *slog.Logger
@@ -110,6 +111,7 @@ func newStackOf(t testing.TB, now time.Time, partitions int) *stack {
 	s.cluster = s.kafka.Client(t)
 	publisher := kafka.NewPublisher(s.cluster, kafka.NewProducer(s.cluster, kafka.NewMetrics(nil), admission.Seats, s.topic), map[string]int{topicName: partitions})
 	t.Cleanup(func() { _ = publisher.Close() })
+	s.direct = publisher
 	s.queue = &queue{Queue: kafka.NewQueue(publisher, s.cluster, s.topic, nil)}
 	_, text, err := access.IssueKey(t.Context(), store, s.minter, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}, Name: "tests", CreatedAt: now}, ledger.Person("test", ""))
 	if err != nil {

@@ -17,7 +17,9 @@ type walletBody struct {
 	ClientID string `json:"client_id" doc:"The client that owns the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
 	Status   string `json:"status" doc:"What may be done with the wallet." enum:"active,frozen,closed" example:"active"`
-	Balance  int64  `json:"balance" doc:"What the wallet holds, in minor units; below zero: what it owes." example:"8750"`
+	Balance  int64  `json:"balance" doc:"What is in the wallet, in minor units; below zero: what it owes." example:"8750"`
+	Held     int64  `json:"held" doc:"What its open holds keep from being charged, in minor units." example:"5000"`
+	Free     int64  `json:"available" doc:"What may be charged or held: the balance and the credit limit, less what is held, in minor units." example:"8750"`
 	Limit    int64  `json:"credit_limit" doc:"How far below zero the balance may go, in minor units." example:"5000"`
 	Sequence int64  `json:"sequence" doc:"How many operations the wallet has seen." example:"42"`
 }
@@ -25,7 +27,7 @@ type walletBody struct {
 func newWallet(w ledger.Wallet) walletBody {
 	return walletBody{
 		ID: w.ID.String(), Object: "wallet", ClientID: w.Client.String(), Currency: string(w.Currency),
-		Status: string(w.Status), Balance: w.Balance, Limit: w.CreditLimit, Sequence: w.Sequence,
+		Status: string(w.Status), Balance: w.Balance, Held: w.Held, Free: w.Available(), Limit: w.CreditLimit, Sequence: w.Sequence,
 	}
 }
 

@@ -1,6 +1,9 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Rule names one of the things that must hold of every history.
 type Rule string
@@ -40,7 +43,7 @@ type Audit struct {
 func (a *Audit) Wallet() (Wallet, bool) { return a.wallet, a.exists }
 
 // Check says what is wrong with the next operation. Charged is the earlier
-// accepted charge of the operation's invoice on this wallet; zero if there is
+// accepted charge or capture of the operation's invoice on this wallet, or the hold that was open with it; zero if there is
 // none.
 //
 // What was found of the merchant, and the credit limit, are taken from the operation,
@@ -103,6 +106,9 @@ func (a *Audit) decideAgain(o Operation, charged OperationID, referred Referred)
 		known.Invoices[invoice] = charged
 	}
 	book := NewBook(known, o.DecidedAt)
+	if !o.Refers.IsZero() {
+		o.Invoice = "" // it has what it refers to give it one
+	}
 	book.Decide(o.Request, o.Place)
 	return book.Operations()[0]
 }
@@ -113,8 +119,14 @@ func (a *Audit) followRecord(o Operation) {
 		a.exists = true
 		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
 	}
-	a.wallet.Sequence, a.wallet.Balance, a.wallet.CreditLimit, a.wallet.Status, a.wallet.Digest =
-		o.Sequence, o.BalanceAfter, o.LimitAfter, o.StatusAfter, o.Digest
+	a.wallet.Sequence, a.wallet.Balance, a.wallet.Held, a.wallet.CreditLimit, a.wallet.Status, a.wallet.Digest =
+		o.Sequence, o.BalanceAfter, o.HeldAfter, o.LimitAfter, o.StatusAfter, o.Digest
+	if o.Reason == "" && o.Kind == KindHold {
+		a.wallet.Holds++
+	}
+	if o.Reason == "" && o.LeftAfter == 0 && slices.Contains(o.Kind.row().refers, KindHold) {
+		a.wallet.Holds--
+	}
 }
 
 type flaws []Flaw
@@ -130,6 +142,8 @@ func (f *flaws) compareOutcome(o, again Operation) {
 		f.add(RuleOutcome, "is %q, deciding again gives %q", o.result(), again.result())
 	case o.DuplicateOf != again.DuplicateOf:
 		f.add(RuleOutcome, "names another charge as the first of its invoice")
+	case o.Invoice != again.Invoice:
+		f.add(RuleOutcome, "has another invoice than deciding again gives it")
 	case o.Moved != again.Moved:
 		f.add(RuleOutcome, "moves %d, deciding again gives %d", o.Moved, again.Moved)
 	case o.LeftAfter != again.LeftAfter:
@@ -137,6 +151,8 @@ func (f *flaws) compareOutcome(o, again Operation) {
 	case o.Sequence == 0:
 	case o.BalanceAfter != again.BalanceAfter:
 		f.add(RuleOutcome, "leaves a balance of %d, deciding again gives %d", o.BalanceAfter, again.BalanceAfter)
+	case o.HeldAfter != again.HeldAfter:
+		f.add(RuleOutcome, "leaves %d held, deciding again gives %d", o.HeldAfter, again.HeldAfter)
 	case o.LimitAfter != again.LimitAfter:
 		f.add(RuleOutcome, "leaves a credit limit of %d, deciding again gives %d", o.LimitAfter, again.LimitAfter)
 	case o.StatusAfter != again.StatusAfter:

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -15,7 +16,7 @@ type Known struct {
 	Wallets   map[WalletID]Wallet
 	Merchants map[MerchantID]Merchant
 	Decided   map[OperationID]Fingerprint   // which of the batch's IDs have an outcome
-	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted, and as what
+	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted or are held, and as what
 	Referred  map[OperationID]Referred      // what the batch refers to: an entry for each, a zero one where there is no such operation
 	Position  int64                         // of the partition's last operation; 0: it has none
 }
@@ -26,7 +27,20 @@ type Referred struct {
 	Wallet   WalletID
 	Merchant MerchantID
 	Accepted bool
-	Left     int64 // minor units: how much of it can still be moved
+	Left     int64  // minor units: how much of it can still be moved
+	Invoice  string // of a hold
+	Parts    int    // of a hold: how many accepted operations refer to it
+	Captured bool   // of a hold: one of them captured some of it
+	Last     Kind   // of a hold: what the last of them was
+}
+
+// Hold is money that a merchant has set aside in a wallet: what a hold is while it is open.
+type Hold struct {
+	ID        OperationID
+	Wallet    WalletID
+	Merchant  MerchantID
+	Invoice   string
+	ExpiresAt time.Time
 }
 
 // Verdict says what became of one request or record.
@@ -55,6 +69,8 @@ type Book struct {
 	operations []Operation
 	conflicts  []Conflict
 	movements  map[Movement]int64 // by account and currency, Amount zero in the key
+	opened     map[OperationID]Hold
+	ended      []OperationID
 }
 
 // NewBook opens a book on what is known. The book owns the maps from then on.
@@ -72,7 +88,7 @@ func NewBook(known Known, now time.Time) *Book {
 	if known.Invoices == nil {
 		known.Invoices = map[WalletInvoice]OperationID{}
 	}
-	return &Book{known: known, now: microseconds(now), changed: map[WalletID]bool{}, movements: map[Movement]int64{}}
+	return &Book{known: known, now: microseconds(now), changed: map[WalletID]bool{}, movements: map[Movement]int64{}, opened: map[OperationID]Hold{}}
 }
 
 // Expect makes room for n operations, which saves copying them; more may come.
@@ -94,12 +110,16 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	}
 	b.findMerchant(op)
 	invoice, _ := r.WalletInvoice()
-	if kind.refers != "" {
+	if kind.refers != nil {
 		b.refer(op, &w)
 	}
 	op.Reason = b.judge(kind, op, invoice, &w, exists)
 	switch op.Reason {
 	case "":
+		if kind.refers != nil {
+			b.settleReferred(op, &w)
+			invoice, _ = op.WalletInvoice() // a hold's first capture has the hold's
+		}
 		w, exists = w.apply(kind, op), true
 		b.accept(op, invoice)
 	case ReasonDuplicateInvoice:
@@ -113,7 +133,7 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 		return Settled
 	}
 	w.Sequence++
-	op.Sequence, op.BalanceAfter, op.LimitAfter, op.StatusAfter = w.Sequence, w.Balance, w.CreditLimit, w.Status
+	op.Sequence, op.BalanceAfter, op.HeldAfter, op.LimitAfter, op.StatusAfter = w.Sequence, w.Balance, w.Held, w.CreditLimit, w.Status
 	op.Digest = op.Seal(w.Digest)
 	w.Digest = op.Digest
 	b.put(w)
@@ -176,6 +196,11 @@ func (b *Book) Movements() []Movement {
 	return movements
 }
 
+// Holds are the holds that the batch opened and left open, and those from before that it ended, in no order.
+func (b *Book) Holds() (opened []Hold, ended []OperationID) {
+	return slices.Collect(maps.Values(b.opened)), b.ended
+}
+
 // next begins the record of an operation that has no outcome yet, and gives it the next
 // position. It is nil where the ID has one already: then the verdict says of what.
 func (b *Book) next(r *Request, f Fingerprint, at Place) (*Operation, Verdict) {
@@ -213,22 +238,53 @@ func (b *Book) refer(op *Operation, w *Wallet) {
 // suits reports whether the operation may refer to what was found: it is the merchant's own,
 // of the kind, on the same wallet. To the merchant there is nothing else.
 func (r Referred) suits(op *Operation) bool {
-	return r.Kind != "" && r.Kind == op.Kind.row().refers && r.Wallet == op.Wallet && r.Merchant == op.Merchant
+	return r.Kind != "" && slices.Contains(op.Kind.row().refers, r.Kind) && r.Wallet == op.Wallet && r.Merchant == op.Merchant
 }
 
-// remember keeps what an operation of the batch is to others that refer to it, and what it
-// leaves of the one that it refers to.
+// settleReferred is the effect of an accepted operation on the one that it refers to, and on what the
+// wallet holds.
+func (b *Book) settleReferred(op *Operation, w *Wallet) {
+	found := b.known.Referred[op.Refers]
+	before := found.Left
+	found.Left -= op.Moved
+	if found.Kind == KindHold {
+		if op.Kind == KindCapture {
+			if op.Rest != RestKept {
+				found.Left = 0
+			}
+			if !found.Captured {
+				op.Invoice, found.Captured = found.Invoice, true
+			}
+		}
+		found.Parts++
+		found.Last = op.Kind
+		w.Held -= before - found.Left
+		if found.Left == 0 {
+			w.Holds--
+			b.end(op, found)
+		}
+	}
+	op.LeftAfter = found.Left
+	b.known.Referred[op.Refers] = found
+}
+
+// end ends a hold; one that was never captured gives its invoice back.
+func (b *Book) end(op *Operation, hold Referred) {
+	if _, is := b.opened[op.Refers]; is {
+		delete(b.opened, op.Refers)
+	} else {
+		b.ended = append(b.ended, op.Refers)
+	}
+	if hold.Invoice != "" && !hold.Captured {
+		delete(b.known.Invoices, WalletInvoice{Wallet: hold.Wallet, Invoice: NewInvoiceKey(hold.Merchant, hold.Invoice)})
+	}
+}
+
+// remember keeps what an operation of the batch is to others that refer to it.
 func (b *Book) remember(op *Operation) {
 	if _, wanted := b.known.Referred[op.ID]; wanted {
 		b.known.Referred[op.ID] = op.referred()
 	}
-	if op.Moved == 0 || op.Refers.IsZero() {
-		return
-	}
-	found := b.known.Referred[op.Refers]
-	found.Left -= op.Moved
-	op.LeftAfter = found.Left
-	b.known.Referred[op.Refers] = found
 }
 
 // referred is what the operation, new as it is, is to others that refer to it.
@@ -236,6 +292,12 @@ func (o *Operation) referred() Referred {
 	r := Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
 	if r.Accepted {
 		r.Left = o.Amount
+		if !o.Refers.IsZero() {
+			r.Left = o.Moved
+		}
+	}
+	if o.Kind == KindHold {
+		r.Invoice = o.Invoice
 	}
 	return r
 }
@@ -280,26 +342,35 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 		return w.Status == WalletClosed
 	case ReasonWalletFrozen:
 		return w.Status == WalletFrozen
-	case ReasonChargeNotFound:
+	case ReasonChargeNotFound, ReasonHoldNotFound:
 		return !b.known.Referred[op.Refers].suits(op)
-	case ReasonChargeNotAccepted:
+	case ReasonChargeNotAccepted, ReasonHoldNotAccepted:
 		return !b.known.Referred[op.Refers].Accepted
-	case ReasonRefundExceedsCharge:
+	case ReasonHoldClosed:
+		return op.LeftAfter == 0 && b.known.Referred[op.Refers].Last != KindExpire
+	case ReasonHoldExpired:
+		return op.LeftAfter == 0
+	case ReasonRefundExceedsCharge, ReasonExceedsHold:
 		return op.Moved == 0 || op.Moved > op.LeftAfter
+	case ReasonTooManyCaptures:
+		return b.known.Referred[op.Refers].Parts >= MaxCaptures && op.Moved < op.LeftAfter && (op.Kind != KindCapture || op.Rest == RestKept)
+	case ReasonTooManyHolds:
+		return w.Holds >= MaxHolds
 	case ReasonCurrencyMismatch:
 		return exists && op.Currency != w.Currency
 	case ReasonDuplicateInvoice:
-		_, charged := b.known.Invoices[invoice]
-		return charged && op.Invoice != ""
+		_, taken := b.known.Invoices[invoice]
+		return taken && op.Invoice != ""
 	case ReasonWalletNotEmpty:
-		return w.Status != WalletClosed && w.Balance != 0
+		return w.Status != WalletClosed && (w.Balance != 0 || w.Holds != 0)
 	case ReasonInsufficientFunds:
-		if !op.Kind.row().credit {
-			return w.Balance < op.Amount
+		var credit int64
+		if op.Kind.row().credit {
+			credit = w.CreditLimit
 		}
-		return w.Balance < op.Amount-w.CreditLimit // written so that no limit overflows
+		return w.Balance-w.Held < op.Amount-credit // written so that no limit overflows
 	case ReasonLimitInUse:
-		return w.Balance < -op.Amount
+		return w.Balance-w.Held < -op.Amount
 	case ReasonAmountOverflow:
 		return w.Balance > MaxAmount-op.moved()
 	case ReasonProcessingError: // decided by who reads the record
@@ -310,6 +381,10 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 // apply is the effect of an accepted request.
 func (w Wallet) apply(kind *kindRow, op *Operation) Wallet {
 	w.Balance += kind.moves * op.moved()
+	if kind.holds {
+		w.Held += op.Amount
+		w.Holds++
+	}
 	if kind.limits {
 		w.CreditLimit = op.Amount
 	}
@@ -322,6 +397,9 @@ func (w Wallet) apply(kind *kindRow, op *Operation) Wallet {
 func (b *Book) accept(op *Operation, invoice WalletInvoice) {
 	if op.Invoice != "" {
 		b.known.Invoices[invoice] = op.ID
+	}
+	if op.Kind == KindHold {
+		b.opened[op.ID] = Hold{ID: op.ID, Wallet: op.Wallet, Merchant: op.Merchant, Invoice: op.Invoice, ExpiresAt: op.ExpiresAt()}
 	}
 	if m := op.Movement(); m.Amount != 0 {
 		sum := m.Amount

@@ -56,16 +56,12 @@ func TestReasonsAreComplete(t *testing.T) {
 	}
 
 	// The whole order of the design: what speaks of the merchant and of what is referred to stands before what speaks of the wallet.
-	const design = "expired merchant_not_found merchant_suspended charge_not_found wallet_not_found self_charge_not_allowed wallet_closed " +
-		"wallet_frozen currency_mismatch charge_not_accepted refund_exceeds_charge duplicate_invoice wallet_not_empty " +
-		"insufficient_funds credit_limit_in_use amount_overflow processing_error"
-	place := -1
-	for _, r := range listed {
-		next := slices.Index(strings.Fields(design), r)
-		if next <= place {
-			t.Errorf("%s does not stand where the design has it", r)
-		}
-		place = next
+	const design = "expired merchant_not_found merchant_suspended charge_not_found hold_not_found wallet_not_found self_charge_not_allowed " +
+		"wallet_closed wallet_frozen currency_mismatch charge_not_accepted hold_not_accepted hold_closed hold_expired exceeds_hold " +
+		"refund_exceeds_charge too_many_holds too_many_captures duplicate_invoice wallet_not_empty insufficient_funds " +
+		"credit_limit_in_use amount_overflow processing_error"
+	if diff := cmp.Diff(strings.Fields(design), listed); diff != "" {
+		t.Errorf("the order (-of the design +listed):\n%s", diff)
 	}
 }
 
@@ -98,6 +94,13 @@ func TestEveryReasonExplainsItself(t *testing.T) {
 		ledger.ReasonChargeNotFound:      ledger.AdviceFixRequest,
 		ledger.ReasonChargeNotAccepted:   ledger.AdviceDoNotRetry,
 		ledger.ReasonRefundExceedsCharge: ledger.AdviceFixRequest,
+		ledger.ReasonHoldNotFound:        ledger.AdviceFixRequest,
+		ledger.ReasonHoldNotAccepted:     ledger.AdviceDoNotRetry,
+		ledger.ReasonHoldClosed:          ledger.AdviceDoNotRetry,
+		ledger.ReasonHoldExpired:         ledger.AdviceDoNotRetry,
+		ledger.ReasonExceedsHold:         ledger.AdviceFixRequest,
+		ledger.ReasonTooManyHolds:        ledger.AdviceRetryWithNewKey,
+		ledger.ReasonTooManyCaptures:     ledger.AdviceFixRequest,
 		ledger.ReasonSelfCharge:          ledger.AdviceDoNotRetry,
 		ledger.ReasonWalletClosed:        ledger.AdviceDoNotRetry,
 		ledger.ReasonWalletFrozen:        ledger.AdviceRetryWithNewKey,
@@ -143,7 +146,7 @@ func TestKindsAreComplete(t *testing.T) {
 	if diff := cmp.Diff(constants(t, "kinds.go", "Kind"), listed); diff != "" {
 		t.Errorf("Kinds() (-declared +listed):\n%s", diff)
 	}
-	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refunds", "char"} {
+	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refunds", "char", "holds", "void"} {
 		if k.Known() || k.Queued() || k.MovesMoney() || len(k.Reasons()) > 1 {
 			t.Errorf("%q is taken for a kind", k)
 		}
@@ -158,9 +161,12 @@ func TestKindsAreComplete(t *testing.T) {
 			place = next
 		}
 	}
-	queued := map[ledger.Kind]bool{ledger.KindCharge: true, ledger.KindTopUp: true, ledger.KindWithdraw: true, ledger.KindRefund: true}
+	moves := map[ledger.Kind]bool{
+		ledger.KindCharge: true, ledger.KindTopUp: true, ledger.KindWithdraw: true, ledger.KindRefund: true, ledger.KindCapture: true,
+	}
+	sets := map[ledger.Kind]bool{ledger.KindHold: true, ledger.KindRelease: true, ledger.KindExpire: true} // aside, or back
 	for _, k := range ledger.Kinds() {
-		if k.Queued() != queued[k] || k.MovesMoney() != queued[k] {
+		if k.Queued() != (moves[k] || sets[k]) || k.MovesMoney() != moves[k] {
 			t.Errorf("%s: queued %t, moves money %t", k, k.Queued(), k.MovesMoney())
 		}
 	}

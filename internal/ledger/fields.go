@@ -7,7 +7,7 @@ import (
 )
 
 // SealVersion is the newest version of what [Operation.Seal] covers.
-const SealVersion = 4
+const SealVersion = 5
 
 // Field is one value that an operation on record consists of. The row of the history and
 // its seal are made from the list of them; a new one goes to its end, with the next
@@ -60,6 +60,9 @@ var operationFields = [...]Field{
 	{Column: "refers_to", Since: 4, Of: func(o *Operation) any { return (*[16]byte)(&o.Refers) }},
 	{Column: "moved", Since: 4, Of: func(o *Operation) any { return &o.Moved }},
 	{Column: "left_after", Since: 4, Of: func(o *Operation) any { return &o.LeftAfter }, Absent: unreferring},
+	{Column: "expires_in", Since: 5, Of: func(o *Operation) any { return &o.ExpiresIn }},
+	{Column: "rest", Since: 5, Of: func(o *Operation) any { return (*string)(&o.Rest) }},
+	{Column: "held_after", Since: 5, Of: func(o *Operation) any { return &o.HeldAfter }},
 	{Column: "seal", Of: func(o *Operation) any { return &o.SealVersion }},
 	{Column: "digest", Of: func(o *Operation) any { return (*[32]byte)(&o.Digest) }, Absent: never},
 }
@@ -87,7 +90,7 @@ func (o *Operation) Seal(previous Digest) Digest {
 
 func sealTitle(version int32) string {
 	if version == SealVersion {
-		return "monedero operation 4"
+		return "monedero operation 5"
 	}
 	return "monedero operation " + strconv.Itoa(int(version))
 }

@@ -101,6 +101,12 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 	text(string(o.Refers[:]))
 	number(o.Moved)
 	number(o.LeftAfter)
+	if o.SealVersion < 5 {
+		return b
+	}
+	number(o.ExpiresIn)
+	text(string(o.Rest))
+	number(o.HeldAfter)
 	return b
 }
 
@@ -128,12 +134,11 @@ func TestGoldenDigests(t *testing.T) {
 	vector("full", full, previous)
 	vector("full, the first", full, ledger.Digest{})
 	vector("full, a time before 1970", ancient, previous)
-	second := full
-	second.SealVersion = 2
-	vector("full, version 2", second, previous)
-	third := full
-	third.SealVersion = 3
-	vector("full, version 3", third, previous)
+	for version := int32(2); version < ledger.SealVersion; version++ {
+		old := full
+		old.SealVersion = version
+		vector(fmt.Sprintf("full, version %d", version), old, previous)
+	}
 	op := full
 	fields := leaves(t, reflect.ValueOf(&op).Elem(), "")
 	delete(fields, "SealVersion") // without it there is no encoding
@@ -187,6 +192,9 @@ func TestGoldenIDs(t *testing.T) {
 			operation(fmt.Sprintf("charge under %s %q", source, value), m.OperationID(i))
 		}
 	}
+	operation("expire of a hold by the system", m.OperationID(ledger.Identity{
+		Kind: ledger.KindExpire, Asker: ledger.AsSystem(), Merchant: merchant, Wallet: wallet, Source: ledger.SourceKey, Value: operationOf(wallet, 9).String(),
+	}))
 	operation("random, all zeros", m.RandomOperationID(wallet, [10]byte{}))
 	operation("random", m.RandomOperationID(wallet, [10]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}))
 	for _, resource := range []string{"client", "merchant", "wallet", "key"} {

@@ -12,7 +12,7 @@ func NewInvoiceKey(m MerchantID, invoice string) InvoiceKey {
 	return InvoiceKey(sum[:16])
 }
 
-// InvoiceKey is the key of the operation's invoice, and whether it has one.
+// InvoiceKey is the key of the request's invoice, and whether it has one.
 func (r Request) InvoiceKey() (InvoiceKey, bool) {
 	if r.Invoice == "" {
 		return InvoiceKey{}, false

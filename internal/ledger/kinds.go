@@ -17,6 +17,10 @@ const (
 	KindSetLimit Kind = "set_limit"
 	KindWithdraw Kind = "withdraw"
 	KindRefund   Kind = "refund"
+	KindHold     Kind = "hold"
+	KindCapture  Kind = "capture"
+	KindRelease  Kind = "release"
+	KindExpire   Kind = "expire"
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
@@ -31,7 +35,8 @@ type kindRow struct {
 	limits  bool                    // it sets the wallet's credit limit to the amount, which may be zero
 	credit  bool                    // it may take what the wallet's credit limit allows beyond its balance
 	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
-	refers  Kind                    // what the operation is that it refers to; empty: it refers to none
+	refers  []Kind                  // what the operation may be that it refers to; empty: it refers to none
+	holds   bool                    // it takes the amount from what is available, and leaves it in the wallet
 	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
 	other   func(Request) AccountID // that account
 	reasons []Reason                // why it may fail, in order of precedence; processing_error always may
@@ -84,11 +89,40 @@ var kinds = [...]kindRow{
 	},
 	{
 		kind: KindRefund, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency,
-		refers: KindCharge, moves: 1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		refers: []Kind{KindCharge, KindCapture}, moves: 1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
 			ReasonExpired, ReasonChargeNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonChargeNotAccepted,
 			ReasonRefundExceedsCharge, ReasonAmountOverflow,
 		},
+	},
+	{
+		kind: KindHold, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency | fieldExpiresIn, takes: fieldInvoice,
+		credit: true, holds: true,
+		reasons: []Reason{
+			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonWalletNotFound, ReasonSelfCharge, ReasonWalletClosed,
+			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonTooManyHolds, ReasonDuplicateInvoice, ReasonInsufficientFunds,
+		},
+	},
+	{
+		kind: KindCapture, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency | fieldRest,
+		refers: []Kind{KindHold}, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		reasons: []Reason{
+			ReasonExpired, ReasonMerchantSuspended, ReasonHoldNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonHoldNotAccepted,
+			ReasonHoldClosed, ReasonHoldExpired, ReasonExceedsHold, ReasonTooManyCaptures,
+		},
+	},
+	{
+		kind: KindRelease, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency,
+		refers: []Kind{KindHold},
+		reasons: []Reason{
+			ReasonExpired, ReasonHoldNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonHoldNotAccepted,
+			ReasonHoldClosed, ReasonHoldExpired, ReasonExceedsHold, ReasonTooManyCaptures,
+		},
+	},
+	{
+		kind: KindExpire, asks: []Role{RoleSystem}, queued: true, needs: fieldMerchant | fieldRefers,
+		refers:  []Kind{KindHold},
+		reasons: []Reason{ReasonExpired, ReasonHoldNotFound, ReasonHoldNotAccepted, ReasonHoldClosed, ReasonHoldExpired},
 	},
 }
 
@@ -103,6 +137,8 @@ const (
 	fieldInvoice
 	fieldNote
 	fieldRefers
+	fieldExpiresIn
+	fieldRest
 )
 
 // row is the kind's row; an empty one for what is no kind.

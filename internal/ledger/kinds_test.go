@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,42 +23,75 @@ func TestKindByStatus(t *testing.T) {
 		frozen   = ledger.ReasonWalletFrozen
 		closed   = ledger.ReasonWalletClosed
 		notEmpty = ledger.ReasonWalletNotEmpty
-		cannotBe = ledger.Reason("a closed wallet is empty")
+		noFunds  = ledger.ReasonInsufficientFunds
+		limit    = ledger.ReasonLimitInUse
+		noHold   = ledger.ReasonHoldNotFound
+		ended    = ledger.ReasonHoldClosed
+		cannotBe = ledger.Reason("a closed wallet is empty, and none holds nothing")
 	)
 	type wallet struct {
-		balance int64
-		status  ledger.WalletStatus
+		balance, held, holds int64
+		status               ledger.WalletStatus
 	}
 	becomes := func(status ledger.WalletStatus) func(wallet) wallet {
-		return func(w wallet) wallet { return wallet{w.balance, status} }
+		return func(w wallet) wallet { w.status = status; return w }
 	}
-	adds := func(amount int64) func(wallet) wallet {
-		return func(w wallet) wallet { return wallet{w.balance + amount, w.status} }
+	adds := func(balance, held, holds int64) func(wallet) wallet {
+		return func(w wallet) wallet { return wallet{w.balance + balance, w.held + held, w.holds + holds, w.status} }
 	}
 	statuses := []ledger.WalletStatus{ledger.WalletActive, ledger.WalletFrozen, ledger.WalletClosed, ""}
 	tested := map[ledger.Kind]bool{}
 	for _, row := range []struct {
 		kind    ledger.Kind
 		balance int64
+		held    int64 // by a hold of that much, to which the operation refers if it can; 0: it has ended
 		answers [4]ledger.Reason
 		effect  func(wallet) wallet
 	}{
-		//                           active    frozen    closed    none
-		{ledger.KindOpen, 0, [...]ledger.Reason{nothing, nothing, closed, yes}, becomes(ledger.WalletActive)},
-		{ledger.KindCharge, 400, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(-400)},
-		{ledger.KindCharge, 0, [...]ledger.Reason{ledger.ReasonInsufficientFunds, frozen, closed, notFound}, nil},
-		{ledger.KindTopUp, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(400)},
-		{ledger.KindWithdraw, 400, [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400)},
-		{ledger.KindWithdraw, 399, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, cannotBe, notFound}, nil}, // though there is credit
-		{ledger.KindWithdraw, 0, [...]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonInsufficientFunds, closed, notFound}, nil},
-		{ledger.KindRefund, 0, [...]ledger.Reason{yes, yes, closed, ledger.ReasonChargeNotFound}, adds(400)},
-		{ledger.KindFreeze, 0, [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
-		{ledger.KindUnfreeze, 0, [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
-		{ledger.KindClose, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
-		{ledger.KindClose, 1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
-		{ledger.KindClose, -1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
-		{ledger.KindSetLimit, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(0)},
-		{ledger.KindSetLimit, -1, [...]ledger.Reason{ledger.ReasonLimitInUse, ledger.ReasonLimitInUse, cannotBe, notFound}, nil},
+		//                              active    frozen    closed    none
+		{ledger.KindOpen, 0, 0, [...]ledger.Reason{nothing, nothing, closed, yes}, becomes(ledger.WalletActive)},
+		{ledger.KindCharge, 400, 0, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(-400, 0, 0)},
+		{ledger.KindCharge, 0, 0, [...]ledger.Reason{noFunds, frozen, closed, notFound}, nil},
+		{ledger.KindTopUp, 0, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(400, 0, 0)},
+		{ledger.KindWithdraw, 400, 0, [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400, 0, 0)},
+		{ledger.KindWithdraw, 399, 0, [...]ledger.Reason{noFunds, noFunds, cannotBe, notFound}, nil}, // though there is credit
+		{ledger.KindWithdraw, 0, 0, [...]ledger.Reason{noFunds, noFunds, closed, notFound}, nil},
+		{ledger.KindRefund, 0, 0, [...]ledger.Reason{yes, yes, closed, ledger.ReasonChargeNotFound}, adds(400, 0, 0)},
+		{ledger.KindFreeze, 0, 0, [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
+		{ledger.KindUnfreeze, 0, 0, [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
+		{ledger.KindClose, 0, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
+		{ledger.KindClose, 1, 0, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
+		{ledger.KindClose, -1, 0, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
+		{ledger.KindSetLimit, 0, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(0, 0, 0)},
+		{ledger.KindSetLimit, -1, 0, [...]ledger.Reason{limit, limit, cannotBe, notFound}, nil},
+		// Money that is held is not there for anything else.
+		{ledger.KindCharge, 400, 1, [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
+		{ledger.KindCharge, 800, 400, [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		{ledger.KindWithdraw, 799, 400, [...]ledger.Reason{noFunds, noFunds, cannotBe, cannotBe}, nil},
+		{ledger.KindWithdraw, 800, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		{ledger.KindTopUp, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(400, 0, 0)},
+		{ledger.KindFreeze, 400, 400, [...]ledger.Reason{yes, nothing, cannotBe, cannotBe}, becomes(ledger.WalletFrozen)},
+		{ledger.KindUnfreeze, 400, 400, [...]ledger.Reason{nothing, yes, cannotBe, cannotBe}, becomes(ledger.WalletActive)},
+		{ledger.KindClose, 0, 1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
+		{ledger.KindClose, 400, 400, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
+		{ledger.KindSetLimit, 0, 1, [...]ledger.Reason{limit, limit, cannotBe, cannotBe}, nil},
+		{ledger.KindSetLimit, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(0, 0, 0)},
+
+		{ledger.KindHold, 400, 0, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(0, 400, 1)},
+		{ledger.KindHold, 800, 400, [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(0, 400, 1)},
+		{ledger.KindHold, 799, 400, [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
+		{ledger.KindHold, 0, 0, [...]ledger.Reason{noFunds, frozen, closed, notFound}, nil},
+		{ledger.KindCapture, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, -1)},
+		{ledger.KindCapture, 500, 401, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, 0)}, // the rest is kept
+		{ledger.KindCapture, 500, 399, [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
+		{ledger.KindCapture, 0, 0, [...]ledger.Reason{ended, ended, closed, noHold}, nil},
+		{ledger.KindRelease, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
+		{ledger.KindRelease, 500, 401, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, 0)},
+		{ledger.KindRelease, 500, 399, [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
+		{ledger.KindRelease, 0, 0, [...]ledger.Reason{ended, ended, closed, noHold}, nil},
+		{ledger.KindExpire, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
+		{ledger.KindExpire, 400, 1, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -1, -1)}, // whatever is left
+		{ledger.KindExpire, 0, 0, [...]ledger.Reason{ended, ended, ended, noHold}, nil},
 	} {
 		tested[row.kind] = true
 		for i, status := range statuses {
@@ -69,13 +103,13 @@ func TestKindByStatus(t *testing.T) {
 			if status == "" {
 				name = "no wallet"
 			}
-			t.Run(string(row.kind)+" "+name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s of %d with %d held, %s", row.kind, row.balance, row.held, name), func(t *testing.T) {
 				t.Parallel()
 				before := ledger.Wallet{
 					ID: ledger.WalletID{1}, Client: ledger.ClientID{1}, Currency: "EUR", Status: status, Balance: row.balance, CreditLimit: 1,
-					Sequence: 7,
+					Held: row.held, Holds: min(row.held, 1), Sequence: 7,
 				}
-				if row.kind == ledger.KindCharge {
+				if row.kind == ledger.KindCharge || row.kind == ledger.KindHold {
 					before.CreditLimit = 0
 				}
 				known := ledger.Known{
@@ -89,19 +123,21 @@ func TestKindByStatus(t *testing.T) {
 				r := validRequests()[row.kind]
 				r.ID, r.Wallet = ledger.OperationID{1}, ledger.WalletID{1}
 				r.ApplyBefore = worldTime.AddDate(1, 0, 0)
-				if row.kind.MovesMoney() {
+				if row.kind.MovesMoney() || row.kind == ledger.KindHold || row.kind == ledger.KindRelease {
 					r.Amount = 400
 				}
-				if row.kind == ledger.KindRefund && status != "" {
-					known.Referred = map[ledger.OperationID]ledger.Referred{
-						r.Refers: {Kind: ledger.KindCharge, Wallet: r.Wallet, Merchant: r.Merchant, Accepted: true, Left: 400},
-					}
+				refersTo := ledger.Referred{Kind: ledger.KindCharge, Wallet: r.Wallet, Merchant: r.Merchant, Accepted: true, Left: 400}
+				if ofHold(row.kind) {
+					refersTo.Kind, refersTo.Left = ledger.KindHold, row.held
+				}
+				if status != "" {
+					known.Referred = map[ledger.OperationID]ledger.Referred{r.Refers: refersTo}
 				}
 				book := ledger.NewBook(known, worldTime)
 				book.Decide(r, ledger.Place{})
 				op := book.Operations()[0]
 
-				wantReason, want := answer, wallet{before.Balance, before.Status}
+				wantReason, want := answer, wallet{before.Balance, before.Held, before.Holds, before.Status}
 				if answer == yes {
 					want = row.effect(want)
 				}
@@ -111,7 +147,7 @@ func TestKindByStatus(t *testing.T) {
 				if op.Reason != wantReason {
 					t.Fatalf("reason %q, want %q", op.Reason, wantReason)
 				}
-				if got := (wallet{op.BalanceAfter, op.StatusAfter}); got != want {
+				if got := (wallet{op.BalanceAfter, op.HeldAfter, want.holds, op.StatusAfter}); got != want {
 					t.Errorf("the wallet after it: %v, want %v", got, want)
 				}
 				if status == "" && answer != yes {
@@ -127,7 +163,8 @@ func TestKindByStatus(t *testing.T) {
 				if row.kind == ledger.KindSetLimit && answer == yes {
 					after.CreditLimit = r.Amount
 				}
-				after.Balance, after.Status, after.Sequence, after.Digest = want.balance, want.status, before.Sequence+1, op.Seal(before.Digest)
+				after.Balance, after.Held, after.Holds, after.Status = want.balance, want.held, want.holds, want.status
+				after.Sequence, after.Digest = before.Sequence+1, op.Seal(before.Digest)
 				if diff := cmp.Diff([]ledger.Wallet{after}, book.Wallets()); diff != "" {
 					t.Errorf("wallets (-want +got):\n%s", diff)
 				}

@@ -53,7 +53,7 @@ func drawIdentity(t *rapid.T) ledger.Identity {
 	sixteen := rapid.SliceOfN(rapid.Byte(), 16, 16)
 	return ledger.Identity{
 		Kind:     rapid.SampledFrom(ledger.Kinds()).Draw(t, "kind"),
-		Asker:    rapid.SampledFrom([]ledger.Party{ledger.AsOperator(), ledger.AsMerchant(ledger.MerchantID(sixteen.Draw(t, "asker"))), ledger.AsClient(ledger.ClientID(sixteen.Draw(t, "asker")))}).Draw(t, "party"),
+		Asker:    rapid.SampledFrom([]ledger.Party{ledger.AsOperator(), ledger.AsSystem(), ledger.AsMerchant(ledger.MerchantID(sixteen.Draw(t, "asker"))), ledger.AsClient(ledger.ClientID(sixteen.Draw(t, "asker")))}).Draw(t, "party"),
 		Merchant: ledger.MerchantID(sixteen.Draw(t, "merchant")),
 		Wallet:   ledger.WalletID(sixteen.Draw(t, "wallet")),
 		Source:   rapid.SampledFrom([]ledger.Source{ledger.SourceKey, ledger.SourceInvoice}).Draw(t, "source"),

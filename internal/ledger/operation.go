@@ -42,6 +42,7 @@ type Operation struct {
 	MerchantOwner ClientID      // as it was found; zero: no client of ours
 	Sequence      int64         // 1, 2, 3 ... in its wallet; 0: the wallet does not know of it
 	BalanceAfter  int64         // minor units; only where Sequence is not 0
+	HeldAfter     int64         // minor units; only where Sequence is not 0
 	LimitAfter    int64         // the credit limit, minor units; only where Sequence is not 0
 	StatusAfter   WalletStatus  // only where Sequence is not 0
 	DecidedAt     time.Time
@@ -57,6 +58,14 @@ const (
 	MerchantActive    MerchantState = "active"
 	MerchantSuspended MerchantState = "suspended"
 )
+
+// ExpiresAt is until when a hold is open at most; zero for everything else.
+func (o Operation) ExpiresAt() time.Time {
+	if o.Kind != KindHold || o.Reason != "" {
+		return time.Time{}
+	}
+	return o.DecidedAt.Add(time.Duration(o.ExpiresIn) * time.Second)
+}
 
 // Status is accepted or failed: an Operation always has an outcome.
 func (o Operation) Status() Status {
@@ -78,7 +87,7 @@ func (o Operation) Movement() Movement {
 
 // moved is what an accepted operation that moves money moved.
 func (o Operation) moved() int64 {
-	if o.Kind.row().refers != "" {
+	if o.Kind.row().refers != nil {
 		return o.Moved
 	}
 	return o.Amount
@@ -92,11 +101,15 @@ type Fingerprint [32]byte
 // another one. The time by which to decide is not: a retry that names a later one
 // asks for something else.
 //
-// Who asks for all that is left names no currency: the operation has the wallet's.
+// What refers to another operation has things from there that nobody asked for: the currency where it names no
+// amount, and the invoice.
 func (r Request) Fingerprint() Fingerprint {
-	currency := r.Currency
-	if r.Amount == 0 && !r.Refers.IsZero() {
-		currency = ""
+	currency, invoice := r.Currency, r.Invoice
+	if !r.Refers.IsZero() {
+		invoice = ""
+		if r.Amount == 0 {
+			currency = ""
+		}
 	}
 	e := make(encoder, 0, sealBytes).
 		text("monedero fingerprint 2").
@@ -106,13 +119,19 @@ func (r Request) Fingerprint() Fingerprint {
 		bytes(r.Client[:]).
 		int(r.Amount).
 		text(string(currency)).
-		text(r.Invoice).
+		text(invoice).
 		text(r.Description).
 		text(string(r.Metadata)).
 		text(r.Note).
 		time(r.ApplyBefore)
 	if !r.Refers.IsZero() {
 		e = e.bytes(r.Refers[:])
+	}
+	if r.Rest != "" {
+		e = e.text(string(r.Rest))
+	}
+	if r.ExpiresIn != 0 {
+		e = e.int(r.ExpiresIn)
 	}
 	return sha256.Sum256(e)
 }

@@ -18,6 +18,7 @@ func fullOperation() ledger.Operation {
 			Merchant: ledger.MerchantID{0x03, 15: 0xf3}, Client: ledger.ClientID{0x04, 15: 0xf4}, Amount: 1250, Currency: "EUR",
 			Refers:  ledger.OperationID{0x0a, 15: 0xfa},
 			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
+			ExpiresIn: 86_400, Rest: ledger.RestKept,
 			ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC),
 			ReceivedAt:  time.Date(2026, 3, 1, 11, 59, 59, 1_000, time.UTC),
 			Asker:       ledger.Asker{Party: ledger.AsMerchant(ledger.MerchantID{0x03, 15: 0xf3}), Key: ledger.KeyID{0x08, 15: 0xf8}},
@@ -30,6 +31,7 @@ func fullOperation() ledger.Operation {
 		DuplicateOf:  ledger.OperationID{0x06, 15: 0xf6},
 		Sequence:     42,
 		BalanceAfter: -1250,
+		HeldAfter:    300,
 		LimitAfter:   5000,
 		StatusAfter:  ledger.WalletFrozen,
 		DecidedAt:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
@@ -135,31 +137,49 @@ func TestSealCoversEveryField(t *testing.T) {
 }
 
 // A new field of Request that Fingerprint forgets fails here: a request that
-// says something else would pass for a retry.
+// says something else would pass for a retry. What an operation has from the one that it
+// refers to was not asked for.
 func TestFingerprintCoversWhatIsAsked(t *testing.T) {
 	t.Parallel()
-	leftOut := map[string]bool{
-		"ID": true, "IdempotencyKey": true, "ReceivedAt": true,
-		"Asker.Party.Role": true, "Asker.Party.Owner": true, // the ID depends on them
-		"Asker.Key": true, // a retry may come under another one
-	}
-	r := fullOperation().Request
-	seen := map[ledger.Fingerprint]string{r.Fingerprint(): "as it is"}
-	found := 0
-	for path, field := range leaves(t, reflect.ValueOf(&r).Elem(), "") {
-		if leftOut[path] {
-			found++
+	alone, referring, rest := fullOperation().Request, fullOperation().Request, fullOperation().Request
+	alone.Refers, rest.Amount = ledger.OperationID{}, 0
+	for name, c := range map[string]struct {
+		request ledger.Request
+		found   []string
+	}{
+		"alone":                       {alone, nil},
+		"referring":                   {referring, []string{"Invoice"}},
+		"referring, all that is left": {rest, []string{"Invoice", "Currency"}},
+	} {
+		leftOut := map[string]bool{
+			"ID": true, "IdempotencyKey": true, "ReceivedAt": true,
+			"Asker.Party.Role": true, "Asker.Party.Owner": true, // the ID depends on them
+			"Asker.Key": true, // a retry may come under another one
 		}
-		change(t, field, func(what string) {
-			print := r.Fingerprint()
-			if _, twice := seen[print]; twice != leftOut[path] {
-				t.Errorf("%s %s: fingerprint seen before: %t", path, what, twice)
+		for _, path := range c.found {
+			leftOut[path] = true
+		}
+		r := c.request
+		seen := map[ledger.Fingerprint]string{r.Fingerprint(): "as it is"}
+		found := 0
+		for path, field := range leaves(t, reflect.ValueOf(&r).Elem(), "") {
+			if field.IsZero() {
+				continue
 			}
-			seen[print] = path + " " + what
-		})
-	}
-	if found != len(leftOut) {
-		t.Errorf("%d of the fields that are left out exist, want %d", found, len(leftOut))
+			if leftOut[path] {
+				found++
+			}
+			change(t, field, func(what string) {
+				print := r.Fingerprint()
+				if _, twice := seen[print]; twice != leftOut[path] {
+					t.Errorf("%s: %s %s: fingerprint seen before: %t", name, path, what, twice)
+				}
+				seen[print] = path + " " + what
+			})
+		}
+		if found != len(leftOut) {
+			t.Errorf("%s: %d of the fields that are left out exist, want %d", name, found, len(leftOut))
+		}
 	}
 }
 
@@ -236,7 +256,11 @@ func TestMovement(t *testing.T) {
 			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: -1250}
 		case ledger.KindWithdraw:
 			want = ledger.Movement{Account: ledger.FundingAccount(), Currency: "EUR", Amount: 1250}
-		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit:
+		case ledger.KindCapture:
+			op.Moved = 1100
+			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: 1100}
+		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
+			ledger.KindHold, ledger.KindRelease, ledger.KindExpire:
 		}
 		op.Kind, op.Reason = kind, ""
 		if got := op.Movement(); got != want || op.Status() != ledger.StatusAccepted {
@@ -245,6 +269,24 @@ func TestMovement(t *testing.T) {
 		op.Reason = ledger.ReasonExpired
 		if got := op.Movement(); got != (ledger.Movement{}) || op.Status() != ledger.StatusFailed {
 			t.Errorf("a failed %s is %s and moves %v", kind, op.Status(), got)
+		}
+	}
+}
+
+// A hold is open for so long after its decision, whenever it was asked for; nothing else ever expires.
+func TestExpiresAt(t *testing.T) {
+	t.Parallel()
+	op := fullOperation()
+	for _, kind := range ledger.Kinds() {
+		for _, reason := range []ledger.Reason{"", ledger.ReasonInsufficientFunds} {
+			op.Kind, op.Reason = kind, reason
+			var want time.Time
+			if kind == ledger.KindHold && reason == "" {
+				want = op.DecidedAt.AddDate(0, 0, 1)
+			}
+			if got := op.ExpiresAt(); !got.Equal(want) {
+				t.Errorf("a %s %q expires at %v, want %v", kind, reason, got, want)
+			}
 		}
 	}
 }

@@ -13,19 +13,22 @@ const (
 	RoleMerchant Role = "merchant" // charges wallets
 	RoleClient   Role = "client"   // owns wallets
 	RoleOperator Role = "operator" // runs Monedero
+	RoleSystem   Role = "system"   // Monedero itself: no key has this role
 )
 
 // Known reports whether the role is one of ours.
-func (r Role) Known() bool { return r == RoleMerchant || r == RoleClient || r == RoleOperator }
+func (r Role) Known() bool {
+	return r == RoleMerchant || r == RoleClient || r == RoleOperator || r == RoleSystem
+}
 
 // owns reports whether keys of the role belong to somebody.
 func (r Role) owns() bool { return r == RoleMerchant || r == RoleClient }
 
-// Party is in whose name somebody asks: a merchant, a client or the operator. All API
+// Party is in whose name somebody asks: a merchant, a client, the operator, or Monedero itself. All API
 // keys of one party ask in one name.
 type Party struct {
 	Role  Role
-	Owner [16]byte // the merchant's or the client's ID; zero for the operator
+	Owner [16]byte // the merchant's or the client's ID; zero for the others
 }
 
 // AsMerchant is the merchant as a party.
@@ -36,6 +39,9 @@ func AsClient(id ClientID) Party { return Party{Role: RoleClient, Owner: id} }
 
 // AsOperator is the operator as a party.
 func AsOperator() Party { return Party{Role: RoleOperator} }
+
+// AsSystem is Monedero itself as a party.
+func AsSystem() Party { return Party{Role: RoleSystem} }
 
 // Merchant is the merchant that the party is; zero for any other.
 func (p Party) Merchant() MerchantID {
@@ -53,19 +59,19 @@ func (p Party) Client() ClientID {
 	return p.Owner
 }
 
-// String is the owner's ID as on the wire; for the operator the role.
+// String is the owner's ID as on the wire; where there is none, the role.
 func (p Party) String() string {
 	switch p.Role {
 	case RoleMerchant:
 		return p.Merchant().String()
 	case RoleClient:
 		return p.Client().String()
-	case RoleOperator:
+	case RoleOperator, RoleSystem:
 	}
 	return string(p.Role)
 }
 
-// ParseParty reads a party: a role and its owner's ID, which the operator has none of. A
+// ParseParty reads a party: a role and its owner's ID, which some roles have none of. A
 // role that is not known is taken with whatever owner it has, for whoever knows it.
 func ParseParty(role Role, owner string) (Party, error) {
 	switch role {
@@ -75,9 +81,9 @@ func ParseParty(role Role, owner string) (Party, error) {
 	case RoleClient:
 		id, err := ParseClientID(owner)
 		return Party{Role: role, Owner: id}, err
-	case RoleOperator:
+	case RoleOperator, RoleSystem:
 		if owner != "" {
-			return Party{}, fmt.Errorf("%w: the operator has none", ErrID)
+			return Party{}, fmt.Errorf("%w: the role has none", ErrID)
 		}
 	}
 	return Party{Role: role}, nil

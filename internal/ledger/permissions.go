@@ -22,8 +22,11 @@ type Permission struct {
 //
 //nolint:gochecknoglobals // read only
 var permissions = [...]Permission{
-	{Operation: "charge", Merchant: ReachAny}, // in its own name
-	{Operation: "refund", Merchant: ReachAny}, // of its own charges: to it there are no others
+	{Operation: "charge", Merchant: ReachAny},  // in its own name
+	{Operation: "refund", Merchant: ReachAny},  // of its own charges: to it there are no others
+	{Operation: "hold", Merchant: ReachAny},    // in its own name
+	{Operation: "capture", Merchant: ReachAny}, // of its own holds: to it there are no others
+	{Operation: "release", Merchant: ReachAny}, // of its own holds
 	{Operation: "charge-batch", Merchant: ReachAny},
 	{Operation: "top-up", Operator: ReachAny},
 	{Operation: "withdraw", Operator: ReachAny},
@@ -78,6 +81,7 @@ func (p Permission) Reach(r Role) Reach {
 		return p.Client
 	case RoleOperator:
 		return p.Operator
+	case RoleSystem: // it has no key
 	}
 	return ReachNone
 }

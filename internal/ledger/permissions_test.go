@@ -74,11 +74,34 @@ func TestAskersMayAsk(t *testing.T) {
 	operations := map[ledger.Kind]string{
 		ledger.KindOpen: "open-wallet", ledger.KindTopUp: "top-up", ledger.KindCharge: "charge", ledger.KindFreeze: "freeze-wallet",
 		ledger.KindUnfreeze: "unfreeze-wallet", ledger.KindClose: "close-wallet", ledger.KindSetLimit: "set-credit-limit",
-		ledger.KindWithdraw: "withdraw", ledger.KindRefund: "refund",
+		ledger.KindWithdraw: "withdraw", ledger.KindRefund: "refund", ledger.KindHold: "hold", ledger.KindCapture: "capture",
+		ledger.KindRelease: "release",
 	}
 	for _, kind := range ledger.Kinds() {
+		if kind == ledger.KindExpire { // no operation of the API asks for it
+			if diff := cmp.Diff([]ledger.Role{ledger.RoleSystem}, kind.Askers()); diff != "" {
+				t.Errorf("%s (-want +asks):\n%s", kind, diff)
+			}
+			continue
+		}
 		if diff := cmp.Diff(ledger.PermissionFor(operations[kind]).Roles(), kind.Askers()); diff != "" {
 			t.Errorf("%s (-may +asks):\n%s", kind, diff)
 		}
+	}
+}
+
+// TestTheSystemMayDoNothing of the API: no key has its role.
+func TestTheSystemMayDoNothing(t *testing.T) {
+	t.Parallel()
+	for _, p := range ledger.Permissions() {
+		if ledger.AsSystem().May(p.Operation, ledger.AsSystem()) || p.Reach(ledger.RoleSystem) != ledger.ReachNone {
+			t.Errorf("the system may do %s", p.Operation)
+		}
+	}
+	if got, err := ledger.ParseParty(ledger.RoleSystem, ""); err != nil || got != ledger.AsSystem() || got.String() != "system" {
+		t.Errorf("%v is read as %v: %v", ledger.AsSystem(), got, err)
+	}
+	if _, err := ledger.ParseParty(ledger.RoleSystem, ledger.MerchantID{1}.String()); err == nil {
+		t.Error("the system has an owner")
 	}
 }

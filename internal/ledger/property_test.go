@@ -20,7 +20,8 @@ func checkBatches(t *testing.T, property func(t *rapid.T, start *store, steps []
 	t.Helper()
 	m := newMinter(t, testSecret)
 	rapid.Check(t, func(t *rapid.T) {
-		property(t, drawStart(t), drawSteps(t, m, propertyTime))
+		start := drawStart(t)
+		property(t, start, drawSteps(t, m, propertyTime, start))
 	})
 }
 
@@ -39,7 +40,10 @@ func TestBookDecidesAsTheModel(t *testing.T) {
 				if op.ID != s.id() || op.Place != s.at {
 					t.Fatalf("step %d: operation %s at %v, want %s at %v", i, op.ID, op.Place, s.id(), s.at)
 				}
-				got = outcome{ledger.Settled, op.Reason, op.DuplicateOf, op.Sequence, op.BalanceAfter, op.StatusAfter}
+				got = outcome{
+					ledger.Settled, op.Reason, op.DuplicateOf, op.Invoice, op.Moved, op.LeftAfter, op.Sequence, op.BalanceAfter, op.HeldAfter,
+					op.LimitAfter, op.StatusAfter,
+				}
 			}
 			if got != want {
 				t.Fatalf("step %d, %+v:\ngot  %+v\nwant %+v", i, s, got, want)
@@ -56,6 +60,8 @@ func TestBookDecidesAsTheModel(t *testing.T) {
 				ID: id, Client: w.client, Currency: w.currency, Status: w.status, Balance: w.balance(), CreditLimit: w.limit,
 				Sequence: w.sequence, Digest: end.wallets[id].Digest,
 			}
+			held, open := model.held(id)
+			want.Held, want.Holds = held, int64(open)
 			if diff := gocmp.Diff(want, end.wallets[id]); diff != "" {
 				t.Fatalf("wallet (-want +got):\n%s", diff)
 			}
@@ -73,7 +79,7 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 		for id, w := range start.wallets {
 			now[id] = w
 		}
-		accepted := map[ledger.WalletInvoice]bool{}
+		invoices := start.taken()
 		for _, op := range book.Operations() {
 			if op.Reason != "" && !slices.Contains(op.Kind.Reasons(), op.Reason) {
 				t.Fatalf("a %s failed with %s", op.Kind, op.Reason)
@@ -94,45 +100,175 @@ func TestBookKeepsTheInvariants(t *testing.T) {
 			if !exists {
 				w = ledger.Wallet{ID: op.Wallet, Client: op.Client, Currency: op.Currency}
 			}
-			before := w.Balance
+			after := effect(t, w, op)
+			if op.BalanceAfter != after.Balance || op.HeldAfter != after.Held || op.LimitAfter != after.CreditLimit {
+				t.Fatalf("balance %d and %d held after %d and %d: %+v", op.BalanceAfter, op.HeldAfter, w.Balance, w.Held, op)
+			}
+			if w = after; w.Balance+w.CreditLimit-w.Held < 0 || w.Held < 0 || w.Balance > ledger.MaxAmount {
+				t.Fatalf("balance %d with limit %d and %d held", w.Balance, w.CreditLimit, w.Held)
+			}
+			if (w.Holds == 0) != (w.Held == 0) || w.Holds < 0 || w.Holds > ledger.MaxHolds {
+				t.Fatalf("%d open holds of %d", w.Holds, w.Held)
+			}
+			if op.StatusAfter == ledger.WalletClosed && (w.Balance != 0 || w.Holds != 0) {
+				t.Fatalf("closed with balance %d and %d holds", w.Balance, w.Holds)
+			}
 			if op.Reason == "" {
-				switch op.Kind {
-				case ledger.KindTopUp:
-					before += op.Amount
-				case ledger.KindRefund:
-					before += op.Moved
-					if op.Moved <= 0 || op.LeftAfter < 0 {
-						t.Fatalf("a refund moves %d and leaves %d", op.Moved, op.LeftAfter)
-					}
-				case ledger.KindCharge, ledger.KindWithdraw:
-					before -= op.Amount
-				case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
-				case ledger.KindSetLimit:
-					w.CreditLimit = op.Amount
-				}
-				if key, ok := op.InvoiceKey(); ok {
-					if accepted[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] {
-						t.Fatalf("invoice %s accepted twice", op.Invoice)
-					}
-					accepted[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] = true
-				}
+				checkInvoice(t, invoices, op)
 			}
-			if op.BalanceAfter != before {
-				t.Fatalf("balance %d after %d: %+v", op.BalanceAfter, w.Balance, op)
-			}
-			if op.BalanceAfter < -w.CreditLimit || op.BalanceAfter > ledger.MaxAmount {
-				t.Fatalf("balance %d with limit %d", op.BalanceAfter, w.CreditLimit)
-			}
-			if op.StatusAfter == ledger.WalletClosed && op.BalanceAfter != 0 {
-				t.Fatalf("closed with balance %d", op.BalanceAfter)
-			}
-			w.Sequence, w.Balance, w.Status, w.Digest = op.Sequence, op.BalanceAfter, op.StatusAfter, op.Digest
+			w.Sequence, w.Status, w.Digest = op.Sequence, op.StatusAfter, op.Digest
 			now[op.Wallet] = w
 		}
 		if diff := gocmp.Diff(now, end.wallets); diff != "" {
 			t.Fatalf("wallets do not follow from their operations (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// effect is what the operation makes of the balance, of what is held and of the credit limit.
+func effect(t *rapid.T, w ledger.Wallet, op ledger.Operation) ledger.Wallet {
+	moving := op.Kind == ledger.KindRefund || ofHold(op.Kind)
+	if moved := op.Reason == "" && moving; moved != (op.Moved > 0) || op.Moved < 0 || op.LeftAfter < 0 {
+		t.Fatalf("a %s moves %d and leaves %d: %q", op.Kind, op.Moved, op.LeftAfter, op.Reason)
+	}
+	if op.Reason != "" {
+		return w
+	}
+	switch op.Kind {
+	case ledger.KindTopUp:
+		w.Balance += op.Amount
+	case ledger.KindRefund:
+		w.Balance += op.Moved
+	case ledger.KindCharge, ledger.KindWithdraw:
+		w.Balance -= op.Amount
+	case ledger.KindHold:
+		w.Held, w.Holds = w.Held+op.Amount, w.Holds+1
+	case ledger.KindCapture:
+		w.Balance -= op.Moved
+		w.Held = op.HeldAfter // TestHoldsAddUp
+	case ledger.KindRelease, ledger.KindExpire:
+		w.Held -= op.Moved
+	case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose:
+	case ledger.KindSetLimit:
+		w.CreditLimit = op.Amount
+	}
+	if ofHold(op.Kind) && op.LeftAfter == 0 {
+		w.Holds--
+	}
+	return w
+}
+
+// checkInvoice lets an invoice be taken once: a hold has it while it is open, its first capture keeps
+// it, and without one the end of the hold gives it back.
+func checkInvoice(t *rapid.T, taken map[ledger.WalletInvoice]ledger.OperationID, op ledger.Operation) {
+	invoice, has := op.WalletInvoice()
+	by, is := taken[invoice]
+	if has && is && by != op.Refers {
+		t.Fatalf("invoice %s is taken twice: by %s and by %s", op.Invoice, by, op.ID)
+	}
+	if has {
+		taken[invoice] = op.ID
+	}
+	if ofHold(op.Kind) && op.LeftAfter == 0 {
+		for invoice, by := range taken {
+			if by == op.Refers {
+				delete(taken, invoice)
+			}
+		}
+	}
+}
+
+// account is what became of one hold, charge or capture.
+type account struct {
+	size, captured, released, rest, expired, refunded int64
+	ended                                             ledger.Kind
+	parts                                             int
+}
+
+// Of each hold, at each moment, what was captured, released, has expired and remains is what was
+// held; of each charge and capture no more is given back than it took; and what the wallet holds is
+// what remains of all.
+func TestHoldsAddUp(t *testing.T) {
+	t.Parallel()
+	checkBatches(t, func(t *rapid.T, start *store, steps []step) {
+		end := start.clone()
+		_, book := end.settle(steps, propertyTime)
+		accounts, remains := map[ledger.OperationID]*account{}, map[ledger.WalletID]int64{}
+		for id, w := range start.wallets {
+			remains[id] = w.Held
+			for _, h := range start.holds {
+				if h.Wallet == id {
+					remains[id] -= referredIn(start.operations, h.ID).Left
+				}
+			}
+		}
+		for i, op := range end.operations {
+			if op.Reason != "" {
+				continue
+			}
+			if op.Kind == ledger.KindCapture {
+				accounts[op.ID] = &account{size: op.Moved}
+			}
+			if pays(op.Kind) {
+				accounts[op.ID] = &account{size: op.Amount}
+			}
+			if op.Kind == ledger.KindHold {
+				remains[op.Wallet] += op.Amount
+			}
+			if a := accounts[op.Refers]; !op.Refers.IsZero() {
+				before := a.remains()
+				if a.add(t, op); ofHold(op.Kind) {
+					remains[op.Wallet] += a.remains() - before
+				}
+			}
+			if i >= len(start.operations) && op.HeldAfter != remains[op.Wallet] {
+				t.Fatalf("%s holds %d, its holds %d, after %+v", op.Wallet, op.HeldAfter, remains[op.Wallet], op)
+			}
+		}
+		if diff := gocmp.Diff(holdsIn(end.operations), end.holds); diff != "" {
+			t.Fatalf("open holds (-as operations say +as books do):\n%s", diff)
+		}
+		opened, ended := book.Holds()
+		for _, h := range opened {
+			if _, before := start.holds[h.ID]; before || referredIn(end.operations, h.ID).Left == 0 {
+				t.Fatalf("%s was opened before, or is not open", h.ID)
+			}
+		}
+		for i, id := range ended {
+			if _, before := start.holds[id]; !before || slices.Contains(ended[:i], id) {
+				t.Fatalf("%s was not open before, or ended twice", id)
+			}
+		}
+	})
+}
+
+func (a *account) remains() int64 {
+	return a.size - a.captured - a.released - a.rest - a.expired - a.refunded
+}
+
+// add books an accepted operation that refers to the account's.
+func (a *account) add(t *rapid.T, op ledger.Operation) {
+	if a.ended != "" {
+		t.Fatalf("a %s after a %s ended the hold: %+v", op.Kind, a.ended, op)
+	}
+	booked := map[ledger.Kind]*int64{
+		ledger.KindRefund: &a.refunded, ledger.KindCapture: &a.captured, ledger.KindRelease: &a.released, ledger.KindExpire: &a.expired,
+	}
+	*booked[op.Kind] += op.Moved
+	if op.Kind == ledger.KindCapture && op.Rest == "" {
+		a.rest = a.remains()
+	}
+	if a.remains() < 0 || a.remains() != op.LeftAfter {
+		t.Fatalf("%d remain after a %s that leaves %d: %+v", a.remains(), op.Kind, op.LeftAfter, *a)
+	}
+	if op.Kind == ledger.KindRefund {
+		return
+	}
+	if a.parts++; a.remains() == 0 {
+		a.ended = op.Kind
+	} else if a.parts > ledger.MaxCaptures {
+		t.Fatalf("%d parts", a.parts)
+	}
 }
 
 // All that wallets gained others lost, in each currency.
@@ -179,8 +315,9 @@ func TestReplayChangesNothing(t *testing.T) {
 		if diff := gocmp.Diff(first, again); diff != "" {
 			t.Fatalf("verdicts (-want +got):\n%s", diff)
 		}
-		if len(book.Operations())+len(book.Wallets())+len(book.Movements()) > 0 {
-			t.Fatalf("a replay made %v, changed %v, moved %v", book.Operations(), book.Wallets(), book.Movements())
+		opened, ended := book.Holds()
+		if len(book.Operations())+len(book.Wallets())+len(book.Movements())+len(opened)+len(ended) > 0 {
+			t.Fatalf("a replay made %v, changed %v, moved %v, opened %v, ended %v", book.Operations(), book.Wallets(), book.Movements(), opened, ended)
 		}
 		if diff := gocmp.Diff(once.conflicts, book.Conflicts()); diff != "" {
 			t.Fatalf("conflicts (-want +got):\n%s", diff)
@@ -233,7 +370,9 @@ func TestOrderOfOtherWalletsDoesNotMatter(t *testing.T) {
 				w.Digest = ledger.Digest{}
 				s.wallets[id] = w
 			}
-			slices.SortFunc(s.operations, func(a, b ledger.Operation) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
+			slices.SortStableFunc(s.operations, func(a, b ledger.Operation) int {
+				return cmp.Or(cmp.Compare(a.Place.Log, b.Place.Log), cmp.Compare(a.Place.Offset, b.Place.Offset))
+			})
 			slices.SortFunc(s.conflicts, func(a, b ledger.Conflict) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
 		}
 		compareStores(t, inOrder, inOther)
@@ -253,7 +392,15 @@ func TestWhatAStepMayTouch(t *testing.T) {
 		for _, s := range steps {
 			before := now.wallets[s.wallet()]
 			verdicts, book := now.settle([]step{s}, propertyTime)
+			opened, ended := book.Holds()
 			made, wallets, moved, conflicts := book.Operations(), book.Wallets(), book.Movements(), book.Conflicts()
+			accepted := len(made) > 0 && made[0].Reason == ""
+			if ends := accepted && ofHold(made[0].Kind) && made[0].LeftAfter == 0; ends != (len(ended) == 1) || ends && ended[0] != made[0].Refers {
+				t.Fatalf("%v ended %v", made, ended)
+			}
+			if opens := accepted && made[0].Kind == ledger.KindHold; opens != (len(opened) == 1) || opens && opened[0].ID != made[0].ID {
+				t.Fatalf("%v opened %v", made, opened)
+			}
 			switch {
 			case verdicts[0] == ledger.Duplicate:
 				if len(made)+len(wallets)+len(moved)+len(conflicts) > 0 {

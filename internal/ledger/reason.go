@@ -11,13 +11,20 @@ const (
 	ReasonMerchantNotFound    Reason = "merchant_not_found"
 	ReasonMerchantSuspended   Reason = "merchant_suspended"
 	ReasonChargeNotFound      Reason = "charge_not_found"
+	ReasonHoldNotFound        Reason = "hold_not_found"
 	ReasonWalletNotFound      Reason = "wallet_not_found"
 	ReasonSelfCharge          Reason = "self_charge_not_allowed"
 	ReasonWalletClosed        Reason = "wallet_closed"
 	ReasonWalletFrozen        Reason = "wallet_frozen"
 	ReasonCurrencyMismatch    Reason = "currency_mismatch"
 	ReasonChargeNotAccepted   Reason = "charge_not_accepted"
+	ReasonHoldNotAccepted     Reason = "hold_not_accepted"
+	ReasonHoldClosed          Reason = "hold_closed"
+	ReasonHoldExpired         Reason = "hold_expired"
+	ReasonExceedsHold         Reason = "exceeds_hold"
 	ReasonRefundExceedsCharge Reason = "refund_exceeds_charge"
+	ReasonTooManyHolds        Reason = "too_many_holds"
+	ReasonTooManyCaptures     Reason = "too_many_captures"
 	ReasonDuplicateInvoice    Reason = "duplicate_invoice"
 	ReasonWalletNotEmpty      Reason = "wallet_not_empty"
 	ReasonInsufficientFunds   Reason = "insufficient_funds"
@@ -29,8 +36,9 @@ const (
 // Reasons lists every reason in order of precedence.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonChargeNotFound, ReasonWalletNotFound, ReasonSelfCharge,
-		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonChargeNotAccepted, ReasonRefundExceedsCharge,
+		ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonChargeNotFound, ReasonHoldNotFound, ReasonWalletNotFound, ReasonSelfCharge,
+		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonChargeNotAccepted, ReasonHoldNotAccepted, ReasonHoldClosed,
+		ReasonHoldExpired, ReasonExceedsHold, ReasonRefundExceedsCharge, ReasonTooManyHolds, ReasonTooManyCaptures,
 		ReasonDuplicateInvoice, ReasonWalletNotEmpty,
 		ReasonInsufficientFunds, ReasonLimitInUse, ReasonAmountOverflow, ReasonProcessingError,
 	}
@@ -75,6 +83,20 @@ func (r Reason) explain() (string, Advice) {
 		return "The charge was not accepted: there is nothing to give back.", AdviceDoNotRetry
 	case ReasonRefundExceedsCharge:
 		return "The refunds of a charge cannot come to more than it took.", AdviceFixRequest
+	case ReasonHoldNotFound:
+		return "The merchant has no hold with this ID on this wallet.", AdviceFixRequest
+	case ReasonHoldNotAccepted:
+		return "The hold was not accepted: nothing is held.", AdviceDoNotRetry
+	case ReasonHoldClosed:
+		return "The hold has ended: all of it was captured or released.", AdviceDoNotRetry
+	case ReasonHoldExpired:
+		return "The hold has expired: what was held is available again.", AdviceDoNotRetry
+	case ReasonExceedsHold:
+		return "The hold does not hold that much any more.", AdviceFixRequest
+	case ReasonTooManyHolds:
+		return "The wallet has too many open holds.", AdviceRetryWithNewKey
+	case ReasonTooManyCaptures:
+		return "The hold was captured and released in too many parts: only what ends it is accepted.", AdviceFixRequest
 	case ReasonSelfCharge:
 		return "A merchant may not charge a wallet of its own owner.", AdviceDoNotRetry
 	case ReasonWalletClosed:
@@ -86,11 +108,11 @@ func (r Reason) explain() (string, Advice) {
 	case ReasonDuplicateInvoice:
 		return "The invoice was already charged to this wallet by this merchant.", AdviceDoNotRetry
 	case ReasonWalletNotEmpty:
-		return "The wallet still holds money or owes some.", AdviceRetryWithNewKey
+		return "The wallet still has money, owes some, or has open holds.", AdviceRetryWithNewKey
 	case ReasonInsufficientFunds:
-		return "The wallet does not hold enough money.", AdviceRetryAfterTopUp
+		return "The wallet does not have enough available money.", AdviceRetryAfterTopUp
 	case ReasonLimitInUse:
-		return "The wallet owes more than the credit limit would allow.", AdviceRetryAfterTopUp
+		return "The wallet owes or holds more than the credit limit would allow.", AdviceRetryAfterTopUp
 	case ReasonAmountOverflow:
 		return "The wallet cannot hold that much money.", AdviceFixRequest
 	case ReasonProcessingError:

@@ -28,18 +28,36 @@ type Request struct {
 	Wallet         WalletID
 	Asker          Asker
 	Merchant       MerchantID  // whom it pays; zero where the kind pays nobody
-	Refers         OperationID // of a refund: the charge that it gives back
+	Refers         OperationID // of a refund: the charge that it gives back; of a capture, a release and an expire: the hold
 	Client         ClientID    // of an open: who is to own the wallet
-	Amount         int64       // minor units: what it moves, or the credit limit that it sets; of a refund zero: all that is left
+	Amount         int64       // minor units: what it moves, or the credit limit that it sets; of what refers to another operation zero: all that is left
 	Currency       Currency
 	Invoice        string
 	Description    string
 	Metadata       Metadata
 	Note           string // of an operator to operators: nobody else is shown it
+	ExpiresIn      int64  // of a hold: seconds, from its decision on
+	Rest           Rest   // of a capture
 	IdempotencyKey string
 	ApplyBefore    time.Time // zero: no limit
 	ReceivedAt     time.Time
 }
+
+// Rest is what becomes of what a capture leaves of its hold.
+type Rest string
+
+// RestKept leaves it held, for more captures. The zero value gives it back to the wallet: the
+// capture is the hold's last one.
+const RestKept Rest = "kept"
+
+// The limits of a hold. What ends a hold, a last capture or a release of the rest, is accepted beyond the number of parts.
+const (
+	MinExpiresIn     = 60             // seconds
+	MaxExpiresIn     = 30 * 24 * 3600 // seconds
+	DefaultExpiresIn = 7 * 24 * 3600  // seconds: where whoever asks says nothing
+	MaxHolds         = 1000           // that are open of one wallet
+	MaxCaptures      = 50             // captures and releases of a part, of one hold
+)
 
 // Identity is what makes the request's ID. A direct operation without an
 // idempotency key has none: its ID is random.
@@ -103,10 +121,18 @@ func (r Request) Faults() []Fault {
 	f.metadata(r.Metadata)
 	f.belongs(kind, "note", fieldNote, r.Note != "")
 	f.text("note", r.Note, MaxNoteLength)
+	f.belongs(kind, "expires_in", fieldExpiresIn, r.ExpiresIn != 0)
+	if r.ExpiresIn != 0 && (r.ExpiresIn < MinExpiresIn || r.ExpiresIn > MaxExpiresIn) {
+		f.add("expires_in", fmt.Sprintf("must be from %d to %d seconds", MinExpiresIn, MaxExpiresIn))
+	}
+	f.belongs(kind, "rest", fieldRest, r.Rest != "")
+	if r.Rest != "" && r.Rest != RestKept {
+		f.add("rest", "must be kept, or left out")
+	}
 	f.label("idempotency_key", r.IdempotencyKey, MaxKeyLength)
 	switch {
 	case r.IdempotencyKey != "" || !kind.queued:
-	case kind.takes&fieldInvoice == 0:
+	case kind.takes&fieldInvoice == 0, kind.holds: // by its invoice alone, the next hold would be the one that ended
 		f.add("idempotency_key", "is required")
 	case r.Invoice == "":
 		f.add("idempotency_key", "is required where there is no invoice")
@@ -135,11 +161,11 @@ func (f *faults) belongs(kind *kindRow, name string, which field, there bool) {
 // refers refuses an operation that cannot be one of the wallet's.
 func (f *faults) refers(kind *kindRow, r Request) {
 	name := "refers_to"
-	if kind.refers != "" {
-		name = string(kind.refers) // as the API calls it
+	if kind.refers != nil {
+		name = string(kind.refers[0]) // as the API calls it
 	}
 	f.belongs(kind, name, fieldRefers, !r.Refers.IsZero())
-	if kind.refers != "" && !r.Refers.IsZero() && r.Refers.Bucket() != r.Wallet.Bucket() {
+	if kind.refers != nil && !r.Refers.IsZero() && r.Refers.Bucket() != r.Wallet.Bucket() {
 		f.add(name, "is not of this wallet")
 	}
 }

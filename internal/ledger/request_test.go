@@ -39,6 +39,22 @@ func validRequests() map[ledger.Kind]ledger.Request {
 			ID: id, Wallet: w, Asker: validCharge().Asker, Kind: ledger.KindRefund, Merchant: ledger.MerchantID{1}, Refers: operationOf(w, 9),
 			Amount: 1, Currency: "EUR", IdempotencyKey: "k",
 		},
+		ledger.KindHold: {
+			ID: id, Wallet: w, Asker: validCharge().Asker, Kind: ledger.KindHold, Merchant: ledger.MerchantID{1}, Amount: 1, Currency: "EUR",
+			Invoice: "INV-1001", ExpiresIn: ledger.DefaultExpiresIn, IdempotencyKey: "k",
+		},
+		ledger.KindCapture: {
+			ID: id, Wallet: w, Asker: validCharge().Asker, Kind: ledger.KindCapture, Merchant: ledger.MerchantID{1}, Refers: operationOf(w, 9),
+			Amount: 1, Currency: "EUR", Rest: ledger.RestKept, IdempotencyKey: "k",
+		},
+		ledger.KindRelease: {
+			ID: id, Wallet: w, Asker: validCharge().Asker, Kind: ledger.KindRelease, Merchant: ledger.MerchantID{1}, Refers: operationOf(w, 9),
+			Amount: 1, Currency: "EUR", IdempotencyKey: "k",
+		},
+		ledger.KindExpire: {
+			ID: id, Wallet: w, Asker: ledger.Asker{Party: ledger.AsSystem()}, Kind: ledger.KindExpire, Merchant: ledger.MerchantID{1},
+			Refers: operationOf(w, 9), IdempotencyKey: operationOf(w, 9).String(),
+		},
 		ledger.KindWithdraw: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindWithdraw, Amount: 1, Currency: "EUR", IdempotencyKey: "k"},
 		ledger.KindFreeze:   {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindFreeze},
 		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
@@ -86,6 +102,16 @@ func TestFaults(t *testing.T) {
 		topUp    = ledger.KindTopUp
 		open     = ledger.KindOpen
 		freeze   = ledger.KindFreeze
+		refund   = ledger.KindRefund
+		hold     = ledger.KindHold
+		capture  = ledger.KindCapture
+		release  = ledger.KindRelease
+		expire   = ledger.KindExpire
+		notAsked = "may not ask for this kind of operation"
+		notIts   = "is not of this wallet"
+		seconds  = "must be from 60 to 2592000 seconds"
+		noRest   = "must be kept, or left out"
+		noCode   = "must be an ISO 4217 code in capitals"
 		tooLong  = "must not be longer than %d characters"
 		control  = "must not contain control characters"
 		notUTF8  = "must be UTF-8"
@@ -144,6 +170,51 @@ func TestFaults(t *testing.T) {
 		{topUp, func(r *ledger.Request) { r.Note = strings.Repeat("n", 501) }, "note", fmt.Sprintf(tooLong, 500)},
 		{freeze, func(r *ledger.Request) { r.Note = secretText + "\n" }, "note", control},
 		{freeze, func(r *ledger.Request) { r.Note = secretText + "\xff" }, "note", notUTF8},
+		{charge, func(r *ledger.Request) { r.Refers = operationOf(r.Wallet, 9) }, "refers_to", foreign},
+		{hold, func(r *ledger.Request) { r.Refers = operationOf(r.Wallet, 9) }, "refers_to", foreign},
+		{refund, func(r *ledger.Request) { r.Refers = ledger.OperationID{} }, "charge", "is required"},
+		{capture, func(r *ledger.Request) { r.Refers = ledger.OperationID{} }, "hold", "is required"},
+		{release, func(r *ledger.Request) { r.Refers = ledger.OperationID{} }, "hold", "is required"},
+		{expire, func(r *ledger.Request) { r.Refers = ledger.OperationID{} }, "hold", "is required"},
+		{refund, func(r *ledger.Request) { r.Refers = operationOf(ledger.WalletID{2}, 9) }, "charge", notIts},
+		{capture, func(r *ledger.Request) { r.Refers = operationOf(ledger.WalletID{2}, 9) }, "hold", notIts},
+		{expire, func(r *ledger.Request) { r.Refers = operationOf(ledger.WalletID{2}, 9) }, "hold", notIts},
+		{hold, func(r *ledger.Request) { r.Asker.Party = ledger.AsOperator() }, "asked_by", notAsked},
+		{hold, func(r *ledger.Request) { r.Asker.Party = ledger.AsSystem() }, "asked_by", notAsked},
+		{capture, func(r *ledger.Request) { r.Asker.Party = ledger.AsSystem() }, "asked_by", notAsked},
+		{release, func(r *ledger.Request) { r.Asker.Party = ledger.AsClient(ledger.ClientID{1}) }, "asked_by", notAsked},
+		{expire, func(r *ledger.Request) { r.Asker.Party = ledger.AsMerchant(r.Merchant) }, "asked_by", notAsked},
+		{expire, func(r *ledger.Request) { r.Asker.Party = ledger.AsOperator() }, "asked_by", notAsked},
+		{expire, func(r *ledger.Request) { r.Asker.Owner = [16]byte{1} }, "asked_by", "must name the owner of a merchant's or a client's key, and no other"},
+		{capture, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{2} }, "merchant_id", "must be the merchant that asks"},
+		{expire, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
+		{hold, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount},
+		{hold, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
+		{capture, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
+		{capture, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount}, // as it names a currency
+		{capture, func(r *ledger.Request) { r.Currency = "" }, "currency", noCode},
+		{release, func(r *ledger.Request) { r.Amount = ledger.MaxAmount + 1 }, "amount", noAmount},
+		{release, func(r *ledger.Request) { r.Currency = "" }, "currency", noCode},
+		{expire, func(r *ledger.Request) { r.Amount = 1 }, "amount", foreign},
+		{expire, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", foreign},
+		{capture, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},
+		{release, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},
+		{expire, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},
+		{hold, func(r *ledger.Request) { r.Note = "n" }, "note", foreign},
+		{hold, func(r *ledger.Request) { r.ExpiresIn = 0 }, "expires_in", "is required"},
+		{hold, func(r *ledger.Request) { r.ExpiresIn = 59 }, "expires_in", seconds},
+		{hold, func(r *ledger.Request) { r.ExpiresIn = 2_592_001 }, "expires_in", seconds},
+		{hold, func(r *ledger.Request) { r.ExpiresIn = -60 }, "expires_in", seconds},
+		{charge, func(r *ledger.Request) { r.ExpiresIn = 60 }, "expires_in", foreign},
+		{capture, func(r *ledger.Request) { r.ExpiresIn = 60 }, "expires_in", foreign},
+		{capture, func(r *ledger.Request) { r.Rest = "Kept" }, "rest", noRest},
+		{capture, func(r *ledger.Request) { r.Rest = secretText }, "rest", noRest},
+		{release, func(r *ledger.Request) { r.Rest = ledger.RestKept }, "rest", foreign},
+		{hold, func(r *ledger.Request) { r.Rest = ledger.RestKept }, "rest", foreign},
+		{capture, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
+		{release, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
+		{expire, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
+		{hold, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"}, // though it has an invoice
 		{charge, func(r *ledger.Request) { r.IdempotencyKey = strings.Repeat("k", 256) }, "idempotency_key", fmt.Sprintf(tooLong, 255)},
 		{freeze, func(r *ledger.Request) { r.IdempotencyKey = secretText + "\x1b" }, "idempotency_key", control},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + " " }, "invoice", blank},
@@ -159,7 +230,7 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.ApplyBefore = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "apply_before", years},
 		{charge, func(r *ledger.Request) { r.ReceivedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "received_at", years},
 	} {
-		t.Run(row.field+" "+row.message, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s %s", row.kind, row.field, row.message), func(t *testing.T) {
 			t.Parallel()
 			r := validRequests()[row.kind]
 			row.fault(&r)
@@ -195,6 +266,18 @@ func TestFaultsAtTheEdge(t *testing.T) {
 	r.Amount = 1
 	if f := r.Faults(); f != nil {
 		t.Errorf("the least amount: %v", f)
+	}
+	for _, seconds := range []int64{60, 30 * 24 * 3600, ledger.DefaultExpiresIn} {
+		hold := validRequests()[ledger.KindHold]
+		if hold.ExpiresIn = seconds; hold.Faults() != nil {
+			t.Errorf("%d seconds: %v", seconds, hold.Faults())
+		}
+	}
+	for _, kind := range []ledger.Kind{ledger.KindRefund, ledger.KindCapture, ledger.KindRelease} {
+		rest := validRequests()[kind]
+		if rest.Amount, rest.Currency, rest.Rest = 0, "", ""; rest.Faults() != nil {
+			t.Errorf("a %s of all that is left: %v", kind, rest.Faults())
+		}
 	}
 }
 

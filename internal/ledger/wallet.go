@@ -19,15 +19,21 @@ type Wallet struct {
 	Status      WalletStatus
 	Balance     int64 // minor units; never below -CreditLimit nor above MaxAmount
 	CreditLimit int64 // minor units
+	Held        int64 // minor units: of the balance and the credit limit, what open holds keep from being charged
+	Holds       int64 // how many of its holds are open
 	Sequence    int64 // of the last operation
 	Digest      Digest
 }
 
-// After is the wallet as the operation, one of its history, left it.
+// After is the wallet as the operation, one of its history, left it. How many holds are open stays: no operation says it.
 func (w Wallet) After(o Operation) Wallet {
-	w.Status, w.Balance, w.CreditLimit, w.Sequence, w.Digest = o.StatusAfter, o.BalanceAfter, o.LimitAfter, o.Sequence, o.Digest
+	w.Status, w.Balance, w.Held, w.CreditLimit = o.StatusAfter, o.BalanceAfter, o.HeldAfter, o.LimitAfter
+	w.Sequence, w.Digest = o.Sequence, o.Digest
 	return w
 }
+
+// Available is what may be charged or held, in minor units.
+func (w Wallet) Available() int64 { return w.Balance + w.CreditLimit - w.Held }
 
 // AccountID names what accepted money moves to or from besides wallets: a
 // merchant's settlement balance, or the funding account.

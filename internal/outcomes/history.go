@@ -12,6 +12,7 @@ type Decided struct {
 	Owner        ledger.ClientID // of the wallet; zero if there is no wallet
 	MerchantName string          // of its merchant as it is now; empty if there is no such merchant
 	Refunded     int64           // minor units: how much of it was given back up to now
+	Hold         *Hold           // what became of an accepted hold up to now; nil for everything else
 	Conflicts    int             // how many other requests came under its ID
 	Log          int32           // of its partition at present; only [History.LookUp] says it
 }
@@ -24,6 +25,11 @@ func (d *Decided) TextBytes() int { return len(d.Metadata) + len(d.Description) 
 type Found struct {
 	Decided []Decided            // in no order
 	Next    map[int]ledger.Place // of the next record to settle, for each partition asked for
+}
+
+// Hold is what became of a hold, in minor units. What is in none of them was released.
+type Hold struct {
+	Captured, Expired, Remaining int64
 }
 
 // History reads what became of operations.

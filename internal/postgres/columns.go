@@ -91,11 +91,17 @@ var decidedColumns = columns("o.") + `,
   (select w.client_id from wallets w where w.partition = o.partition and w.id = o.wallet_id),
   (select m.name from merchants m where m.id = o.merchant_id),
   (
-    select o.amount - r.left_after
+    select array[r.left_after, case when r.kind = 'expire' then r.moved else 0 end]
     from operations r
     where r.partition = o.partition and r.refers_to = o.id and r.refers_to is not null and r.reason is null
     order by r.sequence desc
     limit 1
+  ),
+  (
+    select sum(r.moved)::bigint
+    from operations r
+    where r.partition = o.partition and r.refers_to = o.id and r.refers_to is not null and r.reason is null and r.kind = 'capture'
+      and o.kind = 'hold'
   ),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
 

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/outcomes"
 	"github.com/monedero/monedero/internal/processor"
 )
 
@@ -66,26 +67,52 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 func (m *model) referred(s processor.Slice) map[ledger.OperationID]ledger.Referred {
 	all := map[ledger.OperationID]ledger.Referred{}
 	for _, item := range s.Items {
-		if item.Request == nil || item.Request.Refers.IsZero() {
-			continue
-		}
-		id := item.Request.Refers
-		all[id] = ledger.Referred{}
-		if o, found := m.operations[id]; found {
-			r := ledger.Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
-			if r.Accepted {
-				r.Left = o.Amount - m.refunded(id)
-			}
-			all[id] = r
+		if item.Request != nil && !item.Request.Refers.IsZero() {
+			all[item.Request.Refers] = m.state(item.Request.Refers)
 		}
 	}
 	return all
 }
 
-// refunded is how much of the operation was given back.
-func (m *model) refunded(id ledger.OperationID) (sum int64) {
+// state is what the operation is to others that refer to it, after all that do.
+func (m *model) state(id ledger.OperationID) ledger.Referred {
+	o, found := m.operations[id]
+	if !found {
+		return ledger.Referred{}
+	}
+	r := ledger.Referred{Kind: o.Kind, Wallet: o.Wallet, Merchant: o.Merchant, Accepted: o.Reason == ""}
+	if r.Accepted {
+		r.Left = max(o.Amount, 0)
+		if !o.Refers.IsZero() {
+			r.Left = o.Moved
+		}
+	}
+	if r.Kind == ledger.KindHold {
+		r.Invoice = o.Invoice
+	}
+	last := int64(0)
 	for _, o := range m.operations {
-		if o.Refers == id && o.Reason == "" {
+		if o.Refers != id || o.Reason != "" {
+			continue
+		}
+		if o.Sequence > last {
+			last, r.Left = o.Sequence, o.LeftAfter
+			if r.Kind == ledger.KindHold {
+				r.Last = o.Kind
+			}
+		}
+		if r.Kind == ledger.KindHold {
+			r.Parts++
+			r.Captured = r.Captured || o.Kind == ledger.KindCapture
+		}
+	}
+	return r
+}
+
+// moved is how much operations of the kind moved of the operation.
+func (m *model) movedOf(id ledger.OperationID, kind ledger.Kind) (sum int64) {
+	for _, o := range m.operations {
+		if o.Refers == id && o.Reason == "" && o.Kind == kind {
 			sum += o.Moved
 		}
 	}
@@ -96,6 +123,13 @@ func (m *model) refunded(id ledger.OperationID) (sum int64) {
 func (m *model) take(op ledger.Operation) {
 	m.operations[op.ID], m.known.Position = op, op.Position
 	m.known.Decided[op.ID] = op.Fingerprint
+	if hold, found := m.operations[op.Refers]; found && hold.Kind == ledger.KindHold && op.Reason == "" && op.LeftAfter == 0 {
+		key, has := hold.InvoiceKey()
+		invoice := ledger.WalletInvoice{Wallet: hold.Wallet, Invoice: key}
+		if has && m.known.Invoices[invoice] == hold.ID {
+			delete(m.known.Invoices, invoice)
+		}
+	}
 	if key, has := op.InvoiceKey(); has && op.Reason == "" {
 		m.known.Invoices[ledger.WalletInvoice{Wallet: op.Wallet, Invoice: key}] = op.ID
 	}
@@ -178,19 +212,32 @@ func (e *exercise) item(t *rapid.T) processor.Item {
 		r.Kind, r.Merchant = ledger.KindCharge, e.merchants[0]
 		return refusal(e.world.minter.OperationID(r.Identity()), wallet, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "value"))
 	}
-	r.Kind = rapid.SampledFrom(append(kinds(true), ledger.KindCharge, ledger.KindCharge)).Draw(t, "kind")
+	r.Kind = rapid.SampledFrom(append(kinds(true), ledger.KindCharge, ledger.KindHold, ledger.KindTopUp)).Draw(t, "kind")
 	switch {
-	case r.Kind == ledger.KindRefund:
-		r.Merchant = rapid.SampledFrom(e.merchants).Draw(t, "merchant")
-		charge := ledger.Request{Kind: ledger.KindCharge, Wallet: wallet, Merchant: r.Merchant, IdempotencyKey: fmt.Sprint("key ", rapid.IntRange(1, 40).Draw(t, "refers"))}
-		r.Refers = e.world.minted(charge).ID // decided before, in this batch, later, or never
-		if rapid.IntRange(0, 3).Draw(t, "all") == 0 {
-			r.Amount, r.Currency = 0, ""
-		}
+	case r.Kind == ledger.KindHold:
+		r.ExpiresIn = ledger.MinExpiresIn
+		fallthrough
 	case r.Kind == ledger.KindCharge:
 		r.Merchant = rapid.SampledFrom(e.merchants).Draw(t, "merchant")
 		if n := rapid.IntRange(0, 8).Draw(t, "invoice"); n > 0 {
 			r.Invoice = fmt.Sprint("INV-", n)
+		}
+	case r.Kind != ledger.KindTopUp && r.Kind != ledger.KindWithdraw:
+		r.Merchant = rapid.SampledFrom(e.merchants).Draw(t, "merchant")
+		of := ledger.KindHold
+		if r.Kind == ledger.KindRefund {
+			of = rapid.SampledFrom([]ledger.Kind{ledger.KindCharge, ledger.KindCapture}).Draw(t, "of")
+		}
+		other := ledger.Request{Kind: of, Wallet: wallet, Merchant: r.Merchant, IdempotencyKey: fmt.Sprint("key ", rapid.IntRange(1, 40).Draw(t, "refers"))}
+		r.Refers = e.world.minted(other).ID // decided before, in this batch, later, or never
+		if r.Kind == ledger.KindExpire || rapid.IntRange(0, 3).Draw(t, "all") == 0 {
+			r.Amount, r.Currency = 0, ""
+		}
+		if r.Kind == ledger.KindExpire {
+			r.IdempotencyKey = r.Refers.String()
+		}
+		if r.Kind == ledger.KindCapture && rapid.Bool().Draw(t, "kept") {
+			r.Rest = ledger.RestKept
 		}
 	case rapid.IntRange(0, 9).Draw(t, "much") == 0:
 		r.Amount = ledger.MaxAmount
@@ -234,8 +281,18 @@ func (e *exercise) compare(t *rapid.T) {
 		if d.Conflicts > 0 {
 			conflicts[d.ID] = d.Conflicts
 		}
-		if want := e.model.refunded(d.ID); d.Refunded != want {
-			t.Fatalf("%s: %d were given back, want %d", d.ID, d.Refunded, want)
+		state := e.model.state(d.ID)
+		want := outcomes.Decided{
+			Operation: d.Operation, Owner: d.Owner, MerchantName: d.MerchantName, Conflicts: d.Conflicts, Log: d.Log,
+			Refunded: e.model.movedOf(d.ID, ledger.KindRefund),
+		}
+		if d.Kind == ledger.KindHold && d.Reason == "" {
+			want.Hold = &outcomes.Hold{
+				Captured: e.model.movedOf(d.ID, ledger.KindCapture), Expired: e.model.movedOf(d.ID, ledger.KindExpire), Remaining: state.Left,
+			}
+		}
+		if diff := cmp.Diff(want, d); diff != "" {
+			t.Fatalf("%s: %s", d.ID, diff)
 		}
 	}
 	if diff := cmp.Diff(e.model.operations, got); diff != "" {
@@ -253,6 +310,9 @@ func (e *exercise) compare(t *rapid.T) {
 	if diff := cmp.Diff(want, movements, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("what the table of kinds moves, and what the view does: %s", diff)
 	}
+	if diff := cmp.Diff(e.model.open(), e.openHolds(t), cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("open holds: %s", diff)
+	}
 	for id, want := range e.model.known.Wallets {
 		if got, err := e.world.store.Wallet(ctx, id); err != nil || got != want {
 			t.Fatalf("wallet: got %+v, want %+v, %v", got, want, err)
@@ -268,7 +328,7 @@ func (e *exercise) compare(t *rapid.T) {
 			sums[string(b.Currency)] = b.Amount
 		}
 		want := map[string]string{}
-		if sum := e.model.moved[ledger.Movement{Account: id.Account(), Currency: "EUR"}]; sum != 0 {
+		if sum, moved := e.model.moved[ledger.Movement{Account: id.Account(), Currency: "EUR"}]; moved {
 			want["EUR"] = fmt.Sprint(sum)
 		}
 		if diff := cmp.Diff(want, sums); diff != "" {
@@ -283,6 +343,35 @@ func collect(m map[ledger.OperationID]ledger.Operation) []ledger.OperationID {
 		list = append(list, id)
 	}
 	return list
+}
+
+// open are the wallets' holds that are open, by what they hold.
+func (m *model) open() map[ledger.OperationID]int64 {
+	all := map[ledger.OperationID]int64{}
+	for id, o := range m.operations {
+		if left := m.state(id).Left; o.Kind == ledger.KindHold && left > 0 {
+			all[id] = left
+		}
+	}
+	return all
+}
+
+// openHolds are those of the table, by what they hold.
+func (e *exercise) openHolds(t *rapid.T) map[ledger.OperationID]int64 {
+	all := map[ledger.OperationID]int64{}
+	rows, err := e.world.store.Pool().Query(e.world.t.Context(), "select id from holds where partition = $1 and id = any ($2)",
+		exercisePartition, collect(e.model.operations))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id ledger.OperationID
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+		all[id] = e.model.state(id).Left
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // movements are what the view says that the exercise's operations moved.

@@ -108,16 +108,31 @@ type decidedRow struct {
 	operationRow
 	owner     pgtype.UUID
 	merchant  pgtype.Text
-	refunded  pgtype.Int8
+	last      pgtype.FlatArray[int64] // what the last operation that refers to it left, and let expire; nil: there is none
+	captured  pgtype.Int8
 	conflicts int
 }
 
 func (r *decidedRow) targets(more ...any) []any {
-	return r.operationRow.targets(append([]any{&r.owner, &r.merchant, &r.refunded, &r.conflicts}, more...)...)
+	return r.operationRow.targets(append([]any{&r.owner, &r.merchant, &r.last, &r.captured, &r.conflicts}, more...)...)
 }
 
 func (r *decidedRow) read() outcomes.Decided {
-	return outcomes.Decided{
-		Operation: r.operation(), Owner: r.owner.Bytes, MerchantName: r.merchant.String, Refunded: r.refunded.Int64, Conflicts: r.conflicts,
+	d := outcomes.Decided{Operation: r.operation(), Owner: r.owner.Bytes, MerchantName: r.merchant.String, Conflicts: r.conflicts}
+	left, expired := d.Amount, int64(0)
+	if !d.Refers.IsZero() {
+		left = d.Moved
 	}
+	given := left
+	if len(r.last) > 0 {
+		left, expired = r.last[0], r.last[1]
+	}
+	switch {
+	case d.Reason != "":
+	case d.Kind == ledger.KindHold:
+		d.Hold = &outcomes.Hold{Captured: r.captured.Int64, Expired: expired, Remaining: left}
+	default:
+		d.Refunded = given - left
+	}
+	return d
 }

@@ -18,7 +18,7 @@ func (r *walletRow) targets() []any {
 	w := &r.wallet
 	return []any{
 		(*[16]byte)(&w.ID), (*[16]byte)(&w.Client), (*string)(&w.Currency), (*string)(&w.Status), &w.Balance, &w.CreditLimit,
-		&w.Sequence, &r.digest,
+		&w.Held, &w.Holds, &w.Sequence, &r.digest,
 	}
 }
 
@@ -61,10 +61,13 @@ type referredRow struct {
 	wallet, merchant pgtype.UUID
 	accepted         pgtype.Bool
 	left             pgtype.Int8
+	invoice, last    pgtype.Text
+	parts            pgtype.Int8
+	captured         pgtype.Bool
 }
 
 func (r *referredRow) targets() []any {
-	return []any{&r.kind, &r.wallet, &r.merchant, &r.accepted, &r.left}
+	return []any{&r.kind, &r.wallet, &r.merchant, &r.accepted, &r.left, &r.invoice, &r.last, &r.parts, &r.captured}
 }
 
 func (r *referredRow) read() ledger.Referred {
@@ -73,6 +76,9 @@ func (r *referredRow) read() ledger.Referred {
 	}
 	if x.Accepted {
 		x.Left = r.left.Int64
+	}
+	if x.Kind == ledger.KindHold {
+		x.Invoice, x.Last, x.Parts, x.Captured = r.invoice.String, ledger.Kind(r.last.String), int(r.parts.Int64), r.captured.Bool
 	}
 	return x
 }

@@ -56,6 +56,8 @@ var growSQL = []string{
 	from generate_series($1::int + 1, $2::int) n`,
 	`insert into wallets (opened_at, partition, id, client_id, currency, status, balance, credit_limit, last_sequence, last_digest)
 	select now(), n % 4, gen_random_uuid(), md5('client' || n % 50)::uuid, 'EUR', 'active', 0, 0, 1, sha256('') from generate_series($1::int + 1, $2::int) n`,
+	`insert into holds (expires_at, partition, id, wallet_id, merchant_id, invoice_key)
+	select now(), n % 4, gen_random_uuid(), md5('wallet' || n % 64)::uuid, gen_random_uuid(), gen_random_uuid() from generate_series($1::int + 1, $2::int) n`,
 	`insert into account_balances (partition, account_id, currency, balance)
 	select n % 4, gen_random_uuid(), 'EUR', 1 from generate_series($1::int + 1, $2::int) n`,
 	`insert into conflicts (partition, log, log_offset, operation_id, fingerprint)
@@ -157,7 +159,7 @@ func TestUpdateWalletsLooksUpEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer service.Release()
-	plan := explain(t, service.Conn(), "update", string(sql), 7)
+	plan := explain(t, service.Conn(), "update", string(sql), 9)
 	if wholePartition.MatchString(plan) || !strings.Contains(plan, "(partition = $1) AND (id = u.id)") {
 		t.Errorf("it does not look up each wallet:\n%s", plan)
 	}
@@ -170,7 +172,7 @@ var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dea
 var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history", "remake_position"}
 
 // besides are indexes of the small look-ups beside a statement's own purpose.
-var besides = []string{"wallets_pkey", "merchants_pkey", "operations_refers_to_idx", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey"}
+var besides = []string{"wallets_pkey", "merchants_pkey", "operations_refers_to_idx", "conflicts_operation_id_idx", "partition_progress_pkey", "deployment_pkey", "holds_wallet_idx", "holds_expires_at_idx"}
 
 // indexes are those that the head names.
 func indexes(sql string) []string {

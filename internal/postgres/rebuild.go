@@ -16,6 +16,8 @@ var (
 	rebuildLockSQL string
 	//go:embed queries/rebuild_wallets.sql
 	rebuildWalletsSQL string
+	//go:embed queries/rebuild_holds.sql
+	rebuildHoldsSQL string
 	//go:embed queries/rebuild_balances.sql
 	rebuildBalancesSQL string
 	//go:embed queries/remake_position.sql
@@ -32,6 +34,7 @@ type Rebuilt struct {
 	Partition                 int
 	Wallets, WalletsChanged   int64
 	Balances, BalancesChanged int64
+	Holds, HoldsChanged       int64 // open ones
 }
 
 // Rebuild makes the projections of the partitions anew from the history, in
@@ -81,6 +84,9 @@ func (r *Rebuilt) rebuild(ctx context.Context, tx pgx.Tx) error {
 			return processor.ErrNoProgress
 		}
 		return fmt.Errorf("lock progress: %w", err)
+	}
+	if err := tx.QueryRow(ctx, rebuildHoldsSQL, r.Partition).Scan(&r.Holds, &r.HoldsChanged); err != nil {
+		return fmt.Errorf("rebuild holds: %w", err)
 	}
 	if err := tx.QueryRow(ctx, rebuildWalletsSQL, r.Partition).Scan(&r.Wallets, &r.WalletsChanged); err != nil {
 		return fmt.Errorf("rebuild wallets: %w", err)

@@ -153,12 +153,14 @@ func tamperWorld(t *testing.T) *world {
 	w := newWorld(t)
 	wallet, shop := w.wallet(1), w.merchant(ledger.ClientID{})
 	known := w.charge(wallet, shop, 300, "INV-1")
+	open, ended := w.holdOf(wallet, shop, 40, "INV-2"), w.holdOf(wallet, shop, 50, "INV-3")
 	other := *known
 	other.Amount++
 	bare := w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: wallet})
 	w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 		request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
-		request(w.charge(walletID(1), shop, 20, "")), request(w.refund(known, 50)), request(w.refund(known, 0)), request(w.refund(known, 1)))
+		request(w.charge(walletID(1), shop, 20, "")), request(open), request(w.holdOf(wallet, shop, 30, "")), request(ended),
+		request(w.of(ended, ledger.KindCapture, 5, ledger.RestKept)), request(w.of(ended, ledger.KindRelease, 0, "")), request(w.refund(known, 50)), request(w.refund(known, 0)), request(w.refund(known, 1)))
 	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet, Note: "seen before"})
 	of := repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}}
 	for _, r := range []repair.Resolution{

@@ -28,6 +28,8 @@ var (
 	verifyOrphansSQL string
 	//go:embed queries/verify_balances.sql
 	verifyBalancesSQL string
+	//go:embed queries/verify_holds.sql
+	verifyHoldsSQL string
 	//go:embed queries/verify_sums.sql
 	verifySumsSQL string
 	//go:embed queries/verify_changes.sql
@@ -184,6 +186,12 @@ func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := p.orphans(ctx, tx); err != nil {
+		return err
+	}
+	var hold ledger.OperationID
+	if err := forEach(ctx, tx, verifyHoldsSQL, []any{p.partition}, []any{(*[16]byte)(&hold), &fault}, func() {
+		p.violation(RuleHold, ledger.Operation{Request: ledger.Request{ID: hold}}, "%s", fault)
+	}); err != nil {
 		return err
 	}
 	var account ledger.AccountID

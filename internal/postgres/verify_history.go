@@ -18,8 +18,7 @@ var (
 	verifyUnsequencedText string
 )
 
-// auditRow receives an operation, its wallet's row, and the accepted charge of
-// its invoice.
+// auditRow receives an operation, its wallet's row, what had its invoice before, and what it refers to.
 type auditRow struct {
 	operationRow
 	invoiceKey                    pgtype.UUID
@@ -28,14 +27,16 @@ type auditRow struct {
 	balance, creditLimit, lastSeq pgtype.Int8
 	lastDigest                    []byte
 	openedAt                      pgtype.Timestamptz
+	held, holds                   pgtype.Int8
 	charged                       pgtype.UUID
 	chargedSequence               pgtype.Int8
+	holding                       pgtype.UUID
 	referred                      referredRow
 }
 
 func (r *auditRow) targets() []any {
 	return append(r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.balance, &r.creditLimit, &r.lastSeq,
-		&r.lastDigest, &r.openedAt, &r.charged, &r.chargedSequence), r.referred.targets()...)
+		&r.lastDigest, &r.openedAt, &r.held, &r.holds, &r.charged, &r.chargedSequence, &r.holding), r.referred.targets()...)
 }
 
 // stored is the wallet's row; nil if there is none.
@@ -45,18 +46,19 @@ func (r *auditRow) stored(id ledger.WalletID) *ledger.Wallet {
 	}
 	w := ledger.Wallet{
 		ID: id, Client: r.client.Bytes, Currency: ledger.Currency(r.currency.String), Status: ledger.WalletStatus(r.status.String),
-		Balance: r.balance.Int64, CreditLimit: r.creditLimit.Int64, Sequence: r.lastSeq.Int64,
+		Balance: r.balance.Int64, CreditLimit: r.creditLimit.Int64, Held: r.held.Int64, Holds: r.holds.Int64, Sequence: r.lastSeq.Int64,
 	}
 	copy(w.Digest[:], r.lastDigest)
 	return &w
 }
 
-// acceptedCharge is the charge of the invoice that was accepted before the operation.
+// acceptedCharge is the charge or capture of the invoice that was accepted before the operation, or the hold
+// that was open with it.
 func (r *auditRow) acceptedCharge(o ledger.Operation) ledger.OperationID {
-	if o.Sequence == 0 || !r.charged.Valid || r.chargedSequence.Int64 >= o.Sequence {
-		return ledger.OperationID{}
+	if o.Sequence != 0 && r.charged.Valid && r.chargedSequence.Int64 < o.Sequence {
+		return r.charged.Bytes
 	}
-	return r.charged.Bytes
+	return r.holding.Bytes
 }
 
 // historySettings are those of a service but for its hurry: every step goes by an

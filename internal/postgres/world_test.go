@@ -128,7 +128,10 @@ func (w *world) minted(r ledger.Request) *ledger.Request {
 		r.IdempotencyKey = w.key()
 	}
 	r.ReceivedAt, r.Asker = w.now, ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 1}}
-	if !r.Merchant.IsZero() {
+	switch {
+	case r.Kind == ledger.KindExpire:
+		r.Asker = ledger.Asker{Party: ledger.AsSystem()}
+	case !r.Merchant.IsZero():
 		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 	}
 	r.ID = w.minter.OperationID(r.Identity())
@@ -151,6 +154,22 @@ func (w *world) refund(charge *ledger.Request, amount int64) *ledger.Request {
 	}
 	if amount == 0 {
 		r.Currency = ""
+	}
+	return w.minted(r)
+}
+
+// holdOf holds some money of the wallet for a minute.
+func (w *world) holdOf(wallet ledger.WalletID, merchant ledger.MerchantID, amount int64, invoice string) *ledger.Request {
+	return w.minted(ledger.Request{
+		Kind: ledger.KindHold, Wallet: wallet, Merchant: merchant, Amount: amount, Currency: "EUR", Invoice: invoice, ExpiresIn: ledger.MinExpiresIn,
+	})
+}
+
+// of refers to a hold: a capture, a release or an expire; an amount of 0 is all that is left.
+func (w *world) of(hold *ledger.Request, kind ledger.Kind, amount int64, rest ledger.Rest) *ledger.Request {
+	r := ledger.Request{Kind: kind, Wallet: hold.Wallet, Merchant: hold.Merchant, Refers: hold.ID, Amount: amount, Rest: rest}
+	if amount > 0 {
+		r.Currency = hold.Currency
 	}
 	return w.minted(r)
 }

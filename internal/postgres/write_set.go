@@ -24,6 +24,10 @@ var (
 	openWalletSQL string
 	//go:embed queries/update_wallets.sql
 	updateWalletsSQL string
+	//go:embed queries/write_holds.sql
+	writeHoldsSQL string
+	//go:embed queries/end_hold.sql
+	endHoldSQL string
 	//go:embed queries/write_balances.sql
 	writeBalancesSQL string
 	//go:embed queries/write_dead_letters.sql
@@ -70,6 +74,7 @@ func (w *writeSet) copyOperations(ctx context.Context, conn *pgx.Conn) error {
 // queue queues everything besides the operations.
 func (w *writeSet) queue(b *pgx.Batch) {
 	w.queueWallets(b)
+	w.queueHolds(b)
 	w.queueBalances(b)
 	w.queueDeadLetters(b)
 	w.queueConflicts(b)
@@ -86,21 +91,44 @@ func (w *writeSet) queueWallets(b *pgx.Batch) {
 	n := len(wallets)
 	id, status := make([]ledger.WalletID, 0, n), make(pgtype.FlatArray[string], 0, n)
 	balance, limit, sequence := make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
+	held, holds := make([]int64, 0, n), make([]int64, 0, n)
 	digest := make(pgtype.FlatArray[[]byte], 0, n)
 	for i := range wallets {
 		x := &wallets[i]
 		if at, is := opened[x.ID]; is {
 			b.Queue(openWalletSQL, w.partition, at, [16]byte(x.ID), [16]byte(x.Client), string(x.Currency), string(x.Status),
-				x.Balance, x.CreditLimit, x.Sequence, x.Digest[:])
+				x.Balance, x.CreditLimit, x.Sequence, x.Digest[:], x.Held, x.Holds)
 			continue
 		}
 		id, status = append(id, x.ID), append(status, string(x.Status))
 		balance, limit, sequence = append(balance, x.Balance), append(limit, x.CreditLimit), append(sequence, x.Sequence)
 		digest = append(digest, x.Digest[:])
+		held, holds = append(held, x.Held), append(holds, x.Holds)
 	}
 	if len(id) > 0 {
-		b.Queue(updateWalletsSQL, w.partition, ids(id), status, balance, limit, sequence, digest)
+		b.Queue(updateWalletsSQL, w.partition, ids(id), status, balance, limit, sequence, digest, held, holds)
 	}
+}
+
+func (w *writeSet) queueHolds(b *pgx.Batch) {
+	opened, ended := w.book.Holds()
+	for _, id := range ended {
+		b.Queue(endHoldSQL, w.partition, [16]byte(id))
+	}
+	n := len(opened)
+	if n == 0 {
+		return
+	}
+	id, wallet, merchant := make([]ledger.OperationID, n), make([]ledger.WalletID, n), make([]ledger.MerchantID, n)
+	invoice, expires := make(pgtype.FlatArray[pgtype.UUID], n), make(pgtype.FlatArray[pgtype.Timestamptz], n)
+	for i := range opened {
+		h := &opened[i]
+		id[i], wallet[i], merchant[i], expires[i] = h.ID, h.Wallet, h.Merchant, orNull(h.ExpiresAt)
+		if h.Invoice != "" {
+			invoice[i] = idOrNull(ledger.NewInvoiceKey(h.Merchant, h.Invoice))
+		}
+	}
+	b.Queue(writeHoldsSQL, w.partition, ids(id), ids(wallet), ids(merchant), invoice, expires)
 }
 
 func (w *writeSet) queueBalances(b *pgx.Batch) {

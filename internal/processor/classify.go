@@ -89,7 +89,12 @@ func refuseRequest(i Item, cause error) Item {
 	})
 }
 
+// refuse makes a failed operation and its dead letter of a record. An expire is a dead letter alone: it is
+// sent again, under the same ID, until its hold has ended.
 func refuse(i Item, cause error, x ledger.Refusal) Item {
+	if x.Kind == ledger.KindExpire {
+		return Item{Record: i.Record, Fault: strings.ToValidUTF8(cause.Error(), "?")}
+	}
 	if !x.Kind.Known() {
 		x.Kind = ""
 	}

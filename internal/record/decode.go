@@ -59,7 +59,7 @@ type raw string
 type members struct {
 	version, id, kind, askerRole, askerID raw
 	merchant, wallet, source, value       raw
-	askerKey, refersTo                    raw
+	askerKey, refersTo, expiresIn, rest   raw
 	amount, currency, invoice             raw
 	description, metadata, note           raw
 	applyBefore, receivedAt               raw
@@ -91,6 +91,10 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.askerKey, false
 	case fieldRefersTo:
 		return &m.refersTo, false
+	case fieldExpiresIn:
+		return &m.expiresIn, false
+	case fieldRest:
+		return &m.rest, false
 	case fieldAmount:
 		return &m.amount, false
 	case fieldCurrency:
@@ -255,6 +259,11 @@ func (m *members) request(d Decoded) (ledger.Request, error) {
 		r.Refers, err = m.refersTo.operation()
 		note(fieldRefersTo, err)
 	}
+	r.ExpiresIn, err = m.expiresIn.integer()
+	note(fieldExpiresIn, err)
+	rest, err := m.rest.text()
+	r.Rest = ledger.Rest(rest)
+	note(fieldRest, err)
 	r.Amount, err = m.amount.integer()
 	note(fieldAmount, err)
 	currency, err := m.currency.text()

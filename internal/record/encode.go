@@ -45,6 +45,8 @@ const (
 	fieldValue       = "value"
 	fieldAskerKey    = "asker_key"
 	fieldRefersTo    = "refers_to"
+	fieldExpiresIn   = "expires_in"
+	fieldRest        = "rest"
 	fieldAmount      = "amount"
 	fieldCurrency    = "currency"
 	fieldInvoice     = "invoice"
@@ -85,6 +87,10 @@ func Encode(r ledger.Request) (value []byte, headers []Header, err error) {
 	if !r.Refers.IsZero() {
 		w.text(fieldRefersTo, r.Refers.String())
 	}
+	if r.ExpiresIn != 0 {
+		w.raw(fieldExpiresIn, strconv.FormatInt(r.ExpiresIn, 10))
+	}
+	w.optional(fieldRest, string(r.Rest))
 	if r.Amount != 0 {
 		w.raw(fieldAmount, strconv.FormatInt(r.Amount, 10))
 	}

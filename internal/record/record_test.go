@@ -48,7 +48,22 @@ func TestWireFormatIsPinned(t *testing.T) {
 	refund.ID = recordtest.Minter(t).OperationID(refund.Identity())
 	refundOfTheRest := refund
 	refundOfTheRest.Amount, refundOfTheRest.Currency = 0, ""
+	hold := recordtest.Charge(t)
+	hold.Kind, hold.ExpiresIn = ledger.KindHold, ledger.DefaultExpiresIn
+	hold.ID = recordtest.Minter(t).OperationID(hold.Identity())
+	capture := refund
+	capture.Kind, capture.Rest = ledger.KindCapture, ledger.RestKept
+	capture.ID = recordtest.Minter(t).OperationID(capture.Identity())
+	release := refund
+	release.Kind = ledger.KindRelease
+	release.ID = recordtest.Minter(t).OperationID(release.Identity())
+	expire := ledger.Request{
+		Kind: ledger.KindExpire, Asker: ledger.Asker{Party: ledger.AsSystem()}, Wallet: hold.Wallet, Merchant: hold.Merchant, Refers: hold.ID,
+		IdempotencyKey: hold.ID.String(), ReceivedAt: hold.ReceivedAt,
+	}
+	expire.ID = recordtest.Minter(t).OperationID(expire.Identity())
 	for name, request := range map[string]ledger.Request{
+		"hold": hold, "capture": capture, "release": release, "expire": expire,
 		"refund": refund, "refund-of-the-rest": refundOfTheRest,
 		"charge": recordtest.Charge(t), "charge-by-invoice": byInvoice, "top-up": topUp, "withdrawal": withdrawal,
 	} {
@@ -283,7 +298,7 @@ func TestDecodeLeavesWhatIsNewToOthers(t *testing.T) {
 func TestVersionCoversTheFormat(t *testing.T) {
 	t.Parallel()
 	everything := recordtest.Charge(t)
-	everything.Note, everything.Refers = "only of a top-up", everything.ID
+	everything.Note, everything.Refers, everything.ExpiresIn, everything.Rest = "only of a top-up", everything.ID, 60, ledger.RestKept
 	value, _, err := record.Encode(everything)
 	if err != nil {
 		t.Fatal(err)
@@ -302,16 +317,16 @@ func TestVersionCoversTheFormat(t *testing.T) {
 			}
 		}
 	}
-	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\nroles %s %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
+	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\nroles %s %s %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
 		strings.Join(names, " "), record.Fields(), fmt.Sprint(queued()), ledger.SourceKey, ledger.SourceInvoice,
-		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
+		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, ledger.RoleSystem, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
 		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
-	const want = `version 5
-fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key refers_to amount currency invoice description metadata note apply_before received_at
-fields known 19
-kinds [top_up charge withdraw refund]
+	const want = `version 6
+fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key refers_to expires_in rest amount currency invoice description metadata note apply_before received_at
+fields known 21
+kinds [top_up charge withdraw refund hold capture release expire]
 sources key invoice
-roles merchant client operator
+roles merchant client operator system
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3
 limits 9007199254740991 255 128 500 20 40 500 500`
 	if diff := cmp.Diff(want, got); diff != "" {

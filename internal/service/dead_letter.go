@@ -23,13 +23,13 @@ func Resubmit(ctx context.Context, c config.Admin, at repair.LetterPlace, by, ke
 	return repair.Resubmit(ctx, b.store, queue{publisher, b.topic.Name}, b.minter, at, by, key)
 }
 
-// queue is a [repair.Queue] of one topic.
+// queue is a [repair.Queue] and a [processor.Queue] of one topic.
 type queue struct {
 	publisher *kafka.Publisher
 	topic     string
 }
 
-// Send is that of [repair.Queue].
+// Send is that of both.
 func (q queue) Send(ctx context.Context, r record.Record) (partition int, offset int64, err error) {
 	return q.publisher.Send(ctx, q.topic, r)
 }

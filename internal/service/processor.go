@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/kafka"
@@ -37,7 +38,7 @@ func drainOf(timeout time.Duration) time.Duration {
 	return min(max(timeout-kafka.LeaveTimeout, timeout/2), kafka.DefaultDrainTimeout)
 }
 
-func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry prometheus.Registerer, ready *readiness) error {
+func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry prometheus.Registerer, ready *readiness) (err error) {
 	b, err := bind(ctx, c.Database, c.Kafka, c.Identity,
 		postgres.Options{Application: "processor", MaxConns: maxConns, Log: log})
 	if err != nil {
@@ -57,6 +58,10 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	if err != nil {
 		return err
 	}
+	// Expires are few, and wait for each other: a place for each that is on its way is enough.
+	publisher := kafka.NewPublisher(b.cluster, kafka.NewProducer(b.cluster, metrics, 0, b.topic), map[string]int{b.topic.Name: b.topic.Partitions})
+	defer func() { err = errors.Join(err, publisher.Close()) }()
+	expirer := processor.NewExpirer(b.store, queue{publisher, b.topic.Name}, b.minter, log, nil)
 	settler := processor.NewSettler(b.store, record.Decode, b.minter, processor.NewMetrics(registry), log, nil)
 	log.LogAttrs(ctx, slog.LevelInfo, "processor started",
 		slog.String("topic", b.topic.Name), slog.Int("partitions", b.topic.Partitions))
@@ -64,5 +69,8 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 		_, err := b.store.Deployment(ctx)
 		return errors.Join(err, b.member(ctx))
 	})
-	return subscriber.Run(ctx, b.topic.Name, settler.Settle, c.DrainTimeout)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return expirer.Run(ctx) })
+	group.Go(func() error { return subscriber.Run(ctx, b.topic.Name, settler.Settle, c.DrainTimeout) })
+	return group.Wait()
 }

@@ -11,7 +11,7 @@ with walked as (
     (
       select *
       from operations
-      where invoice_key = $11 and kind = 'charge' and reason is null and invoice_key is not null
+      where invoice_key = $11 and kind in ('charge', 'capture') and reason is null and invoice_key is not null
         and wallet_id <= $12::uuid and (wallet_id < $12::uuid or sequence < $13::bigint)
       order by wallet_id desc
       limit $3

@@ -1,5 +1,5 @@
 -- Make every wallet of a partition anew, in place, from its first and its last
--- operation: from one wallet to the next by the index, whatever lies between. Returns how many there are, and how many were
+-- operation, and from its open holds: from one wallet to the next by the index, whatever lies between. Returns how many there are, and how many were
 -- not as they should be.
 -- $1 partition.
 -- Locks: the wallets that change; nobody else holds any while the progress row is held.
@@ -25,7 +25,11 @@ with recursive known as (
 ),
 made as (
   select
-    last.balance_after as balance, last.limit_after as credit_limit, last.sequence as last_sequence, opened.decided_at as opened_at,
+    last.balance_after as balance, coalesce(last.held_after, 0) as held, (
+      select count(*)
+      from holds h
+      where h.partition = $1 and h.wallet_id = known.wallet_id
+    ) as open_holds, last.limit_after as credit_limit, last.sequence as last_sequence, opened.decided_at as opened_at,
     $1::integer as partition, known.wallet_id as id, opened.client_id, opened.currency, last.status_after as status,
     last.digest as last_digest
   from known
@@ -37,7 +41,7 @@ made as (
     limit 1
   ) opened
   cross join lateral (
-    select balance_after, limit_after, sequence, status_after, digest
+    select balance_after, held_after, limit_after, sequence, status_after, digest
     from operations
     where partition = $1 and wallet_id = known.wallet_id and sequence is not null
     order by sequence desc
@@ -47,18 +51,18 @@ made as (
 ),
 written as (
   insert into wallets as w (
-    balance, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
+    balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
   )
-  select balance, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
+  select balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
   from made
   on conflict (partition, id) do update
-  set balance = excluded.balance, credit_limit = excluded.credit_limit, last_sequence = excluded.last_sequence,
+  set balance = excluded.balance, held = excluded.held, open_holds = excluded.open_holds, credit_limit = excluded.credit_limit, last_sequence = excluded.last_sequence,
     opened_at = excluded.opened_at, client_id = excluded.client_id, currency = excluded.currency, status = excluded.status,
     last_digest = excluded.last_digest
   where (
-    w.balance, w.credit_limit, w.last_sequence, w.opened_at, w.client_id, w.currency, w.status, w.last_digest
+    w.balance, w.held, w.open_holds, w.credit_limit, w.last_sequence, w.opened_at, w.client_id, w.currency, w.status, w.last_digest
   ) is distinct from (
-    excluded.balance, excluded.credit_limit, excluded.last_sequence, excluded.opened_at, excluded.client_id,
+    excluded.balance, excluded.held, excluded.open_holds, excluded.credit_limit, excluded.last_sequence, excluded.opened_at, excluded.client_id,
     excluded.currency, excluded.status, excluded.last_digest
   )
   returning 1

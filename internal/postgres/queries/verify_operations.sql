@@ -1,14 +1,15 @@
 -- The next operations of a partition in the order of each wallet's history, with
--- the wallet's row and, where there is an invoice, its accepted charge and that
--- one's sequence; where it refers to another, that one, as those before left it.
+-- the wallet's row and, where there is an invoice, its accepted charge or capture and that
+-- one's sequence, and the hold of it that was open; where it refers to another, that one, as those before left it.
 -- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
 -- which something was decided since then.
 -- Locks: none.
--- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key, operations_pkey, operations_refers_to_idx.
+-- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key, operations_pkey, operations_refers_to_idx, operations_holds_idx.
 select
   @operation,
   o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
-  w.opened_at, a.id, a.sequence, r.kind, r.wallet_id, r.merchant_id, r.reason is null, coalesce(l.left_after, r.amount, 0)
+  w.opened_at, w.held, w.open_holds, a.id, a.sequence, h.id, r.kind, r.wallet_id, r.merchant_id, r.reason is null,
+  coalesce(l.left_after, r.moved, r.amount, 0), r.invoice, l.kind, t.parts, t.captured
 from operations o
 left join lateral (
   select *
@@ -20,23 +21,42 @@ left join lateral (
   select id, sequence
   from operations c
   where c.partition = $1 and c.invoice_key = o.invoice_key and c.wallet_id = o.wallet_id
-    and c.kind = 'charge' and c.reason is null and c.invoice_key is not null
+    and c.kind in ('charge', 'capture') and c.reason is null and c.invoice_key is not null
   order by c.sequence
   limit 1
 ) a on true
 left join lateral (
-  select kind, wallet_id, merchant_id, reason, amount
+  select id
+  from operations c
+  where c.partition = $1 and c.wallet_id = o.wallet_id and c.invoice_key = o.invoice_key and c.kind = 'hold' and c.reason is null
+    and c.sequence < o.sequence and not exists (
+      select 1
+      from operations e
+      where e.partition = $1 and e.refers_to = c.id and e.refers_to is not null and e.reason is null and e.left_after = 0
+        and e.sequence < o.sequence
+    )
+  order by c.sequence desc
+  limit 1
+) h on true
+left join lateral (
+  select kind, wallet_id, merchant_id, reason, moved, amount, invoice
   from operations c
   where c.partition = $1 and c.id = o.refers_to and c.position < o.position
   limit 1
 ) r on true
 left join lateral (
-  select left_after
+  select left_after, kind
   from operations c
   where c.partition = $1 and c.refers_to = o.refers_to and c.refers_to is not null and c.reason is null and c.sequence < o.sequence
   order by c.sequence desc
   limit 1
 ) l on true
+left join lateral (
+  select count(*) as parts, coalesce(bool_or(c.kind = 'capture'), false) as captured
+  from operations c
+  where c.partition = $1 and c.refers_to = o.refers_to and c.refers_to is not null and c.reason is null and c.sequence < o.sequence
+    and r.kind = 'hold'
+) t on true
 where o.partition = $1 and o.sequence is not null and (o.wallet_id, o.sequence) > ($2::uuid, $3::bigint) and o.wallet_id <= $4
   and ($6::timestamptz is null or o.wallet_id in (
     select s.wallet_id
