@@ -240,8 +240,12 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 	}); err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
-	if err := each(results, []any{&wallet, &invoice, &id}, func() {
-		known.Invoices[ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: invoice.Bytes}] = id.Bytes
+	var held bool
+	if err := each(results, []any{&wallet, &invoice, &id, &held}, func() {
+		key := ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: invoice.Bytes}
+		if _, accepted := known.Invoices[key]; !held || !accepted {
+			known.Invoices[key] = id.Bytes
+		}
 	}); err != nil {
 		return known, fmt.Errorf("read accepted invoices: %w", err)
 	}

@@ -162,6 +162,7 @@ func (w *world) refund(charge *ledger.Request, amount int64) *ledger.Request {
 func (w *world) holdOf(wallet ledger.WalletID, merchant ledger.MerchantID, amount int64, invoice string) *ledger.Request {
 	return w.minted(ledger.Request{
 		Kind: ledger.KindHold, Wallet: wallet, Merchant: merchant, Amount: amount, Currency: "EUR", Invoice: invoice, ExpiresIn: ledger.MinExpiresIn,
+		IdempotencyKey: w.key(),
 	})
 }
 
