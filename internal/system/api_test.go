@@ -31,6 +31,13 @@ func (a *api) as(key string) *api {
 	return &other
 }
 
+// at is the same API of another ingest.
+func (a *api) at(base string) *api {
+	other := *a
+	other.base = base
+	return &other
+}
+
 // object is what the tests read of any answer.
 type object struct {
 	ID      string `json:"id"`
@@ -40,12 +47,22 @@ type object struct {
 	Failure struct {
 		Reason string `json:"reason"`
 	} `json:"failure"`
-	Conflicts    int    `json:"conflicting_requests"`
-	Balance      int64  `json:"balance"`
-	RecordsAhead *int64 `json:"records_ahead"`
+	Conflicts    int     `json:"conflicting_requests"`
+	Balance      int64   `json:"balance"`
+	RecordsAhead *int64  `json:"records_ahead"`
+	Holding      holding `json:"holding"`
 
 	Replayed   bool   `json:"-"` // the header Idempotent-Replayed
 	RetryAfter string `json:"-"` // the header Retry-After
+}
+
+// holding is what became of a hold.
+type holding struct {
+	State         string    `json:"state"`
+	Captured      int64     `json:"captured"`
+	Expired       int64     `json:"expired"`
+	Remaining     int64     `json:"remaining"`
+	CaptureBefore time.Time `json:"capture_before"`
 }
 
 // call sends one request; body nil means none.

@@ -162,7 +162,7 @@ func (p *pair) awaitNext(partition int, offset int64) {
 // everything is every row that settling writes, but for the progress.
 func (p *pair) everything() (rows []string) {
 	p.t.Helper()
-	for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
+	for _, table := range []string{"operations", "wallets", "account_balances", "holds", "dead_letters", "conflicts"} {
 		rows = append(rows, p.column("select '"+table+"' || to_jsonb(t)::text from "+table+" t order by 1")...)
 	}
 	return rows
