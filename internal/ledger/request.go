@@ -97,24 +97,7 @@ func (r Request) Faults() []Fault {
 	}
 	f.belongs(kind, "client_id", fieldClient, !r.Client.IsZero())
 	f.refers(kind, r)
-	if (kind.needs|kind.takes)&fieldAmount != 0 && (kind.needs&fieldAmount != 0 || r.Amount != 0 || r.Currency != "") {
-		name, least := "amount", int64(1)
-		if kind.limits {
-			name, least = "credit_limit", 0
-		}
-		if r.Amount < least || r.Amount > MaxAmount {
-			f.add(name, fmt.Sprintf("must be from %d to %d minor units", least, MaxAmount))
-		}
-	} else {
-		f.belongs(kind, "amount", fieldAmount, r.Amount != 0)
-	}
-	if (kind.needs|kind.takes)&fieldCurrency != 0 && (kind.needs&fieldCurrency != 0 || r.Amount != 0 || r.Currency != "") {
-		if !r.Currency.Known() {
-			f.add("currency", "must be an ISO 4217 code in capitals")
-		}
-	} else {
-		f.belongs(kind, "currency", fieldCurrency, r.Currency != "")
-	}
+	f.money(kind, r)
 	f.belongs(kind, "invoice", fieldInvoice, r.Invoice != "")
 	f.label("invoice", r.Invoice, MaxInvoiceLength)
 	f.text("description", r.Description, MaxDescriptionLength)
@@ -155,6 +138,39 @@ func (f *faults) belongs(kind *kindRow, name string, which field, there bool) {
 		f.add(name, "does not belong to this kind of operation")
 	case !there && kind.needs&which != 0:
 		f.add(name, "is required")
+	}
+}
+
+// money refuses an amount or a currency that is none. A kind that may go without them has both or neither.
+func (f *faults) money(kind *kindRow, r Request) {
+	const both = fieldAmount | fieldCurrency
+	if kind.takes&both == both {
+		switch {
+		case r.Amount == 0 && r.Currency == "":
+			return
+		case r.Amount == 0:
+			f.add("amount", "is required beside a currency")
+			return
+		case r.Currency == "":
+			f.add("currency", "is required beside an amount")
+			return
+		}
+	}
+	name, least := "amount", int64(1)
+	if kind.limits {
+		name, least = "credit_limit", 0
+	}
+	switch {
+	case (kind.needs|kind.takes)&fieldAmount == 0:
+		f.belongs(kind, "amount", fieldAmount, r.Amount != 0)
+	case r.Amount < least || r.Amount > MaxAmount:
+		f.add(name, fmt.Sprintf("must be from %d to %d minor units", least, MaxAmount))
+	}
+	switch {
+	case (kind.needs|kind.takes)&fieldCurrency == 0:
+		f.belongs(kind, "currency", fieldCurrency, r.Currency != "")
+	case !r.Currency.Known():
+		f.add("currency", "must be an ISO 4217 code in capitals")
 	}
 }
 

@@ -111,7 +111,6 @@ func TestFaults(t *testing.T) {
 		notIts   = "is not of this wallet"
 		seconds  = "must be from 60 to 2592000 seconds"
 		noRest   = "must be kept, or left out"
-		noCode   = "must be an ISO 4217 code in capitals"
 		tooLong  = "must not be longer than %d characters"
 		control  = "must not contain control characters"
 		notUTF8  = "must be UTF-8"
@@ -191,10 +190,10 @@ func TestFaults(t *testing.T) {
 		{hold, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount},
 		{hold, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
 		{capture, func(r *ledger.Request) { r.Amount = -1 }, "amount", noAmount},
-		{capture, func(r *ledger.Request) { r.Amount = 0 }, "amount", noAmount}, // as it names a currency
-		{capture, func(r *ledger.Request) { r.Currency = "" }, "currency", noCode},
+		{capture, func(r *ledger.Request) { r.Amount = 0 }, "amount", "is required beside a currency"}, // as it names a currency
+		{capture, func(r *ledger.Request) { r.Currency = "" }, "currency", "is required beside an amount"},
 		{release, func(r *ledger.Request) { r.Amount = ledger.MaxAmount + 1 }, "amount", noAmount},
-		{release, func(r *ledger.Request) { r.Currency = "" }, "currency", noCode},
+		{release, func(r *ledger.Request) { r.Currency = "" }, "currency", "is required beside an amount"},
 		{expire, func(r *ledger.Request) { r.Amount = 1 }, "amount", foreign},
 		{expire, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", foreign},
 		{capture, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},

@@ -17,8 +17,17 @@ FAULTS = {
     ("query.cursor", "is not a cursor of this list: it goes with the filters of the page that it came with"),
     # What an operation is called by has a sum in it.
     ("body.charge", "is not an operation ID"),
+    ("body.hold", "is not an operation ID"),
+    ("body.charge", "is not of this wallet"),
+    ("body.hold", "is not of this wallet"),
+    # Fields that go together, and times in their order.
+    ("body.amount", "is required beside a currency"),
+    ("body.currency", "is required beside an amount"),
+    ("query.to", "must not lie before from"),
+    ("query.reason", "goes with status=failed: what is accepted has none"),
     # JSON Schema takes 1.0 for an integer; amounts are written without a fraction.
     ("body.amount", "must be an integer, without fraction and exponent"),
+    ("body.expires_in", "must be an integer, without fraction and exponent"),
     ("body.rate", "must be an integer, without fraction and exponent"),
     ("body.overlap_seconds", "must be an integer, without fraction and exponent"),
 }
