@@ -165,7 +165,7 @@ func (t *setting) Known(ctx context.Context, c processor.Claim, slice processor.
 }
 
 func readKnown(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice processor.Slice) (repair.Known, error) {
-	known := repair.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}, Letters: map[int64]bool{}}
+	known := repair.Known{Decided: map[ledger.OperationID]ledger.Fingerprint{}}
 	rows, err := conn.Query(ctx, knownOperationsSQL, c.Partition, ids(readSetOf(slice).operations))
 	if err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
@@ -178,17 +178,25 @@ func readKnown(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice pro
 	}); err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
-	if rows, err = conn.Query(ctx, knownDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To); err != nil {
-		return known, fmt.Errorf("read known dead letters: %w", err)
+	known.Letters, err = knownLetters(ctx, conn, c, slice)
+	return known, err
+}
+
+// knownLetters are the offsets of the slice at which there are dead letters.
+func knownLetters(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice processor.Slice) (map[int64]bool, error) {
+	rows, err := conn.Query(ctx, knownDeadLettersSQL, c.Partition, c.Log, slice.From, slice.To)
+	if err != nil {
+		return nil, fmt.Errorf("read known dead letters: %w", err)
 	}
+	letters := map[int64]bool{}
 	var offset int64
 	if _, err := pgx.ForEachRow(rows, []any{&offset}, func() error {
-		known.Letters[offset] = true
+		letters[offset] = true
 		return nil
 	}); err != nil {
-		return known, fmt.Errorf("read known dead letters: %w", err)
+		return nil, fmt.Errorf("read known dead letters: %w", err)
 	}
-	return known, nil
+	return letters, nil
 }
 
 // Pass is that of [repair.Setting].

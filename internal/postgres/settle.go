@@ -77,6 +77,11 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 		return processor.Tally{}, err
 	}
 
+	// A replay: an expire that became a dead letter is one again. Few batches hold an expire.
+	if slice, err = keepDead(ctx, conn.Conn(), c, slice); err != nil {
+		return processor.Tally{}, err
+	}
+
 	// Decide: in memory. Nobody else changes what was read while the locks are held.
 	book := ledger.NewBook(known, s.decisionTime(at))
 	book.Expect(len(slice.Items))
@@ -99,6 +104,26 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 	w.queue(b)
 	w.advance(b, c, slice)
 	return w.tally, commit(ctx, conn, b)
+}
+
+// keepDead returns the slice with dead letters in place of the expires that are dead letters on record. Unlike
+// other requests that were refused they have no outcome, and what lies behind them was decided without them.
+func keepDead(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice processor.Slice) (processor.Slice, error) {
+	expires := func(i processor.Item) bool { return i.Request != nil && i.Request.Kind == ledger.KindExpire }
+	if !slices.ContainsFunc(slice.Items, expires) {
+		return slice, nil
+	}
+	letters, err := knownLetters(ctx, conn, c, slice)
+	if err != nil || len(letters) == 0 {
+		return slice, err
+	}
+	slice.Items = slices.Clone(slice.Items)
+	for i, item := range slice.Items {
+		if expires(item) && letters[item.Record.Offset] {
+			slice.Items[i] = processor.Item{Record: item.Record, Fault: "a dead letter already"}
+		}
+	}
+	return slice, nil
 }
 
 // lockAndRead begins the transaction, and returns what is known of everything that the
