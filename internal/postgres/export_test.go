@@ -35,6 +35,9 @@ const (
 // Expand is what becomes of a statement in queries/.
 var Expand = expand
 
+// VerifyOperationsSQL is the statement by which verify follows histories.
+var VerifyOperationsSQL = verifyOperationsSQL
+
 // The statements of a statement.
 var (
 	StatementSQL    = statementSQL

@@ -1,9 +1,14 @@
 package postgres_test
 
 import (
+	"bytes"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/postgres"
+	"github.com/monedero/monedero/internal/processor"
 )
 
 // TestAnInvoiceIsOfItsFirstCapture: what comes behind a hold of which a part was captured names the capture, in
@@ -27,6 +32,38 @@ func TestAnInvoiceIsOfItsFirstCapture(t *testing.T) {
 		if got.Reason != ledger.ReasonDuplicateInvoice || got.DuplicateOf != c.want.ID {
 			t.Errorf("%s: %q of %s, want of %s", name, got.Reason, got.DuplicateOf, c.want.ID)
 		}
+	}
+	w.verified()
+}
+
+// TestHoldsOfOneInvoiceAreVerifiedInProportion: a merchant may hold for an invoice and release it any number of times.
+func TestHoldsOfOneInvoiceAreVerifiedInProportion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wallet, shop := w.wallet(1), w.merchant(ledger.ClientID{})
+	w.settle(1, request(w.topUp(wallet, 1000)))
+	conn, err := w.store.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	const cycles = 100
+	cost := func() int {
+		var items []processor.Item
+		for range cycles {
+			hold := w.holdOf(wallet, shop, 100, "INV-1")
+			items = append(items, request(hold), request(w.of(hold, ledger.KindRelease, 0, "")))
+		}
+		w.settle(1, items...)
+		last := [16]byte(bytes.Repeat([]byte{0xff}, 16))
+		return (&large{world: w}).buffers(conn.Conn(), postgres.VerifyOperationsSQL, []any{1, [16]byte{}, 0, last, 10_000, pgtype.Timestamptz{}})
+	}
+	first := cost()
+	for range 2 {
+		cost()
+	}
+	if fourth := cost(); fourth > 6*first {
+		t.Errorf("%d holds read %d buffers, and %d of them %d", cycles, first, 4*cycles, fourth)
 	}
 	w.verified()
 }

@@ -1,6 +1,7 @@
 -- The next operations of a partition in the order of each wallet's history, with
 -- the wallet's row and, where there is an invoice, its accepted charge or capture and that
--- one's sequence, and the hold of it that was open; where it refers to another, that one, as those before left it.
+-- one's sequence, and the last hold of it, if that was open; where it refers to another, that one, as those before left it.
+-- That hold is looked for in an order that only the index of holds has, or a planner may go through the wallet's history instead.
 -- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
 -- which something was decided since then.
 -- Locks: none.
@@ -26,17 +27,22 @@ left join lateral (
   limit 1
 ) a on true
 left join lateral (
-  select id
-  from operations c
-  where c.partition = $1 and c.wallet_id = o.wallet_id and c.invoice_key = o.invoice_key and c.kind = 'hold' and c.reason is null
-    and c.sequence < o.sequence and not exists (
-      select 1
-      from operations e
-      where e.partition = $1 and e.refers_to = c.id and e.refers_to is not null and e.reason is null and e.left_after = 0
-        and e.sequence < o.sequence
-    )
-  order by c.sequence desc
-  limit 1
+  select last.id
+  from (
+    select id, invoice_key
+    from operations c
+    where c.partition = $1 and c.wallet_id = o.wallet_id and c.kind = 'hold' and c.reason is null
+      and (c.invoice_key, c.sequence) < (o.invoice_key, o.sequence)
+    order by c.invoice_key desc, c.sequence desc
+    limit 1
+  ) last
+  where last.invoice_key = o.invoice_key and (
+    select left_after
+    from operations e
+    where e.partition = $1 and e.refers_to = last.id and e.refers_to is not null and e.reason is null and e.sequence < o.sequence
+    order by e.sequence desc
+    limit 1
+  ) is distinct from 0
 ) h on true
 left join lateral (
   select kind, wallet_id, merchant_id, reason, moved, amount, invoice
