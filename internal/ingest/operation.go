@@ -64,7 +64,7 @@ type failureBody struct {
 
 // holdingBody adds up: captured, released, expired and remaining are the hold's amount.
 type holdingBody struct {
-	State         string `json:"state" doc:"What became of the hold. It is open while something remains; then what ended it." enum:"open,captured,released,expired" example:"open"`
+	State         string `json:"state" doc:"What became of the hold. It is open while something remains. Then it is expired, if its expiry ended it; else captured, if anything was captured; else released." enum:"open,captured,released,expired" example:"open"`
 	Captured      int64  `json:"captured" doc:"What was captured, in minor units." example:"4200"`
 	Released      int64  `json:"released" doc:"What was given back by releases and by the last capture, in minor units." example:"0"`
 	Expired       int64  `json:"expired" doc:"What was given back when the hold expired, in minor units." example:"0"`
