@@ -168,6 +168,12 @@ func (b *Book) Refuse(x Refusal, at Place) Verdict {
 	return Settled
 }
 
+// Decided reports whether the ID has an outcome, as far as is known.
+func (b *Book) Decided(id OperationID) bool {
+	_, decided := b.known.Decided[id]
+	return decided
+}
+
 // Operations are the new outcomes, in the order decided.
 func (b *Book) Operations() []Operation { return b.operations }
 

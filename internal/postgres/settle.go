@@ -109,7 +109,9 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 // keepDead returns the slice with dead letters in place of the expires that are dead letters on record. Unlike
 // other requests that were refused they have no outcome, and what lies behind them was decided without them.
 func keepDead(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice processor.Slice) (processor.Slice, error) {
-	expires := func(i processor.Item) bool { return i.Request != nil && i.Request.Kind == ledger.KindExpire }
+	expires := func(i processor.Item) bool {
+		return i.Request != nil && i.Request.Kind == ledger.KindExpire || !i.Expire.IsZero()
+	}
 	if !slices.ContainsFunc(slice.Items, expires) {
 		return slice, nil
 	}
@@ -217,6 +219,8 @@ func readSetOf(slice processor.Slice) readSet {
 			}
 		case item.Refusal != nil:
 			set.operations = append(set.operations, item.Refusal.ID)
+		case !item.Expire.IsZero():
+			set.operations = append(set.operations, item.Expire)
 		}
 	}
 	set.wallets = distinct(set.wallets)
@@ -330,6 +334,8 @@ func decide(book *ledger.Book, c processor.Claim, slice processor.Slice) (w writ
 			if v != ledger.Duplicate {
 				w.deadLetters = append(w.deadLetters, deadLetter{item: item, operation: item.Refusal.ID})
 			}
+		case book.Decided(item.Expire):
+			w.count(ledger.Duplicate)
 		default:
 			w.tally.Dead++
 			w.deadLetters = append(w.deadLetters, deadLetter{item: item})

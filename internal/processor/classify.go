@@ -93,7 +93,7 @@ func refuseRequest(i Item, cause error) Item {
 // sent again, under the same ID, until its hold has ended.
 func refuse(i Item, cause error, x ledger.Refusal) Item {
 	if x.Kind == ledger.KindExpire {
-		return Item{Record: i.Record, Fault: strings.ToValidUTF8(cause.Error(), "?")}
+		return Item{Record: i.Record, Expire: x.ID, Fault: strings.ToValidUTF8(cause.Error(), "?")}
 	}
 	if !x.Kind.Known() {
 		x.Kind = ""

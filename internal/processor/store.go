@@ -63,7 +63,8 @@ type Item struct {
 	Record  record.Record
 	Request *ledger.Request
 	Refusal *ledger.Refusal
-	Fault   string // why it is a dead letter; a sentence for the operator
+	Expire  ledger.OperationID // of a dead letter that is an expire: its ID
+	Fault   string             // why it is a dead letter; a sentence for the operator
 }
 
 // Slice is a part of a batch that is settled in one transaction. Its items lie

@@ -102,6 +102,16 @@ func TestAnExpireThatIsPassedOverComesAgain(t *testing.T) {
 	}
 	f.verify()
 	replay("accepted", "0 0 0")
+
+	// Nothing is left to be done about an expire that has an outcome, where it is passed over now.
+	if _, err := f.move(0, writtenLog{f: f}); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err = f.move(int64(len(f.log)), writtenLog{f: f}); err != nil || moved.Failed+moved.Dead != 0 {
+		t.Errorf("passed over what is settled: %+v, %v", moved, err)
+	}
+	f.verify()
+	replay("accepted", "0 0 0")
 }
 
 // becomes compares an operation's outcome.

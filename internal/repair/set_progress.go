@@ -403,8 +403,9 @@ func (m *mover) count(items []processor.Item, known Known) (p Passed) {
 		clear(m.failing) // the others are on record
 	}
 	for _, item := range items {
+		_, expired := known.Decided[item.Expire]
 		switch r := item.Refusal; {
-		case r == nil && !known.Letters[item.Record.Offset]:
+		case r == nil && !expired && !known.Letters[item.Record.Offset]:
 			p.Dead++
 		case r == nil:
 			p.Known++
