@@ -587,7 +587,7 @@ CREATE INDEX clients_created_idx ON public.clients USING btree (created_at, id);
 
 CREATE INDEX conflicts_operation_id_idx ON public.conflicts USING btree (partition, operation_id);
 
-CREATE INDEX holds_expires_at_idx ON public.holds USING btree (expires_at, partition);
+CREATE INDEX holds_expires_at_idx ON public.holds USING btree (partition, expires_at);
 
 CREATE INDEX holds_wallet_idx ON public.holds USING btree (wallet_id, invoice_key, partition);
 

@@ -19,7 +19,7 @@ type listInput struct {
 	Reason   string `query:"reason" doc:"Only operations that failed for this reason." example:"insufficient_funds"`
 	From     string `query:"from" doc:"Only operations decided at this time or later." example:"2026-01-01T00:00:00Z"`
 	To       string `query:"to" doc:"Only operations decided before this time." example:"2026-02-01T00:00:00Z"`
-	Invoice  string `query:"invoice" doc:"Only charges of this invoice, failed attempts too." example:"INV-1001"`
+	Invoice  string `query:"invoice" doc:"Only what was charged, captured or refused for this invoice; beside wallet_id also accepted holds." example:"INV-1001"`
 	Key      string `query:"idempotency_key" doc:"Only operations that the caller itself asked for under this idempotency key, with a wallet_id." example:"order 4711"`
 	Listed
 }

@@ -21,7 +21,7 @@ func (s *Store) DueHolds(ctx context.Context) ([]ledger.Hold, error) {
 		return nil, fmt.Errorf("look for holds to expire: %w", err)
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h ledger.Hold, err error) {
-		return h, row.Scan((*[16]byte)(&h.ID), (*[16]byte)(&h.Wallet), (*[16]byte)(&h.Merchant))
+		return h, row.Scan((*[16]byte)(&h.ID), (*[16]byte)(&h.Wallet), (*[16]byte)(&h.Merchant), &h.ExpiresAt)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for holds to expire: %w", err)

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/record"
@@ -15,17 +14,16 @@ import (
 
 const (
 	expirePace    = time.Second
-	expireTimeout = 30 * time.Second // of one look, and of sending what it found
-	expireAgain   = time.Minute      // until an expire that is not decided is sent again
-	expireAtOnce  = 100              // records on their way
-	// MaxDue is how many holds one look finds at most.
+	expireTimeout = 5 * time.Second // of one look, and of sending what it found
+	expireAgain   = time.Minute     // until an expire that is not decided is sent again
+	// MaxDue is how many holds of one partition a look finds at most.
 	MaxDue = 1000
 )
 
 // Due finds holds to expire.
 type Due interface {
 	// DueHolds are open holds of the partitions that the store claimed last and that do not halt, which were to
-	// expire 10 seconds ago or earlier by the database's clock: the earliest, and [MaxDue] at most.
+	// expire 10 seconds ago or earlier by the database's clock: of each partition the earliest, and [MaxDue] at most.
 	DueHolds(ctx context.Context) ([]ledger.Hold, error)
 }
 
@@ -39,7 +37,8 @@ type Queue interface {
 // the queue, and the hold ends when that record is settled, in the order of the log. A capture that was
 // submitted before the hold's expiry lies before it, as long as clocks differ by less than 10 seconds.
 //
-// The ID of an expire follows from the hold, so that any number of them count once, whoever sends them.
+// The ID of an expire follows from the hold and from when it expires, so that any number of them count once, whoever
+// sends them. A hold that is decided anew, after its database was restored, expires by another one.
 type Expirer struct {
 	due     Due
 	queue   Queue
@@ -91,18 +90,31 @@ func (e *Expirer) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var group errgroup.Group
-	group.SetLimit(expireAtOnce)
-	for _, hold := range due {
+	// All at once: a partition that takes nothing keeps no other one waiting.
+	var sending sync.WaitGroup
+	failed := make([]error, len(due))
+	for i, hold := range due {
 		if _, is := e.sent[hold.ID]; is {
 			continue
 		}
 		e.sent[hold.ID] = now
-		group.Go(func() error { return e.send(ctx, hold, now) })
+		sending.Go(func() { failed[i] = e.send(ctx, hold, now) })
 	}
-	if err := group.Wait(); err != nil {
-		clear(e.sent) // nobody knows which of them are on their way
-		return err
+	sending.Wait()
+	for i, err := range failed {
+		if err != nil {
+			delete(e.sent, due[i].ID)
+		}
+	}
+	return first(failed)
+}
+
+// first is the first error of the list.
+func first(list []error) error {
+	for _, err := range list {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -122,6 +134,6 @@ func (e *Expirer) send(ctx context.Context, hold ledger.Hold, now time.Time) err
 func Expire(hold ledger.Hold, now time.Time) ledger.Request {
 	return ledger.Request{
 		Kind: ledger.KindExpire, Asker: ledger.Asker{Party: ledger.AsSystem()}, Wallet: hold.Wallet, Merchant: hold.Merchant,
-		Refers: hold.ID, IdempotencyKey: hold.ID.String(), ReceivedAt: now,
+		Refers: hold.ID, IdempotencyKey: hold.ID.String() + " " + hold.ExpiresAt.UTC().Format(time.RFC3339Nano), ReceivedAt: now,
 	}
 }

@@ -58,7 +58,7 @@ type Halts interface {
 }
 
 // Item is one record and what it was taken for: a request to decide, a refusal
-// to record beside its dead letter, or (both nil) only a dead letter.
+// to record beside its dead letter, or (both nil) only a dead letter, which of an expire says whose it is.
 type Item struct {
 	Record  record.Record
 	Request *ledger.Request

@@ -26,7 +26,7 @@ func (q writtenQueue) Send(_ context.Context, r record.Record) (partition int, o
 func TestAnExpireThatIsPassedOverComesAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.clock = time.Now().Add(-time.Hour)
+	f.clock = time.Now().Add(-time.Hour).Truncate(time.Microsecond) // as decisions have it
 	hold := ledger.Request{
 		Kind: ledger.KindHold, Wallet: f.wallet, Merchant: f.merchant, Amount: 10, Currency: "EUR", ExpiresIn: ledger.MinExpiresIn,
 		IdempotencyKey: "hold", ReceivedAt: f.clock, Asker: ledger.Asker{Party: ledger.AsMerchant(f.merchant)},
@@ -37,7 +37,7 @@ func TestAnExpireThatIsPassedOverComesAgain(t *testing.T) {
 		IdempotencyKey: "capture", ReceivedAt: f.clock, Asker: hold.Asker,
 	}
 	capture.ID = f.minter.OperationID(capture.Identity())
-	expire := processor.Expire(ledger.Hold{ID: hold.ID, Wallet: f.wallet, Merchant: f.merchant}, f.clock)
+	expire := processor.Expire(ledger.Hold{ID: hold.ID, Wallet: f.wallet, Merchant: f.merchant, ExpiresAt: f.clock.Add(time.Minute)}, f.clock)
 	expire.ID = f.minter.OperationID(expire.Identity())
 
 	f.append(f.encoded(hold))
