@@ -27,6 +27,8 @@ var (
 	verifyOperationsSQL  = expand(verifyOperationsText)
 	verifyUnsequencedSQL = expand(verifyUnsequencedText)
 	writeOperationsSQL   = expand(writeOperationsText)
+	rebuildHoldsSQL      = expand(rebuildHoldsText)
+	verifyHoldsSQL       = expand(verifyHoldsText)
 )
 
 // expand writes out what the statements in queries/ leave to Go, so that each list stands
@@ -35,6 +37,7 @@ var (
 //	@row            the columns that COPY is given for an operation
 //	@operation      the columns of an operation o
 //	@decided        these, and what a reader needs besides
+//	@open           the open holds of the partition $1, as the history has them
 //	@page(order)    the rows of a CTE page in that order: $1 at most, and none behind the one with which
 //	                their texts reach $2 bytes; each with how many there were, and its found and ends
 //	@walk           a page of what the filter finds in a CTE walked, whose rows are numbered. It ends with the
@@ -43,7 +46,7 @@ var (
 func expand(sql string) string {
 	sql = walkMark.ReplaceAllLiteralString(sql, walkSQL)
 	sql = pageMark.ReplaceAllString(sql, pageSQL)
-	return strings.NewReplacer("@row", rowColumns, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
+	return strings.NewReplacer("@row", rowColumns, "@open", openHolds, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
 }
 
 var (
@@ -104,6 +107,16 @@ var decidedColumns = columns("o.") + `,
       and o.kind = 'hold'
   ),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
+
+// openHolds are the accepted holds that no accepted operation ended, in the columns of the table holds.
+const openHolds = `select
+    o.decided_at + o.expires_in * interval '1 second' as expires_at, o.partition, o.id, o.wallet_id, o.merchant_id, o.invoice_key
+  from operations o
+  where o.partition = $1 and o.kind = 'hold' and o.reason is null and not exists (
+    select 1
+    from operations e
+    where e.partition = $1 and e.refers_to = o.id and e.refers_to is not null and e.reason is null and e.left_after = 0
+  )`
 
 // rowColumns are those of [rows.operation], in its order.
 //

@@ -17,7 +17,7 @@ var (
 	//go:embed queries/rebuild_wallets.sql
 	rebuildWalletsSQL string
 	//go:embed queries/rebuild_holds.sql
-	rebuildHoldsSQL string
+	rebuildHoldsText string
 	//go:embed queries/rebuild_balances.sql
 	rebuildBalancesSQL string
 	//go:embed queries/remake_position.sql

@@ -29,7 +29,7 @@ var (
 	//go:embed queries/verify_balances.sql
 	verifyBalancesSQL string
 	//go:embed queries/verify_holds.sql
-	verifyHoldsSQL string
+	verifyHoldsText string
 	//go:embed queries/verify_sums.sql
 	verifySumsSQL string
 	//go:embed queries/verify_changes.sql

@@ -3,14 +3,7 @@
 -- Locks: none.
 -- Index: operations_holds_idx, operations_refers_to_idx.
 with made as (
-  select
-    o.decided_at + o.expires_in * interval '1 second' as expires_at, o.partition, o.id, o.wallet_id, o.merchant_id, o.invoice_key
-  from operations o
-  where o.partition = $1 and o.kind = 'hold' and o.reason is null and not exists (
-    select 1
-    from operations e
-    where e.partition = $1 and e.refers_to = o.id and e.refers_to is not null and e.reason is null and e.left_after = 0
-  )
+  @open
 ),
 kept as (
   select expires_at, partition, id, wallet_id, merchant_id, invoice_key
