@@ -119,8 +119,7 @@ func (a *Audit) followRecord(o Operation) {
 		a.exists = true
 		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
 	}
-	a.wallet.Sequence, a.wallet.Balance, a.wallet.Held, a.wallet.CreditLimit, a.wallet.Status, a.wallet.Digest =
-		o.Sequence, o.BalanceAfter, o.HeldAfter, o.LimitAfter, o.StatusAfter, o.Digest
+	a.wallet = a.wallet.After(o)
 	if o.Reason == "" && o.Kind == KindHold {
 		a.wallet.Holds++
 	}
