@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/record"
@@ -91,32 +92,26 @@ func (e *Expirer) Sweep(ctx context.Context) error {
 		return err
 	}
 	// All at once: a partition that takes nothing keeps no other one waiting.
-	var sending sync.WaitGroup
-	failed := make([]error, len(due))
+	var sending errgroup.Group
+	failed := make([]bool, len(due))
 	for i, hold := range due {
 		if _, is := e.sent[hold.ID]; is {
 			continue
 		}
 		e.sent[hold.ID] = now
-		sending.Go(func() { failed[i] = e.send(ctx, hold, now) })
+		sending.Go(func() error {
+			err := e.send(ctx, hold, now)
+			failed[i] = err != nil
+			return err
+		})
 	}
-	sending.Wait()
-	for i, err := range failed {
-		if err != nil {
+	err = sending.Wait()
+	for i, again := range failed {
+		if again {
 			delete(e.sent, due[i].ID)
 		}
 	}
-	return first(failed)
-}
-
-// first is the first error of the list.
-func first(list []error) error {
-	for _, err := range list {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 func (e *Expirer) send(ctx context.Context, hold ledger.Hold, now time.Time) error {
