@@ -43,6 +43,10 @@ func limit(name string, p *huma.Schema, asked bool) {
 		limitInteger(name, p)
 		return
 	}
+	if p.Type == huma.TypeObject || p.Type == huma.TypeArray {
+		limitMany(name, p)
+		return
+	}
 	text := func(most int, pattern string) {
 		p.MinLength, p.MaxLength = ptr(1), &most
 		if asked {
@@ -71,16 +75,6 @@ func limit(name string, p *huma.Schema, asked bool) {
 		text(maxAbout, visibleASCII)
 	case "action":
 		p.Enum = append(values(ledger.Actions()), values(ledger.Kinds())...)
-	case "before", "after":
-		p.MaxProperties = ptr(maxFacts)
-		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MinLength: ptr(1)}
-		p.Extensions = map[string]any{"propertyNames": map[string]any{"pattern": "^[a-z_]+$"}}
-	case "metadata":
-		p.MaxProperties = ptr(ledger.MaxMetadataEntries)
-		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength), Pattern: "^" + noControl + "*$"}
-		p.Extensions = map[string]any{"propertyNames": map[string]any{
-			"minLength": 1, "maxLength": ledger.MaxMetadataKeyLength, "pattern": "^" + noControl + "+$",
-		}}
 	case "apply_before", "expires_at":
 		if asked {
 			p.Pattern = instantText
@@ -89,9 +83,6 @@ func limit(name string, p *huma.Schema, asked bool) {
 		if p.Format = "date-time"; asked {
 			p.Pattern = instantText
 		}
-	case "ids":
-		p.MinItems, p.MaxItems = ptr(1), ptr(maxLookupIDs)
-		p.Items.MinLength, p.Items.Pattern = ptr(1), "^"+noControl+"+$" // of one that is no ID the answer says so, and of the others what is to be said
 	case "cursor", "next_cursor":
 		p.Pattern = cursorText
 	case "secret":
@@ -110,14 +101,31 @@ func limit(name string, p *huma.Schema, asked bool) {
 	}
 }
 
+// limitMany says how many things of what sort an object or a list has.
+func limitMany(name string, p *huma.Schema) {
+	switch name {
+	case "before", "after":
+		p.MaxProperties = ptr(maxFacts)
+		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MinLength: ptr(1)}
+		p.Extensions = map[string]any{"propertyNames": map[string]any{"pattern": "^[a-z_]+$"}}
+	case "metadata":
+		p.MaxProperties = ptr(ledger.MaxMetadataEntries)
+		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength), Pattern: "^" + noControl + "*$"}
+		p.Extensions = map[string]any{"propertyNames": map[string]any{
+			"minLength": 1, "maxLength": ledger.MaxMetadataKeyLength, "pattern": "^" + noControl + "+$",
+		}}
+	case "ids":
+		p.MinItems, p.MaxItems = ptr(1), ptr(maxLookupIDs)
+		p.Items.MinLength, p.Items.Pattern = ptr(1), "^"+noControl+"+$" // of one that is no ID the answer says so, and of the others what is to be said
+	}
+}
+
 // limitInteger says between what a number lies.
 func limitInteger(name string, p *huma.Schema) {
 	switch name {
 	case "amount":
 		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
-	case "held", "held_after": // beside the balance, a credit limit may be held
-		p.Minimum, p.Maximum = ptr(0.0), ptr(2*float64(ledger.MaxAmount))
-	case "available":
+	case "held", "held_after", "available": // beside the balance, a credit limit may be held
 		p.Minimum, p.Maximum = ptr(0.0), ptr(2*float64(ledger.MaxAmount))
 	case "expires_in":
 		p.Minimum, p.Maximum = ptr(float64(ledger.MinExpiresIn)), ptr(float64(ledger.MaxExpiresIn))
