@@ -76,7 +76,7 @@ func readKey(key string, faults []Fault) (string, []Fault) {
 func bodyClient(field, text string, faults []Fault) (ledger.ClientID, []Fault) {
 	id, err := ledger.ParseClientID(text)
 	if err != nil {
-		faults = addFault(faults, "body."+field, "is not a client ID")
+		faults = addFault(faults, inBody(field), "is not a client ID")
 	}
 	return id, faults
 }

@@ -46,9 +46,9 @@ func (s *Server) referred(name, text string, faults []Fault) (ledger.OperationID
 	if text == "" {
 		return ledger.OperationID{}, faults
 	}
-	id, err := ledger.ParseOperationID(text)
-	if err != nil || !s.minter.Issued(id) {
-		faults = addFault(faults, "body."+name, "is not an operation ID")
+	id, err := s.issued(text, inBody(name))
+	if err != nil {
+		faults = addFault(faults, inBody(name), "is not an operation ID")
 	}
 	return id, faults
 }

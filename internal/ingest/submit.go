@@ -201,7 +201,7 @@ func place(field string) string {
 	case "wallet_id":
 		return "path.wallet"
 	}
-	return "body." + field
+	return inBody(field)
 }
 
 func pathWallet(text string, faults []Fault) (ledger.WalletID, []Fault) {
