@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/monedero/monedero/internal/client"
+	"github.com/monedero/monedero/internal/ledger"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,6 +59,34 @@ func TestCallIsSentAsItSays(t *testing.T) {
 	}
 	if op, err := a.Operation(); err != nil || op.ID != "op_1" || op.Final() || op.Reason() != "" {
 		t.Errorf("%+v, %v", op, err)
+	}
+}
+
+// TestRequestsNameWhatTheyReferTo: each under the field of its kind.
+func TestRequestsNameWhatTheyReferTo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		client.Request
+		path, want string
+	}{
+		{client.Request{Kind: ledger.KindRefund}.Of("op_1"), "refunds", `{"charge":"op_1"}`},
+		{client.Request{Kind: ledger.KindCapture}.Of("op_1"), "captures", `{"hold":"op_1"}`},
+		{client.Request{Kind: ledger.KindCapture, Amount: 2, Currency: "EUR"}.Of("op_1").Kept(), "captures", `{"hold":"op_1","amount":2,"currency":"EUR","final":false}`},
+		{client.Request{Kind: ledger.KindRelease}.Of("op_1"), "releases", `{"hold":"op_1"}`},
+		{client.Request{Kind: ledger.KindHold, Amount: 2, Currency: "EUR", ExpiresIn: 60}.Of("op_1"), "holds", `{"amount":2,"currency":"EUR","expires_in":60}`},
+	} {
+		row.Wallet = "wal_1"
+		call := row.Call("key", "one")
+		body, err := json.Marshal(call.Body)
+		if err != nil || string(body) != row.want || call.Path != "/v1/wallets/wal_1/"+row.path {
+			t.Errorf("%s %s, %v; want %s", call.Path, body, err, row.want)
+		}
+		if refers := row.Refers() != ""; refers != client.Refers(row.Kind) || row.Keeps() != strings.Contains(row.want, "final") {
+			t.Errorf("%s refers to %q, keeps %v", row.Kind, row.Refers(), row.Keeps())
+		}
+	}
+	if slices.Contains(client.Submitted(), ledger.KindExpire) || !client.Refers(ledger.KindExpire) {
+		t.Error("an expire refers to a hold, and nobody submits one")
 	}
 }
 

@@ -22,14 +22,29 @@ type Operation struct {
 	Charge              string   `json:"charge"`
 	Refundable          *int64   `json:"refundable_after"` // nil: it does not say
 	Refunded            int64    `json:"amount_refunded"`
+	Hold                string   `json:"hold"`
+	EndsHold            *bool    `json:"final"`           // of a capture; nil: it does not say
+	Remaining           *int64   `json:"remaining_after"` // nil: it does not say
+	Holding             *Holding `json:"holding"`         // only of an accepted hold
 	Invoice             string   `json:"invoice"`
 	Description         string   `json:"description"`
 	Sequence            int64    `json:"sequence"`
 	BalanceAfter        *int64   `json:"balance_after"` // nil: it does not say
+	HeldAfter           *int64   `json:"held_after"`    // nil: it does not say
 	Failure             *Failure `json:"failure"`
 	ConflictingRequests int      `json:"conflicting_requests"`
 	ReceivedAt          string   `json:"received_at"`
 	DecidedAt           string   `json:"decided_at"`
+}
+
+// Holding is what became of a hold, in minor units.
+type Holding struct {
+	State         string `json:"state"`
+	Captured      int64  `json:"captured"`
+	Released      int64  `json:"released"`
+	Expired       int64  `json:"expired"`
+	Remaining     int64  `json:"remaining"`
+	CaptureBefore string `json:"capture_before"`
 }
 
 // Failure says why an operation failed.
@@ -62,6 +77,17 @@ func (o Operation) Reason() ledger.Reason {
 		return ""
 	}
 	return ledger.Reason(o.Failure.Reason)
+}
+
+// Refers is the ID of the operation that this one refers to; empty: of none.
+func (o Operation) Refers() string { return o.Charge + o.Hold }
+
+// Left is how much it left of what it refers to, in minor units; nil: it does not say.
+func (o Operation) Left() *int64 {
+	if o.Refundable != nil {
+		return o.Refundable
+	}
+	return o.Remaining
 }
 
 // pageSize is the most operations that the API lists at once.

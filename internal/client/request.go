@@ -12,9 +12,12 @@ import (
 type Request struct {
 	Kind        ledger.Kind       `json:"-"`
 	Wallet      string            `json:"-"`
-	Charge      string            `json:"charge,omitempty"`   // of a refund: the charge that it gives back
-	Amount      int64             `json:"amount,omitempty"`   // of a refund zero, and no currency: all that is left
-	Currency    string            `json:"currency,omitempty"` // the wallet's
+	Charge      string            `json:"charge,omitempty"`     // of a refund: the charge or the capture that it gives back
+	Hold        string            `json:"hold,omitempty"`       // of a capture and a release
+	Amount      int64             `json:"amount,omitempty"`     // of what refers to another operation zero, and no currency: all that is left
+	Currency    string            `json:"currency,omitempty"`   // the wallet's
+	Final       *bool             `json:"final,omitempty"`      // of a capture; nil: true
+	ExpiresIn   int64             `json:"expires_in,omitempty"` // of a hold: seconds; 0: 7 days
 	Invoice     string            `json:"invoice,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
@@ -23,9 +26,26 @@ type Request struct {
 
 // Of is the request, of a kind that refers to another operation, of the one with this ID.
 func (r Request) Of(id string) Request {
-	r.Charge = id
+	switch kindOf(r.Kind).refers {
+	case "charge":
+		r.Charge = id
+	case "hold":
+		r.Hold = id
+	}
 	return r
 }
+
+// Refers is the ID of the operation that the request refers to; empty: of none.
+func (r Request) Refers() string { return r.Charge + r.Hold }
+
+// Kept is the request, of a capture that leaves held what it does not take.
+func (r Request) Kept() Request {
+	r.Final = new(false)
+	return r
+}
+
+// Keeps reports whether the request is of a capture that leaves held what it does not take.
+func (r Request) Keeps() bool { return r.Final != nil && !*r.Final }
 
 // Call asks for it with an API key, under an idempotency key.
 func (r Request) Call(key, idempotencyKey string) Call {
@@ -38,20 +58,24 @@ func (r Request) Call(key, idempotencyKey string) Call {
 // kindRow is what the API's guide says of a kind, to those who ask for it.
 type kindRow struct {
 	kind             ledger.Kind
-	plural           string // the last part of its path
-	refers           bool   // it names the operation that it refers to
+	plural           string // the last part of its path; empty: nobody can submit it
+	refers           string // the field that names the operation that it refers to; empty: there is none
 	wallet, merchant int64  // how often an accepted one adds its amount to the wallet and to the merchant's account
 }
 
-// kinds is the table of all that can be submitted. It repeats on purpose what ledger's table
+// kinds is the table of all that is queued. It repeats on purpose what ledger's table
 // of kinds says: who checks from outside must not take the answer from there.
 //
 //nolint:gochecknoglobals // read only
 var kinds = [...]kindRow{
 	{kind: ledger.KindTopUp, plural: "top-ups", wallet: 1},
 	{kind: ledger.KindCharge, plural: "charges", wallet: -1, merchant: 1},
-	{kind: ledger.KindRefund, plural: "refunds", refers: true, wallet: 1, merchant: -1},
+	{kind: ledger.KindRefund, plural: "refunds", refers: "charge", wallet: 1, merchant: -1},
 	{kind: ledger.KindWithdraw, plural: "withdrawals", wallet: -1},
+	{kind: ledger.KindHold, plural: "holds"},
+	{kind: ledger.KindCapture, plural: "captures", refers: "hold", wallet: -1, merchant: 1},
+	{kind: ledger.KindRelease, plural: "releases", refers: "hold"},
+	{kind: ledger.KindExpire, refers: "hold"},
 }
 
 func kindOf(kind ledger.Kind) kindRow {
@@ -65,9 +89,11 @@ func kindOf(kind ledger.Kind) kindRow {
 
 // Submitted lists the kinds that can be submitted.
 func Submitted() []ledger.Kind {
-	all := make([]ledger.Kind, len(kinds))
-	for i, row := range kinds {
-		all[i] = row.kind
+	var all []ledger.Kind
+	for _, row := range kinds {
+		if row.plural != "" {
+			all = append(all, row.kind)
+		}
 	}
 	return all
 }
@@ -76,8 +102,8 @@ func Submitted() []ledger.Kind {
 // kind that cannot be submitted.
 func Plural(kind ledger.Kind) string { return kindOf(kind).plural }
 
-// Refers reports whether requests of the kind name another operation.
-func Refers(kind ledger.Kind) bool { return kindOf(kind).refers }
+// Refers reports whether operations of the kind refer to another one.
+func Refers(kind ledger.Kind) bool { return kindOf(kind).refers != "" }
 
 // Moves is how often an accepted operation of the kind adds what it moves to the wallet, and
 // to the account of the merchant that asked.

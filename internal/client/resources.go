@@ -41,16 +41,22 @@ func (c *Client) CreateKey(ctx context.Context, key string, k NewKey) (string, e
 	return made.Secret, err
 }
 
-// WalletBalances are the balances of every wallet that the client owns, by the
-// wallet's ID, in minor units.
-func (c *Client) WalletBalances(ctx context.Context, key, client string) (map[string]int64, error) {
-	found := map[string]int64{}
+// Funds is the money of a wallet, in minor units.
+type Funds struct {
+	Balance   int64 `json:"balance"`
+	Held      int64 `json:"held"`
+	Available int64 `json:"available"`
+}
+
+// WalletFunds is the money of every wallet that the client owns, by the wallet's ID.
+func (c *Client) WalletFunds(ctx context.Context, key, client string) (map[string]Funds, error) {
+	found := map[string]Funds{}
 	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
 	for {
 		var page struct {
 			Data []struct {
-				ID      string `json:"id"`
-				Balance int64  `json:"balance"`
+				ID string `json:"id"`
+				Funds
 			} `json:"data"`
 			HasMore    bool   `json:"has_more"`
 			NextCursor string `json:"next_cursor"`
@@ -59,7 +65,7 @@ func (c *Client) WalletBalances(ctx context.Context, key, client string) (map[st
 			return nil, fmt.Errorf("read the wallets' balances: %w", err)
 		}
 		for _, w := range page.Data {
-			found[w.ID] = w.Balance
+			found[w.ID] = w.Funds
 		}
 		if !page.HasMore {
 			return found, nil

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"github.com/monedero/monedero/internal/client"
@@ -57,10 +56,12 @@ func (s *stage) readBooks(ctx context.Context) (books, error) {
 	}
 	var mu sync.Mutex
 	if err := client.Each(ctx, s.options.Callers, len(order), func(ctx context.Context, i int) error {
-		balances, err := s.api.WalletBalances(ctx, s.state.Operator, order[i])
+		funds, err := s.api.WalletFunds(ctx, s.state.Operator, order[i])
 		mu.Lock()
 		defer mu.Unlock()
-		maps.Copy(found.wallets, balances)
+		for id, f := range funds {
+			found.wallets[id] = f.Balance
+		}
 		return err
 	}); err != nil {
 		return books{}, err

@@ -232,12 +232,12 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) i
 // balances compares every wallet and every merchant with what they must have.
 func (l *load) balances(ctx context.Context, holds, earned []int64) error {
 	var mu sync.Mutex
-	balances := map[string]int64{}
+	funds := map[string]client.Funds{}
 	if err := client.Each(ctx, setupCallers, len(l.world.clients), func(ctx context.Context, i int) error {
-		own, err := l.api.WalletBalances(ctx, l.options.Operator, l.world.clients[i])
+		own, err := l.api.WalletFunds(ctx, l.options.Operator, l.world.clients[i])
 		mu.Lock()
 		defer mu.Unlock()
-		maps.Copy(balances, own)
+		maps.Copy(funds, own)
 		return err
 	}); err != nil {
 		return err
@@ -245,8 +245,8 @@ func (l *load) balances(ctx context.Context, holds, earned []int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, id := range l.world.wallets {
-		if balances[id] != holds[i] {
-			l.violation("wallet %s holds %d, not %d", id, balances[id], holds[i])
+		if funds[id].Balance != holds[i] {
+			l.violation("wallet %s holds %d, not %d", id, funds[id].Balance, holds[i])
 		}
 	}
 	for i, m := range l.world.merchants {
