@@ -96,6 +96,9 @@ func TestStory(t *testing.T) {
 	say("operation-pending", shop.get(poor.header.Get("Location")))
 	say("operation-pending-without-offset", shop.get("/v1/operations/"+poor.text("id")))
 
+	say("explain-pending", payer.get("/v1/operations/"+poor.text("id")+"/explain?offset="+poor.text("offset")))
+	say("explain-pending-without-offset", payer.get("/v1/operations/"+poor.text("id")+"/explain"))
+
 	s.settle()
 	say("operation-failed", shop.do(http.MethodGet, "/v1/operations/"+poor.text("id"), headers{"Prefer": "wait=30"}, ""))
 	say("top-up-accepted", op.post(topUps, waiting("funding"), `{"amount":10000,"currency":"EUR"}`))
@@ -114,8 +117,14 @@ func TestStory(t *testing.T) {
 	say("account", payer.get("/v1/clients/"+client+"/wallets"))
 	say("merchant", shop.get("/v1/merchants/"+merchant))
 
-	say("freeze", op.post("/v1/wallets/"+wallet+"/freeze", key("f"), `{"description":"Reported as stolen","metadata":{"ticket":"4711"}}`))
+	for name, who := range map[string]*api{"merchant": shop, "client": payer, "operator": op} {
+		say("explain-failed-for-"+name, who.get("/v1/operations/"+poor.text("id")+"/explain"))
+		say("explain-accepted-for-"+name, who.get("/v1/operations/"+paid.text("id")+"/explain"))
+	}
+
+	frozen := say("freeze", op.post("/v1/wallets/"+wallet+"/freeze", key("f"), `{"description":"Reported as stolen","metadata":{"ticket":"4711"}}`))
 	say("freeze-again", op.post("/v1/wallets/"+wallet+"/freeze", key("f"), `{"description":"Reported as stolen","metadata":{"ticket":"4711"}}`))
+	say("explain-direct", payer.get("/v1/operations/"+frozen.text("id")+"/explain"))
 	say("close-failed", op.post("/v1/wallets/"+wallet+"/close", key("x"), ""))
 	say("unfreeze", op.post("/v1/wallets/"+wallet+"/unfreeze", key("u"), ""))
 }

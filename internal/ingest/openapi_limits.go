@@ -25,6 +25,7 @@ const (
 	// instantText is a time that the rules take: see instant.
 	instantText  = `^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`
 	maxFacts     = 20 // of a change
+	maxCompared  = 20 // numbers, or times, of one check
 	currencyText = "^[A-Z]{3}$"
 )
 
@@ -108,6 +109,12 @@ func limitMany(name string, p *huma.Schema) {
 		p.MaxProperties = ptr(maxFacts)
 		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MinLength: ptr(1)}
 		p.Extensions = map[string]any{"propertyNames": map[string]any{"pattern": "^[a-z_]+$"}}
+	case "numbers", "times":
+		p.MaxProperties = ptr(maxCompared)
+		if p.AdditionalProperties = (&huma.Schema{Type: huma.TypeInteger, Format: "int64"}); name == "times" {
+			p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, Format: "date-time"}
+		}
+		p.Extensions = map[string]any{"propertyNames": map[string]any{"pattern": "^[a-z_]+$"}}
 	case "metadata":
 		p.MaxProperties = ptr(ledger.MaxMetadataEntries)
 		p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: ptr(ledger.MaxMetadataValueLength), Pattern: "^" + noControl + "*$"}
@@ -140,7 +147,7 @@ func limitInteger(name string, p *huma.Schema) {
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxKeyRate))
 	case "charges", "refunds", "offset", "partition", "records_ahead", "decided_in_seconds", "conflicting_requests":
 		p.Minimum = ptr(0.0)
-	case "sequence", "line":
+	case "sequence", "line", "log":
 		p.Minimum = ptr(1.0)
 	case "status": // of a problem, where the field does not say otherwise
 		if p.Minimum != nil {

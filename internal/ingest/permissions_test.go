@@ -40,6 +40,7 @@ func fixtures() map[string]fixture {
 		"close-wallet":      {},
 		"set-credit-limit":  {body: `{"credit_limit":1,"currency":"EUR"}`},
 		"get-operation":     {},
+		"explain-operation": {},
 		"lookup-operations": {body: `{"ids":["{id}"]}`, each: true},
 		"list-operations":   {query: "?wallet_id={wallet}&merchant_id={merchant}", none: http.StatusOK},
 		"get-wallet":        {},

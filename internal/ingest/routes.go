@@ -53,6 +53,7 @@ func (s *Server) routes() (http.Handler, error) {
 	s.queued()
 	s.batches()
 	s.decided()
+	s.explaining()
 	s.resources()
 	s.registered()
 	if err := s.publish(r); err != nil {

@@ -35,6 +35,7 @@ var permissions = [...]Permission{
 	{Operation: "close-wallet", Operator: ReachAny},
 	{Operation: "set-credit-limit", Operator: ReachAny},
 	{Operation: "get-operation", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
+	{Operation: "explain-operation", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "lookup-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "list-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-wallet", Client: ReachOwn, Operator: ReachAny},
