@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/monedero/monedero/internal/client"
@@ -9,19 +10,19 @@ import (
 
 // books is every balance of the world at one moment, in minor units.
 type books struct {
-	wallets   map[string]int64 // by ID
+	wallets   map[string]client.Funds // by ID
 	merchants map[payee]int64
 }
 
 // after is what the books are to be when the plan was carried out.
 func (b books) after(p plan) books {
 	byWallet, byPayee := p.flows()
-	next := books{wallets: map[string]int64{}, merchants: map[payee]int64{}}
-	for id, balance := range b.wallets {
-		next.wallets[id] = balance + byWallet[id]
+	next := books{wallets: map[string]client.Funds{}, merchants: map[payee]int64{}}
+	for id, funds := range b.wallets {
+		next.wallets[id] = added(funds, byWallet[id].Balance, byWallet[id].Held)
 	}
 	for _, up := range p.topUps {
-		next.wallets[up.wallet.id] += up.amount
+		next.wallets[up.wallet.id] = added(next.wallets[up.wallet.id], up.amount, 0)
 	}
 	for who, balance := range b.merchants {
 		next.merchants[who] = balance
@@ -32,10 +33,13 @@ func (b books) after(p plan) books {
 	return next
 }
 
-// books compares every balance with what it is to be.
-func (j *judge) books(want, found books) {
-	for id, balance := range want.wallets {
-		j.equal(rowWallets, "balance of wallet "+id, balance, found.wallets[id])
+// books compares every balance, and what is held, with what it is to be. What is expiring may be held, or not any more.
+func (j *judge) books(want, found books, expiring map[string]int64) {
+	for id, funds := range want.wallets {
+		if is := found.wallets[id]; is.Held == funds.Held-expiring[id] {
+			funds = added(funds, 0, -expiring[id])
+		}
+		j.equal(rowWallets, "money of wallet "+id, funds, found.wallets[id])
 	}
 	for who, balance := range want.merchants {
 		j.equal(rowMerchants, "a merchant's balance in "+who.currency, balance, found.merchants[who])
@@ -45,7 +49,7 @@ func (j *judge) books(want, found books) {
 // readBooks reads every balance over the API: those of wallets by their
 // client's account status.
 func (s *stage) readBooks(ctx context.Context) (books, error) {
-	found := books{wallets: map[string]int64{}, merchants: map[payee]int64{}}
+	found := books{wallets: map[string]client.Funds{}, merchants: map[payee]int64{}}
 	clients := map[string]bool{}
 	var order []string
 	for _, w := range s.world.wallets() {
@@ -59,9 +63,7 @@ func (s *stage) readBooks(ctx context.Context) (books, error) {
 		funds, err := s.api.WalletFunds(ctx, s.state.Operator, order[i])
 		mu.Lock()
 		defer mu.Unlock()
-		for id, f := range funds {
-			found.wallets[id] = f.Balance
-		}
+		maps.Copy(found.wallets, funds)
 		return err
 	}); err != nil {
 		return books{}, err

@@ -118,7 +118,7 @@ func (s *stage) prepare(ctx context.Context) (plan, error) {
 		if err := s.admit(ctx); err != nil {
 			return "", err
 		}
-		f := &founder{api: s.api, operator: s.state.Operator, keys: s.state.Keys, callers: s.options.Callers}
+		f := &founder{day: s.state.Day, api: s.api, operator: s.state.Operator, keys: s.state.Keys, callers: s.options.Callers}
 		t := s.console.tally("wallets", s.options.Wallets)
 		defer t.end()
 		var err error

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
+
+// week is how many seconds a hold is open at most where nobody says it.
+const week = 7 * 24 * 3600
 
 // codeReused is the problem of another request under a used key.
 const codeReused = "idempotency_key_reused"
@@ -19,8 +23,11 @@ type judge struct {
 	found      map[string]client.Operation // by ID
 	seen       map[string]bool             // IDs that a fresh step has
 	rows       map[string]*Row
-	early      int // refunds that were sent while their charge was pending
+	early      int // requests that were sent while what they refer to was pending
+	open       int // holds
 	mismatches []string
+
+	captureBefore string // of the first hold that is open
 }
 
 func newJudge(found map[string]client.Operation) *judge {
@@ -88,51 +95,124 @@ func (j *judge) fresh(st story, i int, results []result) string {
 		return "has the ID of another request"
 	case label(op) != s.label():
 		return fmt.Sprintf("is %s, not %s", label(op), s.label())
-	case op.Invoice != s.body.Invoice || op.Description != s.body.Description:
+	case op.Invoice != st.invoice(i) || op.Description != s.body.Description:
 		return "does not show what was asked"
 	case op.ConflictingRequests != st.conflicts(i):
 		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, st.conflicts(i))
 	case op.Reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != results[s.want.first].operation.ID:
-		return fmt.Sprintf("names %q as the charge of its invoice, not %s", op.Failure.DuplicateOf, results[s.want.first].operation.ID)
+		return fmt.Sprintf("names %q as what has its invoice, not %s", op.Failure.DuplicateOf, results[s.want.first].operation.ID)
 	}
-	if !client.Refers(s.body.Kind) {
-		want := client.Operation{Amount: s.body.Amount, Currency: s.body.Currency, Refunded: s.body.Amount - st.left(i, len(st.steps))}
-		if !s.accepted() {
-			want.Refunded = 0
+	of := ""
+	if client.Refers(s.body.Kind) {
+		of = results[s.of].operation.ID
+		if op.ReceivedAt < j.found[of].DecidedAt {
+			j.early++
 		}
-		return wantsMoney(want, op)
 	}
-	charge := results[s.of].operation.ID
-	if op.ReceivedAt < j.found[charge].DecidedAt {
-		j.early++
+	want := st.money(i, of)
+	if want.Holding != nil && op.Holding != nil {
+		if wrong := j.holding(s, want.Holding, op); wrong != "" {
+			return wrong
+		}
 	}
-	return wantsMoney(st.refund(i, charge), op)
+	return wantsMoney(want, op)
 }
 
-// refund is what the story's i-th step, a refund, is to show of money.
-func (st story) refund(i int, charge string) client.Operation {
-	s, left := st.steps[i], st.left(st.steps[i].of, i)
-	want := client.Operation{Charge: charge, Amount: s.body.Amount, Currency: st.currency(i), Refundable: &left}
-	switch {
-	case s.accepted():
+// holding notes what became of a hold, where it may have expired, and says what is wrong with when it
+// expires.
+func (j *judge) holding(s step, want *client.Holding, op client.Operation) string {
+	decided, err := time.Parse(time.RFC3339, op.DecidedAt)
+	if err != nil {
+		return "shows no time of its decision"
+	}
+	expires := decided.Add(time.Duration(cmp.Or(s.body.ExpiresIn, week)) * time.Second)
+	if got, err := time.Parse(time.RFC3339, op.Holding.CaptureBefore); err != nil || !got.Equal(expires) {
+		return fmt.Sprintf("is to be captured before %s, not %s", op.Holding.CaptureBefore, expires)
+	}
+	switch op.Holding.State {
+	case "open":
+		j.open++
+		if j.captureBefore == "" || op.Holding.CaptureBefore < j.captureBefore {
+			j.captureBefore = op.Holding.CaptureBefore
+		}
+	case "expired":
+		if want.State == "open" && time.Now().After(expires) {
+			want.State, want.Expired, want.Remaining = op.Holding.State, want.Remaining, 0
+		}
+	}
+	return ""
+}
+
+// money is what the story's i-th step, an operation of its own that refers to another one or to none, is to show of
+// money at the end.
+func (st story) money(i int, of string) client.Operation {
+	s := st.steps[i]
+	want := client.Operation{Amount: s.body.Amount, Currency: s.body.Currency}
+	if !client.Refers(s.body.Kind) {
+		if s.accepted() && s.body.Kind == ledger.KindHold {
+			want.Holding = new(st.holding(i))
+		} else {
+			want.Refunded = st.refunded(i)
+		}
+		return want
+	}
+	left := st.left(s.of, i+1)
+	if s.accepted() {
 		want.Amount = st.moves(i)
-		left -= want.Amount
-	case s.want.reason == ledger.ReasonChargeNotFound:
-		want.Currency, want.Refundable = s.body.Currency, nil
+	}
+	switch s.want.reason {
+	case ledger.ReasonChargeNotFound, ledger.ReasonHoldNotFound: // nothing is known of it
+	default:
+		want.Currency = st.currency(i)
+		want.Refundable = &left
+	}
+	want.Charge = of
+	if s.body.Kind == ledger.KindRefund {
+		return want
+	}
+	want.Charge, want.Hold, want.Refundable, want.Remaining = "", of, nil, want.Refundable
+	if s.body.Kind == ledger.KindCapture {
+		want.EndsHold = new(!s.body.Keeps())
+		want.Refunded = st.refunded(i)
 	}
 	return want
 }
 
+// refunded is how much of what the i-th step took is given back in the end.
+func (st story) refunded(i int) int64 {
+	if !st.steps[i].accepted() {
+		return 0
+	}
+	return st.moves(i) - st.left(i, len(st.steps))
+}
+
+// money is what an operation shows of money.
+type money struct {
+	amount, refunded                                 int64
+	currency, charge, hold, left, remains, ends, was string
+}
+
 // wantsMoney says where the operation does not show what it is to show of money.
 func wantsMoney(want, found client.Operation) string {
-	text := func(o client.Operation) string {
-		left := "nothing"
-		if o.Refundable != nil {
-			left = fmt.Sprint(*o.Refundable)
+	of := func(o client.Operation) money {
+		m := money{
+			amount: o.Amount, refunded: o.Refunded, currency: o.Currency, charge: o.Charge, hold: o.Hold,
+			left: shown(o.Refundable), remains: shown(o.Remaining), ends: shown(o.EndsHold),
 		}
-		return fmt.Sprintf("%d %s of %q, %d given back, %s left", o.Amount, o.Currency, o.Charge, o.Refunded, left)
+		if h := o.Holding; h != nil {
+			m.was = fmt.Sprintf("%s: %d captured, %d released, %d expired, %d remain", h.State, h.Captured, h.Released, h.Expired, h.Remaining)
+		}
+		return m
 	}
-	return wants(text(want) == text(found), "shows %s, not %s", text(found), text(want))
+	return wants(of(want) == of(found), "shows %+v, not %+v", of(found), of(want))
+}
+
+// shown is the value; empty: it is not shown.
+func shown[T any](v *T) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(*v)
 }
 
 // reused says what is wrong with the answer to another request under a used

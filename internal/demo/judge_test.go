@@ -14,6 +14,9 @@ import (
 	"github.com/monedero/monedero/internal/postgres"
 )
 
+// decidedAt is when everything is decided.
+const decidedAt = "2026-01-02T15:04:05.000002Z"
+
 // faithful is what would come of the story if all went as planned.
 func faithful(st story) ([]result, map[string]client.Operation) {
 	results := make([]result, len(st.steps))
@@ -22,22 +25,25 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 		id := fmt.Sprint("op ", i)
 		switch s.want.what {
 		case fresh:
-			op := client.Operation{Amount: s.body.Amount, Currency: s.body.Currency}
-			if s.body.Kind == ledger.KindRefund {
-				op = st.refund(i, fmt.Sprint("op ", s.of))
+			of := ""
+			if client.Refers(s.body.Kind) {
+				of = fmt.Sprint("op ", s.of)
 			}
-			op.ID, op.Kind, op.Status, op.Invoice = id, string(s.body.Kind), "accepted", s.body.Invoice
+			op := st.money(i, of)
+			op.ID, op.Kind, op.Status, op.Invoice = id, string(s.body.Kind), "accepted", st.invoice(i)
 			op.Description, op.ConflictingRequests = s.body.Description, st.conflicts(i)
-			if s.accepted() && s.body.Kind == ledger.KindRefund {
-				charge := found[op.Charge]
-				charge.Refunded += op.Amount
-				found[op.Charge] = charge
+			op.DecidedAt = decidedAt
+			if op.Holding != nil {
+				op.Holding.CaptureBefore = "2026-01-09T15:04:05.000002Z"
+				if s.body.ExpiresIn == shortest {
+					op.Holding.CaptureBefore = "2026-01-02T15:05:05.000002Z"
+				}
 			}
 			if s.want.reason != "" {
 				op.Status, op.Failure = "failed", &client.Failure{Reason: string(s.want.reason)}
 			}
 			if s.want.reason == ledger.ReasonDuplicateInvoice {
-				op.Failure.DuplicateOf = "op 0"
+				op.Failure.DuplicateOf = fmt.Sprint("op ", s.want.first)
 			}
 			found[id] = op
 			results[i] = result{status: http.StatusAccepted, operation: client.Operation{ID: id}}
@@ -107,6 +113,21 @@ func TestJudgeFindsEveryDifference(t *testing.T) {
 			}
 			op.Refundable = &left
 		}),
+		"remaining": change(func(op *client.Operation) {
+			left := int64(1)
+			if op.Remaining != nil {
+				left += *op.Remaining
+			}
+			op.Remaining = &left
+		}),
+		"hold": change(func(op *client.Operation) { op.Hold += "x" }),
+		"end":  change(func(op *client.Operation) { op.EndsHold = new(op.EndsHold == nil || !*op.EndsHold) }),
+		"holding": change(func(op *client.Operation) {
+			op.Holding = changedHolding(op.Holding, func(h *client.Holding) { h.Captured++ })
+		}),
+		"expiry": change(func(op *client.Operation) {
+			op.Holding = changedHolding(op.Holding, func(h *client.Holding) { h.CaptureBefore = decidedAt })
+		}),
 		"conflicts":   change(func(op *client.Operation) { op.ConflictingRequests++ }),
 		"pending":     change(func(op *client.Operation) { op.Status = "pending" }),
 		"missing":     func(r *result, found map[string]client.Operation) { delete(found, r.operation.ID) },
@@ -136,6 +157,15 @@ func change(do func(*client.Operation)) func(*result, map[string]client.Operatio
 		do(&op)
 		found[r.operation.ID] = op
 	}
+}
+
+func changedHolding(h *client.Holding, do func(*client.Holding)) *client.Holding {
+	other := client.Holding{}
+	if h != nil {
+		other = *h
+	}
+	do(&other)
+	return &other
 }
 
 func TestJudgeHoldsRetriesToTheFirstOperation(t *testing.T) {
@@ -197,22 +227,77 @@ func TestReportListsOnlySoMany(t *testing.T) {
 	}
 }
 
-// TestJudgeTakesEitherOrderAndNoOther: of two refunds of all that is left one is accepted,
+// TestJudgeTakesEitherOrderAndNoOther: of two refunds, or captures, of all that is left one is accepted,
 // whichever it is.
 func TestJudgeTakesEitherOrderAndNoOther(t *testing.T) {
 	t.Parallel()
-	all := everyStory(t)
-	st := all[slices.IndexFunc(all, func(st story) bool { return st.anyOrder })]
-	results, found := faithful(st)
-	results[1], results[2] = results[2], results[1]
-	j := newJudge(found)
-	if j.story(st, results); len(j.mismatches) > 0 {
-		t.Errorf("in the other order: %q", j.mismatches)
+	judged := 0
+	for _, st := range everyStory(t) {
+		if !st.anyOrder {
+			continue
+		}
+		judged++
+		results, found := faithful(st)
+		results[1], results[2] = results[2], results[1]
+		j := newJudge(found)
+		if j.story(st, results); len(j.mismatches) > 0 {
+			t.Errorf("%s, in the other order: %q", st.name, j.mismatches)
+		}
+		found["op 2"] = found["op 1"] // both are accepted
+		j = newJudge(found)
+		if j.story(st, results); len(j.mismatches) != 1 {
+			t.Errorf("%s, both accepted: found %q", st.name, j.mismatches)
+		}
 	}
-	found["op 2"] = found["op 1"] // both are accepted
-	j = newJudge(found)
-	if j.story(st, results); len(j.mismatches) != 1 {
-		t.Errorf("both accepted: found %q", j.mismatches)
+	if judged != 2 {
+		t.Errorf("%d stories are told in either order", judged)
+	}
+}
+
+// TestJudgeTakesAnExpiryInTime: what is left open may expire, and not before its time.
+func TestJudgeTakesAnExpiryInTime(t *testing.T) {
+	t.Parallel()
+	all := everyStory(t)
+	st := all[slices.IndexFunc(all, func(st story) bool { return st.name == "left open" })]
+	for decided, wrong := range map[time.Time]int{time.Now().Add(-2 * shortest * time.Second): 0, time.Now(): 1} {
+		for state, open := range map[string]int{"open": 1, "expired": 0} {
+			results, found := faithful(st)
+			hold := found["op 0"]
+			hold.DecidedAt = decided.UTC().Format("2006-01-02T15:04:05.000000Z")
+			hold.Holding.CaptureBefore = decided.UTC().Add(shortest * time.Second).Format("2006-01-02T15:04:05.000000Z")
+			if hold.Holding.State = state; state == "expired" {
+				hold.Holding.Expired, hold.Holding.Remaining = hold.Holding.Remaining, 0
+			}
+			found["op 0"] = hold
+			j := newJudge(found)
+			j.story(st, results)
+			if n := wrong * (1 - open); len(j.mismatches) != n || j.open != open || (j.captureBefore != "") != (open == 1) {
+				t.Errorf("%s, decided %s: %d open before %q, %q", state, decided, j.open, j.captureBefore, j.mismatches)
+			}
+		}
+	}
+}
+
+// TestJudgeOfBooks: a wallet has what it is to have, but for what may have expired.
+func TestJudgeOfBooks(t *testing.T) {
+	t.Parallel()
+	want := books{wallets: map[string]client.Funds{"w": {Balance: 100, Held: 30, Available: 70}}}
+	for _, row := range []struct {
+		found client.Funds
+		wrong int
+	}{
+		{client.Funds{Balance: 100, Held: 30, Available: 70}, 0},
+		{client.Funds{Balance: 100, Held: 10, Available: 90}, 0},
+		{client.Funds{Balance: 100, Held: 20, Available: 80}, 1},
+		{client.Funds{Balance: 100, Held: 30, Available: 71}, 1},
+		{client.Funds{Balance: 100, Held: 10, Available: 70}, 1},
+		{client.Funds{Balance: 80, Held: 10, Available: 70}, 1},
+	} {
+		j := newJudge(nil)
+		j.books(want, books{wallets: map[string]client.Funds{"w": row.found}}, map[string]int64{"w": 20})
+		if len(j.mismatches) != row.wrong {
+			t.Errorf("%+v: %q", row.found, j.mismatches)
+		}
 	}
 }
 
@@ -222,9 +307,9 @@ func TestJudgeCountsRefundsOfPendingCharges(t *testing.T) {
 	st := all[slices.IndexFunc(all, func(st story) bool { return st.name == "refunded in part" })]
 	for received, want := range map[string]int{"2026-01-02T15:04:05.000001Z": 1, "2026-01-02T15:04:05.000003Z": 0} {
 		results, found := faithful(st)
-		charge, back := found["op 0"], found["op 1"]
-		charge.DecidedAt, back.ReceivedAt = "2026-01-02T15:04:05.000002Z", received
-		found["op 0"], found["op 1"] = charge, back
+		back := found["op 1"]
+		back.ReceivedAt = received
+		found["op 1"] = back
 		j := newJudge(found)
 		if j.story(st, results); len(j.mismatches) > 0 || j.early != want {
 			t.Errorf("received %s: %d early, want %d; %q", received, j.early, want, j.mismatches)

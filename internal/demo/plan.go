@@ -32,6 +32,7 @@ type planner struct {
 	rng   *rand.Rand
 	zipf  *rand.Zipf
 	next  int // number of the next request
+	told  int // so many of the world's counted wallets have their story
 }
 
 // newPlan plans a day of exactly so many charges. Days have keys and invoices
@@ -65,7 +66,7 @@ type genre struct {
 
 func genres() []genre {
 	return []genre{
-		{710, (*planner).ordinary},
+		{665, (*planner).ordinary},
 		{30, (*planner).retried},
 		{25, (*planner).retriedAtOnce},
 		{15, (*planner).keyReused},
@@ -98,6 +99,25 @@ func genres() []genre {
 		{2, (*planner).withdrawalTooLarge},
 		{1, (*planner).withdrawalOfFrozen},
 		{1, (*planner).merchantWithdraws},
+
+		{14, (*planner).heldAndCaptured},
+		{5, (*planner).capturedInParts},
+		{4, (*planner).heldAndReleased},
+		{3, (*planner).releasedInPart},
+		{2, (*planner).captureRetried},
+		{1, (*planner).capturedTwice},
+		{2, (*planner).captureTooLarge},
+		{2, (*planner).captureOfReleased},
+		{1, (*planner).captureOfAnother},
+		{1, (*planner).captureInOtherCurrency},
+		{2, (*planner).captureRefunded},
+		{1, (*planner).invoiceHeld},
+		{1, (*planner).holdKeyReused},
+		{2, (*planner).holdWithoutMoney},
+		{1, (*planner).holdOfFrozen},
+		{1, (*planner).holdTooShort},
+		{1, (*planner).allHeld},
+		{1, (*planner).leftOpen},
 	}
 }
 
@@ -251,17 +271,21 @@ func (s step) refused(status int) step {
 	return s
 }
 
-// topUps pays in, for each wallet that is to have money, more than the day takes.
+// topUps pays in, for each wallet that is to have money, more than the day takes; into those that
+// are counted exactly that.
 func (p *planner) topUps(day plan) []topUp {
-	needed := day.takes()
+	needed := day.needs()
 	var paid []topUp
+	pay := func(w *wallet, amount int64) {
+		paid = append(paid, topUp{wallet: w, idempotencyKey: fmt.Sprintf("topup-%04d-%06d", p.day, len(paid)), amount: amount})
+	}
 	for _, pool := range [][]*wallet{p.world.rich, p.world.frozen, {p.world.own}} {
 		for _, w := range pool {
-			paid = append(paid, topUp{
-				wallet: w, idempotencyKey: fmt.Sprintf("topup-%04d-%06d", p.day, len(paid)),
-				amount: needed[w.id] + lowChange + p.rng.Int64N(highChange-lowChange+1),
-			})
+			pay(w, needed[w.id]+lowChange+p.rng.Int64N(highChange-lowChange+1))
 		}
+	}
+	for _, w := range p.world.counted[:p.told] {
+		pay(w, needed[w.id])
 	}
 	return paid
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func paperWorld() *world {
 		merchants:   []*merchant{{name: "one", key: "key one"}, {name: "two", key: "key two"}},
 		ownMerchant: &merchant{name: "own", key: "key own"},
 		own:         some(1)[0],
-		rich:        some(40), poor: some(3), frozen: some(2), closed: some(1),
+		rich:        some(40), poor: some(3), frozen: some(2), closed: some(1), counted: some(4),
 		clientKey: "client's key", operator: "operator's key",
 	}
 }
@@ -46,7 +47,10 @@ func TestPlanIsExactAndCoversEveryOutcome(t *testing.T) {
 			"charge accepted", "charge expired", "charge wallet_not_found", "charge self_charge_not_allowed", "charge wallet_closed",
 			"charge wallet_frozen", "charge currency_mismatch", "charge duplicate_invoice", "charge insufficient_funds",
 			"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted", "refund charge_not_found", "refund currency_mismatch",
-			"top_up accepted", "withdraw accepted", "withdraw insufficient_funds", rowReplay, rowReused, rowRefused,
+			"top_up accepted", "withdraw accepted", "withdraw insufficient_funds",
+			"hold accepted", "hold insufficient_funds", "hold wallet_frozen", "hold duplicate_invoice",
+			"capture accepted", "capture hold_closed", "capture exceeds_hold", "capture hold_not_found", "capture hold_not_accepted", "capture currency_mismatch",
+			"release accepted", "release hold_closed", "release exceeds_hold", rowReplay, rowReused, rowRefused,
 		} {
 			if !seen[label] {
 				t.Errorf("a day of %d charges has none that ends as %q", charges, label)
@@ -63,9 +67,10 @@ func TestPlanPaysInMoreThanItTakes(t *testing.T) {
 	for _, up := range p.topUps {
 		paid[up.wallet.id] += up.amount
 	}
-	for id, amount := range p.takes() {
-		if paid[id] <= amount {
-			t.Errorf("wallet %s: %d paid in, %d taken", id, paid[id], amount)
+	for id, amount := range p.needs() {
+		counted := slices.ContainsFunc(w.counted, func(w *wallet) bool { return w.id == id })
+		if paid[id] < amount || counted != (paid[id] == amount) {
+			t.Errorf("wallet %s: %d paid in, %d needed", id, paid[id], amount)
 		}
 	}
 	for _, poor := range append(w.poor, w.closed...) {

@@ -31,7 +31,7 @@ func (s *stage) play(ctx context.Context, today plan) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report.Rows, report.Early, report.Mismatches = j.table(), j.early, j.mismatches
+	report.Rows, report.Early, report.Open, report.CaptureBefore, report.Mismatches = j.table(), j.early, j.open, j.captureBefore, j.mismatches
 	report.Verified, err = s.verify(ctx)
 	return report, err
 }
@@ -93,7 +93,7 @@ func (s *stage) compare(ctx context.Context, t *traffic, ups []string, dead int6
 		if err != nil {
 			return "", err
 		}
-		j.books(s.before.after(t.plan), now)
+		j.books(s.before.after(t.plan), now, t.plan.expiring())
 		deadNow, err := s.deadLetters(ctx)
 		if err != nil {
 			return "", err

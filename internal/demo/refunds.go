@@ -128,9 +128,14 @@ func third(charge step) int64 { return charge.body.Amount / 3 }
 
 // refund gives back what the story's i-th step took: so much, or with zero all that is left.
 func (p *planner) refund(i int, of step, amount int64) step {
+	return p.part(ledger.KindRefund, "Return", i, of, amount)
+}
+
+// part refers to the story's i-th step: it moves so much of that, or with zero all that is left.
+func (p *planner) part(kind ledger.Kind, description string, i int, of step, amount int64) step {
 	p.next++
-	s := step{key: of.key, idempotencyKey: fmt.Sprintf("refund-%04d-%06d", p.day, p.next), of: i, body: client.Request{
-		Kind: ledger.KindRefund, Wallet: of.body.Wallet, Amount: amount, Description: "Return",
+	s := step{key: of.key, idempotencyKey: fmt.Sprintf("%s-%04d-%06d", kind, p.day, p.next), of: i, body: client.Request{
+		Kind: kind, Wallet: of.body.Wallet, Amount: amount, Description: description,
 	}}
 	if amount != 0 {
 		s.body.Currency = of.body.Currency

@@ -24,11 +24,14 @@ type Report struct {
 	Rows       []Row
 	Mismatches []string // one sentence each
 	Sent       map[ledger.Kind]int
-	Early      int // refunds that were sent while their charge was pending
-	Took       time.Duration
-	Answered   Spread          // from POST to 202
-	Visible    Spread          // from POST to the outcome
-	Verified   postgres.Report // what the checker verified
+	Early      int // requests that were sent while what they refer to was pending
+	Open       int // holds that are open
+	// CaptureBefore is when the first of them expires, as the API shows it.
+	CaptureBefore string
+	Took          time.Duration
+	Answered      Spread          // from POST to 202
+	Visible       Spread          // from POST to the outcome
+	Verified      postgres.Report // what the checker verified
 }
 
 // Row is one kind of outcome: how often it was to come, and how often it came.
@@ -60,7 +63,10 @@ func (r Report) Write(to io.Writer) error {
 	kinds, requests := r.sent()
 	w.printf("\n%s in %s: %.0f a second, from the first POST until the last outcome was on record\n",
 		kinds, round(r.Took), float64(requests)/r.Took.Seconds())
-	w.printf("%d refunds were sent while their charge was pending\n", r.Early)
+	w.printf("%d refunds, captures and releases were sent while what they refer to was pending\n", r.Early)
+	if r.Open > 0 {
+		w.printf("%d holds are open: the first can be captured until %s, and expires some 10 s later\n", r.Open, r.CaptureBefore)
+	}
 	w.printf("POST to 202:      p50 %s, p99 %s, of the %d requests that did not wait for their outcome\n",
 		round(r.Answered.P50), round(r.Answered.P99), r.Answered.Count)
 	w.printf("POST to outcome:  p50 %s, p99 %s, of the %d requests that did (Prefer: wait), under the same load\n",

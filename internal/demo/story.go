@@ -58,18 +58,69 @@ func (st story) moves(i int) int64 {
 	return st.steps[i].body.Amount
 }
 
-// left is how much of what the i-th step took can still be given back before the step until.
+// left is how much of what the i-th step took, or held, can still be moved before the step until.
 func (st story) left(i, until int) int64 {
 	if !st.steps[i].accepted() {
 		return 0
 	}
 	left := st.moves(i)
 	for k := i + 1; k < until; k++ {
-		if st.steps[k].refers(i) && st.steps[k].accepted() {
-			left -= st.moves(k)
+		if s := st.steps[k]; s.refers(i) && s.accepted() {
+			if left -= st.moves(k); s.body.Kind == ledger.KindCapture && !s.body.Keeps() {
+				left = 0
+			}
 		}
 	}
 	return left
+}
+
+// holds is how much more the wallet's holds are to hold after the i-th step, in minor units.
+func (st story) holds(i int) int64 {
+	switch s := st.steps[i]; {
+	case !s.accepted():
+		return 0
+	case s.body.Kind == ledger.KindHold:
+		return st.moves(i)
+	case client.Refers(s.body.Kind) && st.steps[s.of].body.Kind == ledger.KindHold:
+		return st.left(s.of, i+1) - st.left(s.of, i)
+	}
+	return 0
+}
+
+// holding is what is to become of the i-th step, a hold that is accepted, as long as it does not expire.
+func (st story) holding(i int) client.Holding {
+	h := client.Holding{State: "open", Remaining: st.left(i, len(st.steps))}
+	for k, s := range st.steps {
+		if s.refers(i) && s.accepted() && s.body.Kind == ledger.KindCapture {
+			h.Captured += st.moves(k)
+		}
+	}
+	h.Released = st.moves(i) - h.Captured - h.Remaining
+	switch {
+	case h.Remaining > 0:
+	case h.Captured > 0:
+		h.State = "captured"
+	default:
+		h.State = "released"
+	}
+	return h
+}
+
+// invoice is what the i-th step is to show: a hold's first capture has the hold's.
+func (st story) invoice(i int) string {
+	s := st.steps[i]
+	first := func(k int) bool {
+		return st.steps[k].refers(s.of) && st.steps[k].accepted() && st.steps[k].body.Kind == ledger.KindCapture
+	}
+	if s.body.Kind != ledger.KindCapture || !s.accepted() {
+		return s.body.Invoice
+	}
+	for k := range i {
+		if first(k) {
+			return ""
+		}
+	}
+	return st.steps[s.of].body.Invoice
 }
 
 // conflicts is how many other requests come under the key of the i-th step.
@@ -109,15 +160,15 @@ type plan struct {
 
 // flows is what the stories are to add to each wallet and to each merchant, by API key
 // and currency, in minor units.
-func (p plan) flows() (byWallet map[string]int64, byPayee map[payee]int64) {
-	byWallet, byPayee = map[string]int64{}, map[payee]int64{}
+func (p plan) flows() (byWallet map[string]client.Funds, byPayee map[payee]int64) {
+	byWallet, byPayee = map[string]client.Funds{}, map[payee]int64{}
 	for _, st := range p.stories {
 		for i, s := range st.steps {
 			if !s.accepted() {
 				continue
 			}
 			wallet, merchant := client.Moves(s.body.Kind)
-			byWallet[s.body.Wallet] += wallet * st.moves(i)
+			byWallet[s.body.Wallet] = added(byWallet[s.body.Wallet], wallet*st.moves(i), st.holds(i))
 			if merchant != 0 {
 				byPayee[payee{s.key, st.currency(i)}] += merchant * st.moves(i)
 			}
@@ -135,18 +186,45 @@ func (st story) currency(i int) string {
 	return s.body.Currency
 }
 
-// takes is what the stories are to take from each wallet, whatever they give back, in
-// minor units.
-func (p plan) takes() map[string]int64 {
-	taken := map[string]int64{}
+// added is the money of a wallet without a credit limit that gets so much, and of which so much more is held.
+func added(f client.Funds, balance, held int64) client.Funds {
+	f.Balance += balance
+	f.Held += held
+	f.Available = f.Balance - f.Held
+	return f
+}
+
+// needs is what each wallet must have to begin with, so that all that is to be accepted has money, in minor
+// units. A story uses what it gave back before, and never what another one gives back.
+func (p plan) needs() map[string]int64 {
+	needed := map[string]int64{}
+	for _, st := range p.stories {
+		funds, least := map[string]client.Funds{}, map[string]int64{}
+		for i, s := range st.steps {
+			if s.accepted() {
+				wallet, _ := client.Moves(s.body.Kind)
+				f := added(funds[s.body.Wallet], wallet*st.moves(i), st.holds(i))
+				funds[s.body.Wallet], least[s.body.Wallet] = f, min(least[s.body.Wallet], f.Available)
+			}
+		}
+		for id, n := range least {
+			needed[id] -= n
+		}
+	}
+	return needed
+}
+
+// expiring is what holds of each wallet are to hold at the day's end, unless they expire before, in minor units.
+func (p plan) expiring() map[string]int64 {
+	left := map[string]int64{}
 	for _, st := range p.stories {
 		for i, s := range st.steps {
-			if wallet, _ := client.Moves(s.body.Kind); s.accepted() && wallet < 0 {
-				taken[s.body.Wallet] += st.moves(i)
+			if s.body.ExpiresIn != 0 && s.accepted() {
+				left[s.body.Wallet] += st.left(i, len(st.steps))
 			}
 		}
 	}
-	return taken
+	return left
 }
 
 // payee is a merchant, by its API key, in a currency.

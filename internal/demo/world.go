@@ -14,6 +14,8 @@ const (
 	poorWallets   = 24
 	frozenWallets = 5
 	closedWallets = 3
+	// countedWallets are new every day, so that nothing of another day is in them.
+	countedWallets = 8
 	// MinWallets leaves enough wallets that are neither.
 	MinWallets = 50
 
@@ -45,8 +47,9 @@ type world struct {
 	poor        []*wallet // nobody ever paid anything in
 	frozen      []*wallet
 	closed      []*wallet
-	clientKey   string // of the client who owns rich[0]
-	operator    string // API key
+	counted     []*wallet // each gets what one story takes
+	clientKey   string    // of the client who owns rich[0]
+	operator    string    // API key
 }
 
 // wallets is every wallet of the world.
@@ -54,16 +57,18 @@ func (w *world) wallets() []*wallet {
 	all := append([]*wallet{w.own}, w.rich...)
 	all = append(all, w.poor...)
 	all = append(all, w.frozen...)
-	return append(all, w.closed...)
+	all = append(all, w.closed...)
+	return append(all, w.counted...)
 }
 
 // traders is every merchant of the world.
 func (w *world) traders() []*merchant { return append([]*merchant{w.ownMerchant}, w.merchants...) }
 
-// founder makes the world over the API, by many callers at once. All it makes
-// has an idempotency key that is the same on every day, so that on data of an
+// founder makes the world over the API, by many callers at once. All it makes, but for the
+// counted wallets, has an idempotency key that is the same on every day, so that on data of an
 // earlier day it finds what it made then.
 type founder struct {
+	day      int
 	api      *client.Client
 	operator string // API key
 	keys     map[string]string
@@ -80,10 +85,11 @@ func (f *founder) found(ctx context.Context, wallets int, t *tally) (*world, err
 		into *[]*wallet
 	}{
 		{"own", 1, &own},
-		{"rich", wallets - 1 - poorWallets - frozenWallets - closedWallets, &w.rich},
+		{"rich", wallets - 1 - poorWallets - frozenWallets - closedWallets - countedWallets, &w.rich},
 		{"poor", poorWallets, &w.poor},
 		{"frozen", frozenWallets, &w.frozen},
 		{"closed", closedWallets, &w.closed},
+		{fmt.Sprint("counted-", f.day), countedWallets, &w.counted},
 	} {
 		var err error
 		if *p.into, err = f.pool(ctx, p.name, p.size, t); err != nil {
