@@ -47,6 +47,12 @@ type Holding struct {
 	CaptureBefore string `json:"capture_before"`
 }
 
+// Until is the same that can be captured before another time.
+func (h Holding) Until(captureBefore string) Holding {
+	h.CaptureBefore = captureBefore
+	return h
+}
+
 // Failure says why an operation failed.
 type Failure struct {
 	Reason      string `json:"reason"`

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,9 @@ import (
 // settlePatience is how long, after the last submission, every request that was
 // taken may need to get its outcome.
 const settlePatience = 10 * time.Minute
+
+// holdTime is how long a hold can be captured where its merchant does not say.
+const holdTime = 7 * 24 * time.Hour
 
 // check finds out what became of every request, over the API, and notes what is
 // not as it must be.
@@ -40,7 +44,7 @@ func (l *load) checkWithin(ctx context.Context, patience time.Duration) error {
 	for i, c := range l.plan.requests {
 		byWallet[c.wallet] = append(byWallet[c.wallet], int32(i))
 	}
-	holds, earned := make([]int64, len(byWallet)), make([]int64, merchants)
+	funds, earned := make([]client.Funds, len(byWallet)), make([]int64, merchants)
 	if err := client.Each(ctx, setupCallers, len(byWallet), func(ctx context.Context, w int) error {
 		history, err := l.history(ctx, settle, l.world.wallets[w], byWallet[w])
 		if err != nil {
@@ -49,12 +53,12 @@ func (l *load) checkWithin(ctx context.Context, patience time.Duration) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.judge(w, byWallet[w], history)
-		holds[w] = l.recount(w, history, earned)
+		funds[w] = l.recount(w, history, earned)
 		return nil
 	}); err != nil {
 		return err
 	}
-	return l.balances(ctx, holds, earned)
+	return l.balances(ctx, funds, earned)
 }
 
 // resubmit submits every request of which it is not known whether it was taken.
@@ -123,7 +127,7 @@ const stranger = -1
 
 // number is the number of the request that came to the operation.
 func (l *load) number(op client.Operation) int32 {
-	text, own := strings.CutPrefix(op.Invoice+op.Description, l.run+"-")
+	text, own := strings.CutPrefix(cmp.Or(op.Description, op.Invoice), l.run+"-")
 	i, err := strconv.ParseInt(text, 10, 32)
 	if !own || err != nil || i < 0 || i >= int64(len(l.plan.requests)) || string(l.plan.requests[i].kind) != op.Kind {
 		return stranger
@@ -161,7 +165,8 @@ func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
 		switch {
 		case op.ID != c.id:
 			l.violation("%s is operation %s, and %s is on record", l.told(i), c.id, op.ID)
-		case op.Currency != currency, client.Refers(c.kind) && op.Charge != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount):
+		case op.Currency != currency, client.Refers(c.kind) && op.Refers() != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount),
+			(op.EndsHold != nil) != (c.kind == ledger.KindCapture), op.EndsHold != nil && *op.EndsHold == c.keeps:
 			l.violation("operation %s, %s, does not show what was asked", op.ID, l.told(i))
 		case c.outcome != "" && c.outcome != label(op):
 			l.violation("operation %s was %s, and then %s", op.ID, c.outcome, label(op))
@@ -186,35 +191,37 @@ func (l *load) fate(c request) ledger.Reason {
 	return ""
 }
 
-// recount decides the wallet's history again, and returns what it must hold. It adds to what
+// recount decides the wallet's history again, and returns what it must have. It adds to what
 // each merchant must have. The caller holds the mutex.
-func (l *load) recount(wallet int, history []client.Operation, earned []int64) int64 {
+func (l *load) recount(wallet int, history []client.Operation, earned []int64) client.Funds {
 	var w recount.Wallet
+	captured := map[string]bool{} // holds
 	for _, op := range history {
 		i := l.number(op)
 		o := recount.Operation{
-			ID: op.ID, Kind: ledger.Kind(op.Kind), Refers: op.Charge, Sequence: op.Sequence, Reason: op.Reason(),
+			ID: op.ID, Kind: ledger.Kind(op.Kind), Refers: op.Refers(), Sequence: op.Sequence, Reason: op.Reason(),
 		}
 		switch {
 		case i != stranger:
-			o.Asked = int64(l.plan.requests[i].amount)
+			o.Asked, o.Keeps, o.Invoice = int64(l.plan.requests[i].amount), l.plan.requests[i].keeps, l.invoice(i)
 		case o.Kind == ledger.KindTopUp:
 			o.Asked = l.world.funds[wallet]
 		}
 		if o.Reason == "" {
 			o.Moved = op.Amount
 		}
-		if op.Refundable != nil {
-			o.Left = *op.Refundable
-		}
-		if op.BalanceAfter != nil {
-			o.BalanceAfter = *op.BalanceAfter
-		}
+		o.Left, o.BalanceAfter, o.HeldAfter = value(op.Left()), value(op.BalanceAfter), value(op.HeldAfter)
 		if fault := w.Next(o); fault != "" {
 			l.violation("operation %s, a %s, %s", op.ID, op.Kind, fault)
 		}
 		if i == stranger {
 			continue
+		}
+		if o.Kind == ledger.KindCapture && o.Reason == "" && !captured[o.Refers] { // a hold's first capture has its invoice
+			captured[o.Refers], o.Invoice = true, l.invoice(l.plan.requests[i].of)
+		}
+		if op.Invoice != o.Invoice {
+			l.violation("operation %s, a %s, shows the invoice %q, not %q", op.ID, op.Kind, op.Invoice, o.Invoice)
 		}
 		if m, ok := l.merchant(i); ok {
 			_, times := client.Moves(o.Kind)
@@ -222,15 +229,40 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) i
 		}
 	}
 	for _, op := range history {
-		if want := w.Refunded(op.ID); op.Refunded != want {
-			l.violation("operation %s shows %d given back, not %d", op.ID, op.Refunded, want)
-		}
+		l.became(&w, op)
 	}
-	return w.Balance()
+	return client.Funds{Balance: w.Balance(), Held: w.Held(), Available: w.Balance() - w.Held()}
+}
+
+// became compares what became of the operation with what its wallet's history makes of it.
+func (l *load) became(w *recount.Wallet, op client.Operation) {
+	if want := w.Refunded(op.ID); op.Refunded != want {
+		l.violation("operation %s shows %d given back, not %d", op.ID, op.Refunded, want)
+	}
+	want, held := w.Holding(op.ID)
+	if found := value(op.Holding); held != (op.Holding != nil) || held && found != want.Until(found.CaptureBefore) {
+		l.violation("operation %s shows as what became of its hold %+v, not %+v", op.ID, found, want)
+	}
+	if !held {
+		return
+	}
+	decided, err := time.Parse(time.RFC3339, op.DecidedAt)
+	expires, err2 := time.Parse(time.RFC3339, op.Holding.CaptureBefore)
+	if err := errors.Join(err, err2); err != nil || expires.Sub(decided) != holdTime {
+		l.violation("operation %s, a hold, was decided at %s, and is to be captured before %s: %v", op.ID, op.DecidedAt, op.Holding.CaptureBefore, err)
+	}
+}
+
+// value is what the pointer points to; of none zero.
+func value[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
 }
 
 // balances compares every wallet and every merchant with what they must have.
-func (l *load) balances(ctx context.Context, holds, earned []int64) error {
+func (l *load) balances(ctx context.Context, want []client.Funds, earned []int64) error {
 	var mu sync.Mutex
 	funds := map[string]client.Funds{}
 	if err := client.Each(ctx, setupCallers, len(l.world.clients), func(ctx context.Context, i int) error {
@@ -245,8 +277,8 @@ func (l *load) balances(ctx context.Context, holds, earned []int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, id := range l.world.wallets {
-		if funds[id].Balance != holds[i] {
-			l.violation("wallet %s holds %d, not %d", id, funds[id].Balance, holds[i])
+		if funds[id] != want[i] {
+			l.violation("wallet %s has %+v, not %+v", id, funds[id], want[i])
 		}
 	}
 	for i, m := range l.world.merchants {

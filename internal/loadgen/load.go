@@ -33,7 +33,7 @@ type load struct {
 	mu          sync.Mutex // guards what follows, and the requests of the plan
 	answers     Counts
 	overflow    int64
-	leftOut     int64 // refunds of charges that were not taken
+	leftOut     int64 // what refers to requests that were not taken
 	resubmitted int64
 	outcomes    Counts
 	violations  []string

@@ -84,7 +84,7 @@ func start(t *testing.T) (api, operator string) {
 func lowLoad(api, operator string) Options {
 	return Options{
 		API: api, Operator: operator, Rate: 150, For: 2 * time.Second, Wallets: 120, Skew: 0.8,
-		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
+		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Holds: 0.25, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
 	}
 }
 
@@ -104,6 +104,7 @@ func TestLoad(t *testing.T) {
 	for _, outcome := range []string{
 		"charge accepted", "charge insufficient_funds", "withdraw accepted", "withdraw insufficient_funds",
 		"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted",
+		"hold accepted", "hold insufficient_funds", "capture accepted", "capture exceeds_hold", "capture hold_closed", "release accepted",
 	} {
 		if report.Outcomes[outcome] == 0 {
 			t.Errorf("there is no %s: %v", outcome, report.Outcomes)
@@ -161,6 +162,24 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	}
 	part, tooMuch, out := of(ledger.KindRefund, 40), of(ledger.KindRefund, 101), of(ledger.KindWithdraw, 100)
 	charged := part.of
+	// The first capture of its hold: what it takes is certainly there.
+	taken, firstOf := &request{}, map[int32]bool{}
+	for i := range l.plan.requests {
+		c := &l.plan.requests[i]
+		if c.kind != ledger.KindCapture && c.kind != ledger.KindRelease || c.id == "" || l.plan.poor[c.wallet] {
+			continue
+		}
+		if c.kind == ledger.KindCapture && c.amount == 40 && c.keeps && !firstOf[c.of] {
+			taken = c
+			break
+		}
+		firstOf[c.of] = true
+	}
+	tooLarge, held := of(ledger.KindCapture, 101), of(ledger.KindHold, 100)
+	if taken.id == "" {
+		t.Fatal("nothing is captured first")
+	}
+	capturedOf := taken.of
 	for name, tampered := range map[string]struct {
 		do, undo func()
 		want     string
@@ -194,6 +213,21 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 		},
 		"a refund of another charge": {
 			func() { part.of = int32(rich) }, func() { part.of = charged }, "does not show what was asked",
+		},
+		"a capture that ended its hold": {
+			func() { taken.keeps = false }, func() { taken.keeps = true }, "of what it refers to, not 0",
+		},
+		"a capture of more than is held": {
+			func() { taken.amount = 101 }, func() { taken.amount = 40 }, "is accepted, not exceeds_hold",
+		},
+		"a capture of less than is held": {
+			func() { tooLarge.amount = 1 }, func() { tooLarge.amount = 101 }, ", not accepted",
+		},
+		"a capture of another hold": {
+			func() { taken.of = int32(rich) }, func() { taken.of = capturedOf }, "does not show what was asked",
+		},
+		"a hold of more than the wallet holds": {
+			func() { held.amount = 1 << 30 }, func() { held.amount = 100 }, "is accepted, not insufficient_funds",
 		},
 		"a withdrawal of more than the wallet holds": {
 			func() { out.amount = 1 << 30 }, func() { out.amount = 100 }, "is accepted, not insufficient_funds",
@@ -229,7 +263,7 @@ func TestLoadBearsTrouble(t *testing.T) {
 	var submissions atomic.Int64
 	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int64(0)
-		if r.Method == http.MethodPost && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals"}, func(kind string) bool {
+		if r.Method == http.MethodPost && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals", "/holds", "/captures", "/releases"}, func(kind string) bool {
 			return strings.HasSuffix(r.URL.Path, kind)
 		}) {
 			n = submissions.Add(1) % 10

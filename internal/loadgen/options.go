@@ -38,6 +38,10 @@ type Options struct {
 	// not taken is left out. Withdrawals is the share in which the operator takes out as
 	// much as a charge takes.
 	Refunds, Withdrawals float64
+	// Holds is the share of first submissions that hold as much as a charge takes, or that capture
+	// or release one of the last holdWindow holds: a part, all that is left, or too much. One whose hold was not
+	// taken is left out. No hold expires in the time of a run.
+	Holds float64
 	// Poor is the share of wallets that hold less than one charge takes. They are
 	// spread evenly over the ranks, and the wallet of rank 1 is not one of them as
 	// long as any other is not.
@@ -76,6 +80,7 @@ func (o Options) Check() error {
 	share("duplicates", o.Duplicates, maxDuplicates)
 	share("refunds", o.Refunds, maxNoCharge)
 	share("withdrawals", o.Withdrawals, maxNoCharge)
+	share("holds", o.Holds, maxNoCharge)
 	share("poor", o.Poor, 1)
 	share("follow", o.Follow, 1)
 	within("in-flight", o.InFlight, 1, maxInFlight)
@@ -89,7 +94,7 @@ func (o Options) Check() error {
 
 const (
 	maxDuplicates = 0.9 // leaves something to repeat
-	maxNoCharge   = 0.4 // of each kind: leaves something to refund
+	maxNoCharge   = 0.3 // of each: leaves something to refund
 )
 
 // arrivals is how many submissions the options make.

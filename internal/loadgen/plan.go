@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 const (
 	duplicateWindow = 1000 // how far back a submission is repeated, in arrivals
 	refundWindow    = 1000 // how far back a charge is refunded, in charges
+	holdWindow      = 20   // how far back a hold is captured or released, in holds: few have ended
 )
 
 // plan is every arrival and every request, before the first one is sent.
@@ -18,7 +20,7 @@ type plan struct {
 	arrivals []arrival
 	requests []request
 	poor     []bool  // by wallet
-	takes    []int64 // requests that take chargeAmount, by wallet
+	takes    []int64 // requests that take chargeAmount of what is available, by wallet
 }
 
 // arrival is one submission: of a request, for the first time or again.
@@ -27,12 +29,13 @@ type arrival struct {
 	again   bool
 }
 
-// request is a charge, a refund or a withdrawal, and what its callers know of it.
+// request is what is asked of a wallet, and what its callers know of it.
 type request struct {
 	kind   ledger.Kind
 	wallet int32
-	of     int32 // of a refund: the charge
-	amount int32 // minor units; of a refund 0: all that is left
+	of     int32 // of what refers to another request: that one
+	amount int32 // minor units; of what refers to another request 0: all that is left
+	keeps  bool  // of a capture: what it leaves stays held
 	follow bool  // the first submission waits for the outcome
 
 	unknown bool   // some answer, or none at all, leaves open whether it was taken
@@ -50,7 +53,7 @@ func newPlan(o Options) *plan {
 		p.poor[rank] = math.Floor(float64(rank+1)*o.Poor) > math.Floor(float64(rank)*o.Poor)
 	}
 	wallets := newSkewed(o.Wallets, o.Skew)
-	var charges []int32
+	var charges, holds []int32
 	for i := range p.arrivals {
 		if i > 0 && r.Float64() < o.Duplicates {
 			p.arrivals[i] = arrival{request: p.arrivals[i-1-r.IntN(min(i, duplicateWindow))].request, again: true}
@@ -60,13 +63,21 @@ func newPlan(o Options) *plan {
 		c := request{kind: ledger.KindCharge, wallet: int32(wallets.draw(r)), amount: chargeAmount, follow: r.Float64() < o.Follow}
 		switch at := r.Float64(); {
 		case at < o.Refunds && len(charges) > 0:
-			c.kind, c.of, c.amount = ledger.KindRefund, charges[len(charges)-1-r.IntN(min(len(charges), refundWindow))], refundAmount(r)
-			c.wallet = p.requests[c.of].wallet
+			c = c.part(r, ledger.KindRefund, charges[max(0, len(charges)-refundWindow):])
 		case at < o.Refunds+o.Withdrawals:
 			c.kind = ledger.KindWithdraw
-			p.takes[c.wallet]++
+		case at < o.Refunds+o.Withdrawals+o.Holds:
+			if c.kind = endOrHold(r); c.kind == ledger.KindHold || len(holds) == 0 {
+				c.kind, holds = ledger.KindHold, append(holds, next)
+			} else {
+				c = c.part(r, c.kind, holds[max(0, len(holds)-holdWindow):])
+			}
 		default:
 			charges = append(charges, next)
+		}
+		if client.Refers(c.kind) {
+			c.wallet = p.requests[c.of].wallet
+		} else {
 			p.takes[c.wallet]++
 		}
 		p.arrivals[i] = arrival{request: next}
@@ -75,9 +86,21 @@ func newPlan(o Options) *plan {
 	return p
 }
 
-// refundAmount is mostly a part that a charge can give back twice, often all that is
-// left, seldom more than any charge took.
-func refundAmount(r *rand.Rand) int32 {
+// part is the request as one of the kind, which moves a part of one of those.
+func (c request) part(r *rand.Rand, kind ledger.Kind, of []int32) request {
+	c.kind, c.of, c.amount = kind, of[r.IntN(len(of))], partAmount(r)
+	c.keeps = kind == ledger.KindCapture && r.IntN(2) == 0
+	return c
+}
+
+// endOrHold draws captures and releases together oftener than holds: some are captured in parts.
+func endOrHold(r *rand.Rand) ledger.Kind {
+	return []ledger.Kind{ledger.KindHold, ledger.KindHold, ledger.KindCapture, ledger.KindCapture, ledger.KindRelease}[r.IntN(5)]
+}
+
+// partAmount is mostly a part that a charge can give back twice, often all that is
+// left, seldom more than any charge took or hold holds.
+func partAmount(r *rand.Rand) int32 {
 	switch r.IntN(10) {
 	case 0:
 		return chargeAmount + 1

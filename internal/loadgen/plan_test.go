@@ -9,11 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 )
 
 func goodOptions() Options {
-	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Poor: 0.25, Follow: 0.5, InFlight: 100, Seed: 7}
+	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Holds: 0.05, Poor: 0.25, Follow: 0.5, InFlight: 100, Seed: 7}
 }
 
 func TestFaultsAreNamedAllAtOnce(t *testing.T) {
@@ -21,8 +22,8 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	if err := goodOptions().Check(); err != nil {
 		t.Fatal(err)
 	}
-	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Poor: 1.1, Follow: math.NaN()}.Check()
-	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "poor must", "follow must", "in-flight must"} {
+	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Holds: math.NaN(), Poor: 1.1, Follow: math.NaN()}.Check()
+	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "holds must", "poor must", "follow must", "in-flight must"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
@@ -62,26 +63,32 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 			t.Errorf("arrival %d repeats arrival %d", i, at)
 		}
 	}
-	takes, kinds, sizes := make([]int64, o.Wallets), map[ledger.Kind]int{}, map[int32]int{}
+	takes, taking, kinds, sizes := make([]int64, o.Wallets), 0, map[ledger.Kind]int{}, map[int32]int{}
+	referred := map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindCharge, ledger.KindCapture: ledger.KindHold, ledger.KindRelease: ledger.KindHold}
+	kept := 0
 	for i, c := range p.requests {
 		kinds[c.kind]++
 		if c.follow {
 			followed++
 		}
-		if c.kind != ledger.KindRefund {
+		if c.keeps {
+			kept++
+		}
+		if !client.Refers(c.kind) {
 			takes[c.wallet]++
+			taking++
 			continue
 		}
 		sizes[c.amount]++
-		if of := p.requests[c.of]; of.kind != ledger.KindCharge || of.wallet != c.wallet || int(c.of) >= i {
-			t.Fatalf("request %d refunds request %d: %+v", i, c.of, of)
+		if of := p.requests[c.of]; of.kind != referred[c.kind] || of.wallet != c.wallet || int(c.of) >= i || c.keeps && c.kind != ledger.KindCapture {
+			t.Fatalf("request %d, %+v, refers to request %d: %+v", i, c, c.of, of)
 		}
 	}
 	if diff := cmp.Diff(takes, p.takes); diff != "" {
 		t.Error(diff)
 	}
 	if sizes[0] == 0 || sizes[40] <= sizes[0] || sizes[101] == 0 || len(sizes) != 3 {
-		t.Errorf("refunds by their amount: %v", sizes)
+		t.Errorf("parts by their amount: %v", sizes)
 	}
 	near := func(what string, got, want float64) {
 		t.Helper()
@@ -93,12 +100,16 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 	near("followed requests", float64(followed)/float64(len(p.requests)), o.Follow)
 	near("refunds", float64(kinds[ledger.KindRefund])/float64(len(p.requests)), o.Refunds)
 	near("withdrawals", float64(kinds[ledger.KindWithdraw])/float64(len(p.requests)), o.Withdrawals)
+	holds, ends := kinds[ledger.KindHold], kinds[ledger.KindCapture]+kinds[ledger.KindRelease]
+	near("holds and what ends them", float64(holds+ends)/float64(len(p.requests)), o.Holds)
+	near("holds among those", float64(holds)/float64(holds+ends), 0.4)
+	near("captures that keep the rest", float64(kept)/float64(kinds[ledger.KindCapture]), 0.5)
 	harmonic := 0.0
 	for k := range o.Wallets {
 		harmonic += 1 / float64(k+1)
 	}
 	for _, k := range []int{0, 1, 9, 99} {
-		near("a wallet", float64(p.takes[k])/float64(len(p.requests)-kinds[ledger.KindRefund]), 1/float64(k+1)/harmonic)
+		near("a wallet", float64(p.takes[k])/float64(taking), 1/float64(k+1)/harmonic)
 	}
 	if n := len(slices.DeleteFunc(slices.Clone(p.poor), func(poor bool) bool { return !poor })); n != 25 || p.poor[0] || !p.poor[3] {
 		t.Errorf("%d are poor: %v", n, p.poor)

@@ -27,7 +27,7 @@ type Report struct {
 	Submissions int       `json:"submissions"`  // arrivals
 	Requests    Counts    `json:"requests"`     // that they were of, by kind; the others repeat one
 	NotSent     int64     `json:"not_sent"`     // for want of a place in flight: a failure of the run
-	LeftOut     int64     `json:"left_out"`     // refunds of charges that were not taken
+	LeftOut     int64     `json:"left_out"`     // of what refers to requests that were not taken
 	InFlight    int       `json:"in_flight"`    // the bound of that
 	Resubmitted int64     `json:"resubmitted"`  // at the end, to find out what an answer left open
 	Late        Spread    `json:"sending_late"` // what the generator itself was late
@@ -114,7 +114,7 @@ func (r Report) Write(to io.Writer) error {
 		fmt.Fprintf(w, "%d were not sent: %d were in flight\n", r.NotSent, r.InFlight)
 	}
 	if r.LeftOut > 0 {
-		fmt.Fprintf(w, "%d refunds were left out, since their charge was not taken\n", r.LeftOut)
+		fmt.Fprintf(w, "%d refunds, captures and releases were left out, since what they refer to was not taken\n", r.LeftOut)
 	}
 	if r.Resubmitted > 0 {
 		fmt.Fprintf(w, "%d were sent again at the end, to find out whether they had been taken\n", r.Resubmitted)

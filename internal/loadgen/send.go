@@ -18,25 +18,26 @@ const codeOverloaded = "overloaded"
 // noAnswer is what a submission without a whole answer is counted as.
 const noAnswer = "no answer"
 
-// submission is the i-th request as it is sent, each time the same; false: it refers to a
-// charge of which no ID is known.
+// submission is the i-th request as it is sent, each time the same; false: it refers to one
+// of which no ID is known.
 func (l *load) submission(i int32) (client.Call, bool) {
 	c := &l.plan.requests[i]
 	r := client.Request{Kind: c.kind, Wallet: l.world.wallets[c.wallet], Amount: int64(c.amount)}
 	if r.Amount != 0 {
 		r.Currency = currency
 	}
-	switch c.kind {
-	case ledger.KindCharge:
-		r.Invoice = l.name(i)
-	default:
+	r.Invoice = l.invoice(i)
+	if c.kind != ledger.KindCharge {
 		r.Description = l.name(i)
+	}
+	if c.keeps {
+		r = r.Kept()
 	}
 	if client.Refers(c.kind) {
 		l.mu.Lock()
 		r = r.Of(l.plan.requests[c.of].id)
 		l.mu.Unlock()
-		if r.Charge == "" {
+		if r.Refers() == "" {
 			return client.Call{}, false
 		}
 	}
@@ -53,17 +54,27 @@ func (l *load) key(i int32) string {
 
 // merchant is the number of the merchant that makes the i-th request; false: the operator does.
 func (l *load) merchant(i int32) (int, bool) {
-	switch c := l.plan.requests[i]; c.kind {
-	case ledger.KindCharge:
-		return int(i % merchants), true
-	case ledger.KindRefund:
+	switch c := l.plan.requests[i]; {
+	case c.kind == ledger.KindWithdraw:
+		return 0, false
+	case client.Refers(c.kind):
 		return int(c.of % merchants), true
 	default:
-		return 0, false
+		return int(i % merchants), true
 	}
 }
 
-// name is the i-th request's idempotency key, and a charge's invoice.
+// invoice is that of the i-th request, of a charge or a hold.
+func (l *load) invoice(i int32) string {
+	switch l.plan.requests[i].kind {
+	case ledger.KindCharge, ledger.KindHold:
+		return l.name(i)
+	default:
+		return ""
+	}
+}
+
+// name is the i-th request's idempotency key, and its invoice.
 func (l *load) name(i int32) string { return l.run + "-" + strconv.Itoa(int(i)) }
 
 // told is what people call the i-th request.

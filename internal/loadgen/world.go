@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	chargeAmount     = 100 // of every charge and withdrawal, in cents
+	chargeAmount     = 100 // of every charge, hold and withdrawal, in cents
 	currency         = "EUR"
 	merchants        = 4
 	walletsPerClient = 100
