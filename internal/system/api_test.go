@@ -60,6 +60,7 @@ type object struct {
 type holding struct {
 	State         string    `json:"state"`
 	Captured      int64     `json:"captured"`
+	Released      int64     `json:"released"`
 	Expired       int64     `json:"expired"`
 	Remaining     int64     `json:"remaining"`
 	CaptureBefore time.Time `json:"capture_before"`

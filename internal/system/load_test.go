@@ -18,10 +18,14 @@ import (
 
 const (
 	loadCallers  = 16
-	loadAmount   = 7  // of a charge and of a withdrawal, minor units
-	refundPart   = 3  // a charge can give it back twice
+	loadAmount   = 7  // of a charge, a hold and a withdrawal, minor units
+	loadPart     = 3  // a charge can give it back twice, and a hold
 	refundOne    = 10 // one of so many requests is a refund
 	withdrawOne  = 20 // one of so many requests is a withdrawal
+	holdOne      = 10 // one of so many requests is a hold
+	endOne       = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
+	invoiceOne   = 20 // and charges its invoice in one of so many
+	anyOne       = 30 // one of so many times it looks back at any request, else at one of the last
 	loadFunding  = 1 << 40
 	poorFunding  = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
 	poorEvery    = 5
@@ -42,8 +46,8 @@ type taken struct {
 	view   string // what the caller saw last: pending, or the outcome
 }
 
-// load is many callers who charge, refund and withdraw over HTTP until they are told to
-// stop. Each submits again under the same key when it got no answer or a 503, as the API
+// load is many callers who charge, refund, hold, capture, release and withdraw over HTTP until they are told to
+// stop. Where that takes longer than a minute, holds expire that nobody ended. Each submits again under the same key when it got no answer or a 503, as the API
 // asks, and looks at its requests in between: what is final stays as it is.
 type load struct {
 	t         *testing.T
@@ -111,7 +115,7 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 		case <-time.After(l.think(own)):
 		}
 		c := &taken{Request: l.draw(r, own), key: fmt.Sprintf("caller %d request %d", caller, i), caller: caller, view: "pending"}
-		if c.Kind == ledger.KindCharge {
+		if (c.Kind == ledger.KindCharge || c.Kind == ledger.KindHold) && c.Invoice == "" {
 			c.Invoice = "INV " + c.key
 		}
 		id, ok := l.submit(ctx, r, c)
@@ -132,25 +136,33 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 	}
 }
 
-// think is how long the caller waits now: not at all behind a refund, so that another one of
-// the same charge comes into the same batch.
+// think is how long the caller waits now: not at all behind what refers to another request, so that another one
+// of the same comes into the same batch.
 func (l *load) think(own []*taken) time.Duration {
-	if n := len(own); n > 0 && own[n-1].Kind == ledger.KindRefund {
+	if n := len(own); n > 0 && own[n-1].Refers() != "" {
 		return 0
 	}
 	return loadThink
 }
 
 // draw makes a request: mostly a charge; of one of the caller's last charges, or of that which
-// it has just refunded, a refund; or a withdrawal.
+// it has just refunded, a refund; of one of its last holds, or that which it has just taken a part of, a capture or a
+// release; or a hold or a withdrawal.
 func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
 	if of := own[max(0, len(own)-50):]; len(of) > 0 {
 		last, some := of[len(of)-1], of[r.IntN(len(of))]
+		if r.IntN(anyOne) == 0 { // of holds, one that expired or is about to
+			some = own[r.IntN(len(own))]
+		}
 		switch {
-		case last.Kind == ledger.KindRefund && r.IntN(2) == 0:
-			return refund(r, last.Wallet, last.Charge)
-		case some.Kind == ledger.KindCharge && r.IntN(refundOne) == 0:
-			return refund(r, some.Wallet, some.id)
+		case last.Refers() != "" && r.IntN(2) == 0:
+			return part(r, last.Kind, last.Wallet, last.Refers())
+		case (some.Kind == ledger.KindCharge || some.Kind == ledger.KindCapture) && r.IntN(refundOne) == 0:
+			return part(r, ledger.KindRefund, some.Wallet, some.id)
+		case some.Kind == ledger.KindHold && r.IntN(endOne) == 0:
+			return part(r, draw(r, []ledger.Kind{ledger.KindCapture, ledger.KindCapture, ledger.KindRelease}), some.Wallet, some.id)
+		case some.Kind == ledger.KindHold && r.IntN(invoiceOne) == 0:
+			return client.Request{Kind: ledger.KindCharge, Wallet: some.Wallet, Amount: loadAmount, Currency: "EUR", Invoice: some.Invoice}
 		}
 	}
 	// Wallet 0 is hot: a fifth of all others.
@@ -158,20 +170,26 @@ func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
 	if r.IntN(5) > 0 {
 		wallet = l.wallets[r.IntN(len(l.wallets))]
 	}
-	kind := ledger.KindCharge
-	if r.IntN(withdrawOne) == 0 {
-		kind = ledger.KindWithdraw
+	q := client.Request{Kind: ledger.KindCharge, Wallet: wallet, Amount: loadAmount, Currency: "EUR"}
+	switch {
+	case r.IntN(withdrawOne) == 0:
+		q.Kind = ledger.KindWithdraw
+	case r.IntN(holdOne) == 0:
+		q.Kind, q.ExpiresIn = ledger.KindHold, ledger.MinExpiresIn
 	}
-	return client.Request{Kind: kind, Wallet: wallet, Amount: loadAmount, Currency: "EUR"}
+	return q
 }
 
-// refund gives back a part of the charge, what is left of it, or too much.
-func refund(r *rand.Rand, wallet, charge string) client.Request {
-	back := client.Request{Kind: ledger.KindRefund, Wallet: wallet, Charge: charge}
-	if back.Amount = draw(r, []int64{refundPart, refundPart, 0, loadAmount + 1}); back.Amount != 0 {
-		back.Currency = "EUR"
+// part moves a part of what the request refers to, what is left of it, or too much.
+func part(r *rand.Rand, kind ledger.Kind, wallet, of string) client.Request {
+	q := client.Request{Kind: kind, Wallet: wallet}.Of(of)
+	if q.Amount = draw(r, []int64{loadPart, loadPart, 0, loadAmount + 1}); q.Amount != 0 {
+		q.Currency = "EUR"
 	}
-	return back
+	if kind == ledger.KindCapture && r.IntN(2) == 0 {
+		q = q.Kept()
+	}
+	return q
 }
 
 // submit submits until the request is taken, and returns its ID. A caller that was
@@ -236,9 +254,13 @@ func (l *load) seen(c *taken, o object) {
 		l.fault("%s was %s, and then %s", c.id, c.view, now)
 	}
 	switch ledger.Reason(o.Failure.Reason) {
-	case "", ledger.ReasonInsufficientFunds, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge:
+	case "", ledger.ReasonInsufficientFunds, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge, ledger.ReasonDuplicateInvoice,
+		ledger.ReasonTooManyHolds, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonHoldExpired, ledger.ReasonExceedsHold:
 	default:
 		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
+	}
+	if h := o.Holding; c.Kind == ledger.KindHold && o.Status == string(ledger.StatusAccepted) && h.Captured+h.Released+h.Expired+h.Remaining != c.Amount {
+		l.fault("%s holds %d, and shows %+v", c.id, c.Amount, h)
 	}
 	c.view = now
 }

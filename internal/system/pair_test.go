@@ -93,10 +93,3 @@ func (p *pair) column(query string) []string {
 	p.must(errors.Join(err, conn.Close(p.t.Context())))
 	return all
 }
-
-func (p *pair) must(err error) {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-}

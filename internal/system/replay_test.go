@@ -6,10 +6,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/record"
 )
@@ -40,8 +42,8 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 	}
 	each(t, loadCallers, func(ctx context.Context) error {
 		caller := <-seeds
-		own := rand.New(rand.NewPCG(caller, 0))
-		for i := range 40 {
+		own := &memory{r: rand.New(rand.NewPCG(caller, 0))}
+		for i := range 60 {
 			if err := d.submit(ctx, own, fmt.Sprintf("caller %d request %d", caller, i)); err != nil {
 				return err
 			}
@@ -57,13 +59,21 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 	for _, want := range []ledger.Reason{
 		ledger.ReasonExpired, ledger.ReasonWalletNotFound, ledger.ReasonSelfCharge, ledger.ReasonWalletClosed,
 		ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch, ledger.ReasonDuplicateInvoice, ledger.ReasonInsufficientFunds,
-		ledger.ReasonProcessingError,
+		ledger.ReasonProcessingError, ledger.ReasonChargeNotFound, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge,
+		ledger.ReasonHoldNotFound, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonExceedsHold,
 	} {
 		if !slices.Contains(reasons, string(want)) {
 			t.Errorf("nothing failed with %s: %v", want, reasons)
 		}
 	}
+	kinds := p.column("select distinct kind from operations where reason is null order by 1")
+	for _, want := range client.Submitted() {
+		if !slices.Contains(kinds, string(want)) {
+			t.Errorf("no %s was accepted: %v", want, kinds)
+		}
+	}
 	for what, query := range map[string]string{
+		"open holds":   "select count(*) from holds",
 		"conflicts":    "select count(*) from conflicts",
 		"dead letters": "select count(*) from dead_letters where operation_id is null",
 		"duplicates":   "select sum(duplicates)::bigint from partition_progress",
@@ -113,29 +123,48 @@ func newDay(p *pair) *day {
 	return d
 }
 
+// memory is what a caller did that it may refer to: the paths of wallets, and IDs.
+type memory struct {
+	r             *rand.Rand
+	charges, held [][2]string
+}
+
 // submit does something, which is taken or refused as used before.
-func (d *day) submit(ctx context.Context, r *rand.Rand, key string) error {
+func (d *day) submit(ctx context.Context, own *memory, key string) error {
+	r := own.r
 	wallet := "/v1/wallets/" + d.wallets[r.IntN(len(d.wallets))]
 	body := map[string]any{"amount": 1 + r.IntN(20), "currency": "EUR"}
 	to, path := d.shop.till, wallet+"/charges"
-	switch r.IntN(12) {
-	case 0:
+	switch r.IntN(24) {
+	case 0, 1:
 		key = "one of ten " + fmt.Sprint(r.IntN(10)) // of several bodies
-	case 1:
+	case 2, 3:
 		body["invoice"] = fmt.Sprint("one of two ", r.IntN(2))
-	case 2:
-		body["currency"] = "USD"
-	case 3:
-		body["apply_before"] = "2001-02-03T04:05:06Z"
 	case 4:
-		to = d.owner
+		body["currency"] = "USD"
 	case 5:
-		to, path = d.shop.operator, wallet+"/top-ups"
+		body["apply_before"] = "2001-02-03T04:05:06Z"
 	case 6:
+		to = d.owner
+	case 7, 8:
+		to, path = d.shop.operator, wallet+"/top-ups"
+	case 9:
 		verb := []string{"freeze", "unfreeze", "unfreeze"}[r.IntN(3)]
 		to, path, body = d.shop.operator, "/v1/wallets/"+d.fragile[0]+"/"+verb, map[string]any{}
-	case 7:
+	case 10:
 		to, path, body = d.shop.operator, "/v1/wallets/"+d.fragile[1]+"/close", map[string]any{}
+	case 11:
+		to, path = d.shop.operator, wallet+"/withdrawals"
+	case 12, 13, 14:
+		path, body["expires_in"] = wallet+"/holds", ledger.MaxExpiresIn
+	case 15, 16:
+		path = own.part(own.charges, "charge", []string{"/refunds"}, body, path)
+	case 17, 18, 19:
+		path = own.part(own.held, "hold", []string{"/captures", "/captures", "/releases"}, body, path)
+	case 20:
+		path = own.part(own.held, "charge", []string{"/refunds"}, body, path)
+	case 21:
+		path = own.part(own.charges, "hold", []string{"/releases"}, body, path)
 	}
 	for range 2 { // and again
 		status, o, err := to.call(ctx, http.MethodPost, path, map[string]string{"Idempotency-Key": key}, body)
@@ -144,11 +173,39 @@ func (d *day) submit(ctx context.Context, r *rand.Rand, key string) error {
 		if err == nil && status != http.StatusAccepted && status != http.StatusOK && !refused {
 			err = fmt.Errorf("POST %s: %d %s", path, status, o.Code)
 		}
+		if err == nil && !refused {
+			own.remember(path, o.ID)
+		}
 		if err != nil || r.IntN(4) > 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+func (m *memory) remember(path, id string) {
+	if wallet, is := strings.CutSuffix(path, "/charges"); is {
+		m.charges = append(m.charges, [2]string{wallet, id})
+	} else if wallet, is := strings.CutSuffix(path, "/holds"); is {
+		m.held = append(m.held, [2]string{wallet, id})
+	}
+}
+
+// part makes the body one that refers to one of those, and returns its path, or the other one where there is none.
+func (m *memory) part(of [][2]string, field string, to []string, body map[string]any, other string) string {
+	if len(of) == 0 {
+		return other
+	}
+	one := draw(m.r, of[max(0, len(of)-3):])
+	path := one[0] + draw(m.r, to)
+	if body[field] = one[1]; m.r.IntN(3) == 0 { // all that is left
+		delete(body, "amount")
+		delete(body, "currency")
+	}
+	if strings.HasSuffix(path, "/captures") {
+		body["final"] = m.r.IntN(2) == 0
+	}
+	return path
 }
 
 // awaitNext waits until the partition is settled up to the offset.
