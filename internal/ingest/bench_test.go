@@ -90,7 +90,7 @@ func BenchmarkHandler(b *testing.B) {
 	s := newStack(b)
 	p := s.people("Ada")
 	server, err := ingest.New(ingest.Options{
-		Queue: &memory{}, History: &memory{}, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: partitions,
+		Queue: &memory{}, History: &memory{}, Accounts: s.db, Registry: s.db, Direct: s.db, DryRuns: s.db, Minter: s.minter, Partitions: partitions,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -44,6 +44,7 @@ type documentedSchema struct {
 	AdditionalProperties *documentedSchema           `json:"additionalProperties"`
 	Required             []string                    `json:"required"`
 	Items                *documentedSchema           `json:"items"`
+	OneOf                []documentedSchema          `json:"oneOf"`
 	Enum                 []any                       `json:"enum"`
 	Pattern              string                      `json:"pattern"`
 	MinLength            int                         `json:"minLength"`
@@ -59,6 +60,7 @@ type nothing struct {
 	ingest.Accounts
 	ingest.Registry
 	ingest.Direct
+	ingest.DryRuns
 }
 
 var published = sync.OnceValue(func() (doc document) {
@@ -67,7 +69,7 @@ var published = sync.OnceValue(func() (doc document) {
 		panic(err)
 	}
 	s, err := ingest.New(ingest.Options{
-		Queue: nothing{}, History: nothing{}, Accounts: nothing{}, Registry: nothing{}, Direct: nothing{}, Minter: minter, Partitions: partitions,
+		Queue: nothing{}, History: nothing{}, Accounts: nothing{}, Registry: nothing{}, Direct: nothing{}, DryRuns: nothing{}, Minter: minter, Partitions: partitions,
 	})
 	if err != nil {
 		panic(err)
@@ -150,10 +152,23 @@ func (d document) route(method, path string) (any documentedRoute, known bool) {
 	return any, known
 }
 
+// resolved is the schema that a reference names.
+func (d document) resolved(s documentedSchema) documentedSchema {
+	if s.Ref != "" {
+		return d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
+	}
+	return s
+}
+
 // compare says where a value is not what the schema describes.
 func (d document) compare(place string, s documentedSchema, value any, say func(string, ...any)) {
-	if s.Ref != "" {
-		s = d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
+	s = d.resolved(s)
+	if object, ok := value.(map[string]any); ok {
+		for _, one := range s.OneOf {
+			if one = d.resolved(one); slices.Contains(one.Properties["object"].Enum, object["object"]) {
+				s = one
+			}
+		}
 	}
 	kind := ""
 	switch v := value.(type) {

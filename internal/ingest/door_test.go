@@ -55,6 +55,13 @@ func (d *database) LookUp(ctx context.Context, ids []ledger.OperationID) (outcom
 	return d.Store.LookUp(ctx, ids)
 }
 
+func (d *database) DryRun(ctx context.Context, r ledger.Request) (ingest.DryRun, error) {
+	if err := d.door(ctx); err != nil {
+		return ingest.DryRun{}, err
+	}
+	return d.Store.DryRun(ctx, r)
+}
+
 func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error) {
 	d.decided.Add(1)
 	if err := d.door(ctx); err != nil {

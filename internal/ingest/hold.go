@@ -18,14 +18,15 @@ type holdBody struct {
 }
 
 type holdInput struct {
-	Wallet  string `path:"wallet" doc:"The wallet that has the money." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Key     string `header:"Idempotency-Key" doc:"Required: an invoice may be held again once a hold of it has ended. Makes retries safe: the same key is the same hold." example:"booking-8821"`
-	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
-	RawBody []byte `contentType:"application/json"`
+	Wallet  string      `path:"wallet" doc:"The wallet that has the money." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string      `header:"Idempotency-Key" doc:"Required: an invoice may be held again once a hold of it has ended. Makes retries safe: the same key is the same hold." example:"booking-8821"`
+	Prefer  string      `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	DryRun  dryRunParam `query:"dry_run" enum:"true,false" doc:"true: says what the hold would come to now, and queues nothing." example:"true"`
+	RawBody []byte      `contentType:"application/json"`
 }
 
 // hold queues what sets money of a wallet aside.
-func (s *Server) hold(ctx context.Context, in *holdInput) (*operationOutput, error) {
+func (s *Server) hold(ctx context.Context, in *holdInput) (*triableOutput, error) {
 	b, faults, err := decode[holdBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -37,12 +38,12 @@ func (s *Server) hold(ctx context.Context, in *holdInput) (*operationOutput, err
 			faults = addFault(faults, "body.expires_in", "must not be 0")
 		}
 	}
-	return s.submit(ctx, ledger.Request{
+	return s.submitOrTry(ctx, ledger.Request{
 		Kind: ledger.KindHold, Wallet: wallet, Merchant: caller(ctx).Merchant(),
 		Amount: b.Amount, Currency: ledger.Currency(b.Currency), Invoice: written(b.Invoice), ExpiresIn: expiresIn,
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
-	}, faults, s.patience(ctx, in.Prefer))
+	}, faults, in.Prefer, in.DryRun)
 }
 
 type captureBody struct {

@@ -198,14 +198,17 @@ type operationInput struct {
 	Prefer string         `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=5"`
 }
 
-type operationOutput struct {
+// answerOutput is the answer to what is asked of a wallet.
+type answerOutput[B any] struct {
 	Status     int
 	Location   string `header:"Location" doc:"Where the operation can be read." example:"/v1/operations/op_0h8n6m2k4q9r7s1t3v5w8x0y2z?offset=1042"`
 	RetryAfter string `header:"Retry-After" doc:"Seconds after which to read again." example:"1"`
 	Applied    string `header:"Preference-Applied" doc:"The wait that was applied." example:"wait=5"`
 	Replayed   string `header:"Idempotent-Replayed" doc:"true: the answer is what an earlier request under the same key came to." example:"true"`
-	Body       operationBody
+	Body       B
 }
+
+type operationOutput = answerOutput[operationBody]
 
 // operation shows an operation: its outcome to whom it concerns, and that it is
 // pending to everybody who has its ID.

@@ -218,3 +218,17 @@ type Direct interface {
 	// wallet (of an open: the client) does not exist; nothing is recorded then.
 	Apply(ctx context.Context, r ledger.Request) (op ledger.Operation, made bool, err error)
 }
+
+// DryRuns says what requests would come to.
+type DryRuns interface {
+	// DryRun decides r on what is decided by now. It records nothing, and neither waits for a lock nor holds one. What is
+	// queued and not yet decided it does not know of. If r's ID has an outcome it is that, or ledger.ErrReused if it
+	// is that of another request. It fails with ErrBusy.
+	DryRun(ctx context.Context, r ledger.Request) (DryRun, error)
+}
+
+// DryRun is what a request would come to, or what it came to.
+type DryRun struct {
+	ledger.Operation                   // of what has no outcome: without position and digest that would hold
+	Decided          *outcomes.Decided // the outcome that the request has; nil: none
+}

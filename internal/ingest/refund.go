@@ -17,15 +17,16 @@ type refundBody struct {
 }
 
 type refundInput struct {
-	Wallet  string `path:"wallet" doc:"The wallet that was charged." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Key     string `header:"Idempotency-Key" doc:"Required: two equal refunds of one charge are two. Makes retries safe: the same key is the same refund." example:"return-8821-1"`
-	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
-	RawBody []byte `contentType:"application/json"`
+	Wallet  string      `path:"wallet" doc:"The wallet that was charged." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string      `header:"Idempotency-Key" doc:"Required: two equal refunds of one charge are two. Makes retries safe: the same key is the same refund." example:"return-8821-1"`
+	Prefer  string      `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	DryRun  dryRunParam `query:"dry_run" enum:"true,false" doc:"true: says what the refund would come to now, and queues nothing." example:"true"`
+	RawBody []byte      `contentType:"application/json"`
 }
 
 // refund queues what gives a charge back. Nothing is read for it: the charge may be pending,
 // and is decided before.
-func (s *Server) refund(ctx context.Context, in *refundInput) (*operationOutput, error) {
+func (s *Server) refund(ctx context.Context, in *refundInput) (*triableOutput, error) {
 	b, faults, err := decode[refundBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -33,12 +34,12 @@ func (s *Server) refund(ctx context.Context, in *refundInput) (*operationOutput,
 	wallet, faults := pathWallet(in.Wallet, faults)
 	charge, faults := s.referred("charge", b.Charge, faults)
 	amount, faults := part(b.Amount, faults)
-	return s.submit(ctx, ledger.Request{
+	return s.submitOrTry(ctx, ledger.Request{
 		Kind: ledger.KindRefund, Wallet: wallet, Merchant: caller(ctx).Merchant(), Refers: charge,
 		Amount: amount, Currency: ledger.Currency(b.Currency),
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata),
 		IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
-	}, faults, s.patience(ctx, in.Prefer))
+	}, faults, in.Prefer, in.DryRun)
 }
 
 // referred reads the ID of the operation that a request refers to; none is for the ledger to refuse.

@@ -26,6 +26,7 @@ type route struct {
 	body         reflect.Type // nil: it takes none
 	bodyOptional bool
 	keyRequired  bool         // it needs an Idempotency-Key, whatever its body says
+	dryRun       bool         // it may be tried without being queued
 	page         bool         // it answers with a page that may be large
 	table        reflect.Type // of a page as JSON, where a caller may ask for all of the list as CSV; nil: there is no CSV
 	codes        []Code       // of its problems, besides those that any route has
@@ -121,23 +122,24 @@ func (s *Server) allowed(routes chi.Routes, path string) []string {
 
 func (s *Server) queued() {
 	submit := []Code{CodeKeyReused, CodeQueueUnavailable}
+	triable := append(slices.Clone(submit), CodeReadsBusy)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/charges", id: "charge", summary: "Charge a wallet",
 		description: "Queues the charge and answers at once. Its outcome is read under Location. The merchant is the key's. " +
-			"A retry under the same key, or without one with the same invoice, is the same charge.",
-		status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), codes: submit,
+			"A retry under the same key, or without one with the same invoice, is the same charge. With dry_run it queues nothing, and says what would become of it.",
+		status: http.StatusAccepted, body: reflect.TypeFor[chargeBody](), dryRun: true, codes: triable,
 	}, s.charge)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/refunds", id: "refund", summary: "Refund a charge",
 		description: "Queues money that goes back from the merchant to the wallet: a charge of its own, wholly or in part, as often as something is left. " +
-			"The charge may be pending: the refund is decided after it. Its outcome is read under Location.",
-		status: http.StatusAccepted, body: reflect.TypeFor[refundBody](), keyRequired: true, codes: submit,
+			"The charge may be pending: the refund is decided after it. Its outcome is read under Location. With dry_run it queues nothing, and says what would become of it.",
+		status: http.StatusAccepted, body: reflect.TypeFor[refundBody](), keyRequired: true, dryRun: true, codes: triable,
 	}, s.refund)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/holds", id: "hold", summary: "Hold money of a wallet",
 		description: "Queues a hold: money that stays in the wallet, and is available to nobody but your captures until you release it or it expires. " +
-			"Its outcome is read under Location.",
-		status: http.StatusAccepted, body: reflect.TypeFor[holdBody](), keyRequired: true, codes: submit,
+			"Its outcome is read under Location. With dry_run it queues nothing, and says what would become of it.",
+		status: http.StatusAccepted, body: reflect.TypeFor[holdBody](), keyRequired: true, dryRun: true, codes: triable,
 	}, s.hold)
 	handle(s, route{
 		method: http.MethodPost, path: "/v1/wallets/{wallet}/captures", id: "capture", summary: "Capture held money",
@@ -284,5 +286,8 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 		rt.complete(path.Get)
 	} else {
 		rt.complete(path.Post)
+	}
+	if rt.dryRun {
+		describeDryRun(s.api.OpenAPI().Components.Schemas, path.Post)
 	}
 }

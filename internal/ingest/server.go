@@ -38,6 +38,7 @@ type Options struct {
 	Accounts   Accounts
 	Registry   Registry
 	Direct     Direct
+	DryRuns    DryRuns
 	Minter     *ledger.Minter
 	Partitions int // of the topic, as the database knows it
 
@@ -57,6 +58,7 @@ type Server struct {
 	accounts   Accounts
 	registry   Registry
 	direct     Direct
+	dryRuns    DryRuns
 	minter     *ledger.Minter
 	partitions int
 	log        *slog.Logger
@@ -88,7 +90,7 @@ type Server struct {
 
 // New makes a server. It fails on options that cannot be right.
 func New(o Options) (*Server, error) {
-	if o.Queue == nil || o.History == nil || o.Accounts == nil || o.Registry == nil || o.Direct == nil || o.Minter == nil {
+	if o.Queue == nil || o.History == nil || o.Accounts == nil || o.Registry == nil || o.Direct == nil || o.DryRuns == nil || o.Minter == nil {
 		return nil, errors.New("an option of the server is missing")
 	}
 	if !ledger.ValidPartitions(o.Partitions) {
@@ -107,7 +109,7 @@ func New(o Options) (*Server, error) {
 		o.MaxConnections = admission.MaxConnections
 	}
 	s := &Server{
-		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct,
+		queue: o.Queue, history: o.History, accounts: o.Accounts, registry: o.Registry, direct: o.Direct, dryRuns: o.DryRuns,
 		minter: o.Minter, partitions: o.Partitions, log: o.Log, metrics: o.Metrics, clock: o.Clock,
 		keys:   access.NewKeys(o.Registry, o.Minter, o.Clock, o.Metrics.key, o.Log),
 		reads:  outcomes.OfDecided(o.History, o.Metrics.looked, o.Log),

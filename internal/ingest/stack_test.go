@@ -144,7 +144,7 @@ func (s *stack) serveQueue(q ingest.Queue) (base string, stop func() error) {
 		s.metrics = metrics
 	}
 	server, err := ingest.New(ingest.Options{
-		Queue: q, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, Minter: s.minter, Partitions: s.topic.Partitions,
+		Queue: q, History: s.db, Accounts: s.db, Registry: s.db, Direct: s.db, DryRuns: s.db, Minter: s.minter, Partitions: s.topic.Partitions,
 		Log: s.log, Metrics: ingest.NewMetrics(metrics), Clock: s.clock.Now,
 		MaxConnections: s.connections,
 	})

@@ -27,19 +27,20 @@ type chargeBody struct {
 }
 
 type chargeInput struct {
-	Wallet  string `path:"wallet" doc:"The wallet to charge." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
-	Key     string `header:"Idempotency-Key" doc:"Makes retries safe: the same key is the same charge. Required where there is no invoice." example:"order-8821"`
-	Prefer  string `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
-	RawBody []byte `contentType:"application/json"`
+	Wallet  string      `path:"wallet" doc:"The wallet to charge." example:"wal_01hzy3v7k2m4n6p8q0r2s4t6v8"`
+	Key     string      `header:"Idempotency-Key" doc:"Makes retries safe: the same key is the same charge. Required where there is no invoice." example:"order-8821"`
+	Prefer  string      `header:"Prefer" doc:"wait=N waits up to N seconds, at most 30, for the outcome (RFC 7240)." example:"wait=2"`
+	DryRun  dryRunParam `query:"dry_run" enum:"true,false" doc:"true: says what the charge would come to now, and queues nothing." example:"true"`
+	RawBody []byte      `contentType:"application/json"`
 }
 
-func (s *Server) charge(ctx context.Context, in *chargeInput) (*operationOutput, error) {
+func (s *Server) charge(ctx context.Context, in *chargeInput) (*triableOutput, error) {
 	b, faults, err := decode[chargeBody](&s.bodies, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
 	wallet, faults := pathWallet(in.Wallet, faults)
-	return s.submit(ctx, b.request(ctx, wallet, in.Key), faults, s.patience(ctx, in.Prefer))
+	return s.submitOrTry(ctx, b.request(ctx, wallet, in.Key), faults, in.Prefer, in.DryRun)
 }
 
 // request is what the body asks of the wallet, under the idempotency key; the merchant is the caller's.
@@ -86,9 +87,8 @@ type submission struct {
 // begin hands the request over; requests of one wallet are decided in the order in which they begin.
 // Each that began must be finished. For so long it waits where too much waits already.
 func (s *Server) begin(ctx context.Context, r ledger.Request, patience time.Duration) (submission, error) {
-	if !s.unknown.Admit(caller(ctx).Party, r.Wallet) {
-		s.metrics.shed("unknown_wallet")
-		return submission{}, refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
+	if err := s.admitWallet(ctx, r.Wallet); err != nil {
+		return submission{}, err
 	}
 	if err := s.health.usable(ctx); err != nil {
 		s.metrics.submitted(r.Kind, err)
@@ -108,6 +108,15 @@ func (s *Server) begin(ctx context.Context, r ledger.Request, patience time.Dura
 		return submission{}, s.submitted(r.Kind, err)
 	}
 	return sub, nil
+}
+
+// admitWallet refuses whoever has asked for too many wallets that do not exist, where this one is not known to.
+func (s *Server) admitWallet(ctx context.Context, w ledger.WalletID) error {
+	if s.unknown.Admit(caller(ctx).Party, w) {
+		return nil
+	}
+	s.metrics.shed("unknown_wallet")
+	return refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
 }
 
 // finish answers once the request is durable; where it waits for an outcome, with that.

@@ -138,7 +138,7 @@ func lockAndRead(
 	b := &pgx.Batch{}
 	b.Queue(beginSQL)
 	b.Queue(fenceSQL, c.Partition)
-	set.queue(b, c.Partition)
+	set.queue(b, c.Partition, lockWalletsSQL)
 	results := conn.SendBatch(ctx, b)
 	defer func() {
 		if closeErr := results.Close(); err == nil && closeErr != nil {
@@ -237,9 +237,9 @@ func distinct[T ~[16]byte](list []T) []T {
 	return slices.Compact(list)
 }
 
-// queue asks for everything; the locks come first.
-func (set readSet) queue(b *pgx.Batch, partition int) {
-	b.Queue(lockWalletsSQL, partition, ids(set.wallets))
+// queue asks for everything; the wallets come first, by a statement that locks them or does not.
+func (set readSet) queue(b *pgx.Batch, partition int, walletsSQL string) {
+	b.Queue(walletsSQL, partition, ids(set.wallets))
 	b.Queue(knownOperationsSQL, partition, ids(set.operations))
 	b.Queue(acceptedInvoicesSQL, partition, ids(set.invoices), ids(set.invoiceWallets))
 	b.Queue(knownMerchantsSQL, ids(set.merchants))
@@ -260,7 +260,7 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 	if err := each(results, w.targets(), func() {
 		known.Wallets[w.wallet.ID] = w.read()
 	}); err != nil {
-		return known, fmt.Errorf("lock wallets: %w", err)
+		return known, fmt.Errorf("read wallets: %w", err)
 	}
 	var id, wallet, owner, invoice pgtype.UUID
 	var hash []byte

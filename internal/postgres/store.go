@@ -56,6 +56,7 @@ var (
 	_ ingest.Accounts   = (*Store)(nil)
 	_ ingest.Registry   = (*Store)(nil)
 	_ ingest.Direct     = (*Store)(nil)
+	_ ingest.DryRuns    = (*Store)(nil)
 )
 
 // Options are the parts of a store that have defaults.

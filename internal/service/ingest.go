@@ -55,7 +55,7 @@ func serveIngest(
 
 	server, err := ingest.New(ingest.Options{
 		Queue:   kafka.NewQueue(publisher, b.cluster, b.topic, nil),
-		History: b.store, Accounts: b.store, Registry: b.store, Direct: b.store,
+		History: b.store, Accounts: b.store, Registry: b.store, Direct: b.store, DryRuns: b.store,
 		Minter: b.minter, Partitions: b.topic.Partitions, Log: log, Metrics: ingest.NewMetrics(registry),
 		LameDuck: time.Duration(c.LameDuck), MaxConnections: served,
 	})

@@ -220,7 +220,7 @@ func (p *pair) slowIngest() (base string) {
 	p.must(err)
 	server, err := ingest.New(ingest.Options{
 		Queue:   kafka.NewQueue(p.publisher(), cluster, topic, nil),
-		History: store, Accounts: store, Registry: store, Direct: store, Minter: p.minter, Partitions: topic.Partitions,
+		History: store, Accounts: store, Registry: store, Direct: store, DryRuns: store, Minter: p.minter, Partitions: topic.Partitions,
 		Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return time.Now().Add(-slowBy) },
 	})
 	p.must(err)
