@@ -48,7 +48,7 @@ The wallets and what was charged stay: use it on a system that may keep them.`),
 	flags.Float64Var(&o.Refunds, "refunds", 0.03, "share of requests that give back one of the last thousand charges, in part, what is left of it, or too much")
 	flags.Float64Var(&o.Withdrawals, "withdrawals", 0.01, "share of requests that withdraw as much as a charge takes")
 	flags.Float64Var(&o.Holds, "holds", 0.05, "share of requests that hold as much as a charge takes, or that capture or release one of the last twenty holds, in part, what is left of it, or too much")
-	flags.Float64Var(&o.Poor, "poor", 0.05, "share of wallets without enough money, spread over the ranks")
+	flags.Float64Var(&o.Poor, "poor", 0.05, "share of wallets without enough available money, spread over the ranks: half of them have it held")
 	flags.Float64Var(&o.Follow, "follow", 0.25, "share of requests that are sent with Prefer: wait, to measure outcomes")
 	flags.IntVar(&o.InFlight, "in-flight", 4096, "requests in flight at most; beyond it arrivals are not sent, and the run fails")
 	flags.Uint64Var(&o.Seed, "seed", 1, "the same seed makes the same arrivals")

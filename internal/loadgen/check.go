@@ -180,7 +180,14 @@ func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
 
 // founding reports whether the operation is one of those that came before the load.
 func (l *load) founding(op client.Operation) bool {
-	return op.Kind == string(ledger.KindOpen) || op.Kind == string(ledger.KindTopUp)
+	switch ledger.Kind(op.Kind) {
+	case ledger.KindOpen, ledger.KindTopUp:
+		return true
+	case ledger.KindHold:
+		return op.Invoice == "" // those of the load have one
+	default:
+		return false
+	}
 }
 
 // fate is why the request must fail, however its wallet's requests are ordered; empty: it
@@ -207,6 +214,8 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) c
 			o.Asked, o.Keeps, o.Invoice = int64(l.plan.requests[i].amount), l.plan.requests[i].keeps, l.invoice(i)
 		case o.Kind == ledger.KindTopUp:
 			o.Asked = l.world.funds[wallet]
+		case o.Kind == ledger.KindHold:
+			o.Asked = l.plan.held[wallet]
 		}
 		if o.Reason == "" {
 			o.Moved = op.Amount

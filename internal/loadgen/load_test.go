@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/monedero/monedero/internal/access"
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/config"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/ledger"
@@ -104,7 +105,7 @@ func TestLoad(t *testing.T) {
 	for _, outcome := range []string{
 		"charge accepted", "charge insufficient_funds", "withdraw accepted", "withdraw insufficient_funds",
 		"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted",
-		"hold accepted", "hold insufficient_funds", "capture accepted", "capture exceeds_hold", "capture hold_closed", "release accepted",
+		"hold accepted", "hold insufficient_funds", "capture accepted", "capture hold_closed", "release accepted",
 	} {
 		if report.Outcomes[outcome] == 0 {
 			t.Errorf("there is no %s: %v", outcome, report.Outcomes)
@@ -155,31 +156,28 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	}
 	rich := slices.IndexFunc(l.plan.requests, func(c request) bool { return c.kind == ledger.KindCharge && !l.plan.poor[c.wallet] })
 	c, good, till := &l.plan.requests[rich], l.plan.requests[rich], l.world.merchants[0].id
-	of := func(kind ledger.Kind, amount int32) *request {
-		return &l.plan.requests[slices.IndexFunc(l.plan.requests, func(c request) bool {
-			return c.kind == kind && c.amount == amount && c.id != "" && !l.plan.poor[c.wallet]
-		})]
-	}
-	part, tooMuch, out := of(ledger.KindRefund, 40), of(ledger.KindRefund, 101), of(ledger.KindWithdraw, 100)
-	charged := part.of
-	// The first capture of its hold: what it takes is certainly there.
-	taken, firstOf := &request{}, map[int32]bool{}
-	for i := range l.plan.requests {
-		c := &l.plan.requests[i]
-		if c.kind != ledger.KindCapture && c.kind != ledger.KindRelease || c.id == "" || l.plan.poor[c.wallet] {
-			continue
+	// of finds a request of a wallet that is not poor, and the first that refers to what it refers to: that is all there.
+	of := func(kind ledger.Kind, amount int32, keeps bool) *request {
+		t.Helper()
+		referred := map[int32]bool{}
+		for i := range l.plan.requests {
+			c := &l.plan.requests[i]
+			if c.id == "" || l.plan.poor[c.wallet] {
+				continue
+			}
+			if c.kind == kind && c.amount == amount && c.keeps == keeps && !(client.Refers(kind) && referred[c.of]) {
+				return c
+			}
+			if client.Refers(c.kind) {
+				referred[c.of] = true
+			}
 		}
-		if c.kind == ledger.KindCapture && c.amount == 40 && c.keeps && !firstOf[c.of] {
-			taken = c
-			break
-		}
-		firstOf[c.of] = true
+		t.Fatalf("the load has no %s of %d", kind, amount)
+		return nil
 	}
-	tooLarge, held := of(ledger.KindCapture, 101), of(ledger.KindHold, 100)
-	if taken.id == "" {
-		t.Fatal("nothing is captured first")
-	}
-	capturedOf := taken.of
+	part, tooMuch, out := of(ledger.KindRefund, 40, false), of(ledger.KindRefund, 101, false), of(ledger.KindWithdraw, 100, false)
+	taken, held := of(ledger.KindCapture, 40, true), of(ledger.KindHold, 100, false)
+	charged, capturedOf := part.of, taken.of
 	for name, tampered := range map[string]struct {
 		do, undo func()
 		want     string
@@ -219,9 +217,6 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 		},
 		"a capture of more than is held": {
 			func() { taken.amount = 101 }, func() { taken.amount = 40 }, "is accepted, not exceeds_hold",
-		},
-		"a capture of less than is held": {
-			func() { tooLarge.amount = 1 }, func() { tooLarge.amount = 101 }, ", not accepted",
 		},
 		"a capture of another hold": {
 			func() { taken.of = int32(rich) }, func() { taken.of = capturedOf }, "does not show what was asked",
@@ -263,7 +258,8 @@ func TestLoadBearsTrouble(t *testing.T) {
 	var submissions atomic.Int64
 	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int64(0)
-		if r.Method == http.MethodPost && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals", "/holds", "/captures", "/releases"}, func(kind string) bool {
+		founding := strings.HasPrefix(r.Header.Get("Idempotency-Key"), "load ")
+		if r.Method == http.MethodPost && !founding && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals", "/holds", "/captures", "/releases"}, func(kind string) bool {
 			return strings.HasSuffix(r.URL.Path, kind)
 		}) {
 			n = submissions.Add(1) % 10

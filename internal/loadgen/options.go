@@ -42,7 +42,8 @@ type Options struct {
 	// or release one of the last holdWindow holds: a part, all that is left, or too much. One whose hold was not
 	// taken is left out. No hold expires in the time of a run.
 	Holds float64
-	// Poor is the share of wallets that hold less than one charge takes. They are
+	// Poor is the share of wallets that have less available than one charge takes: every second
+	// of them has little money, and the others have it held. They are
 	// spread evenly over the ranks, and the wallet of rank 1 is not one of them as
 	// long as any other is not.
 	Poor float64

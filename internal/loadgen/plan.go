@@ -20,6 +20,7 @@ type plan struct {
 	arrivals []arrival
 	requests []request
 	poor     []bool  // by wallet
+	held     []int64 // by wallet: what is held of the poor to begin with
 	takes    []int64 // requests that take chargeAmount of what is available, by wallet
 }
 
@@ -47,10 +48,13 @@ func newPlan(o Options) *plan {
 	r := rand.New(rand.NewPCG(o.Seed, 0))
 	p := &plan{
 		arrivals: make([]arrival, o.arrivals()),
-		poor:     make([]bool, o.Wallets), takes: make([]int64, o.Wallets),
+		poor:     make([]bool, o.Wallets), held: make([]int64, o.Wallets), takes: make([]int64, o.Wallets),
 	}
 	for rank := range p.poor {
-		p.poor[rank] = math.Floor(float64(rank+1)*o.Poor) > math.Floor(float64(rank)*o.Poor)
+		before, poor := math.Floor(float64(rank)*o.Poor), math.Floor(float64(rank+1)*o.Poor)
+		if p.poor[rank] = poor > before; p.poor[rank] && int64(poor)%2 == 0 {
+			p.held[rank] = heldAmount
+		}
 	}
 	wallets := newSkewed(o.Wallets, o.Skew)
 	var charges, holds []int32

@@ -111,6 +111,15 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 	for _, k := range []int{0, 1, 9, 99} {
 		near("a wallet", float64(p.takes[k])/float64(taking), 1/float64(k+1)/harmonic)
 	}
+	held := map[bool]int{}
+	for i, amount := range p.held {
+		if amount != 0 {
+			held[p.poor[i] && amount > 100*chargeAmount-1]++
+		}
+	}
+	if held[true] != 12 || held[false] != 0 {
+		t.Errorf("of the 25 poor the money of these is held: %v", held)
+	}
 	if n := len(slices.DeleteFunc(slices.Clone(p.poor), func(poor bool) bool { return !poor })); n != 25 || p.poor[0] || !p.poor[3] {
 		t.Errorf("%d are poor: %v", n, p.poor)
 	}

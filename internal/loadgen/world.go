@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	chargeAmount     = 100 // of every charge, hold and withdrawal, in cents
+	chargeAmount     = 100                // of every charge, hold and withdrawal, in cents
+	heldAmount       = 100 * chargeAmount // of the holds that come before the load
 	currency         = "EUR"
 	merchants        = 4
 	walletsPerClient = 100
@@ -33,8 +34,8 @@ type world struct {
 type merchant struct{ id, key string }
 
 // found makes clients, wallets and merchants, and pays in what the plan wants:
-// enough for all that takes from it, or, into the wallets of the poor, less than for one charge. It
-// returns when the money is there.
+// enough for all that takes from it, or, into the wallets of the poor, less than for one charge beyond what
+// it holds of it at once. It returns when the money is there.
 func (l *load) found(ctx context.Context) error {
 	o, w := l.options, &l.world
 	w.clients = make([]string, (o.Wallets+walletsPerClient-1)/walletsPerClient)
@@ -63,9 +64,14 @@ func (l *load) found(ctx context.Context) error {
 		}
 		w.funds[i] = (l.plan.takes[i] + 1) * chargeAmount
 		if l.plan.poor[i] {
-			w.funds[i] = chargeAmount - 1
+			w.funds[i] = chargeAmount - 1 + l.plan.held[i]
 		}
-		return l.payIn(ctx, w.wallets[i], w.funds[i])
+		q := client.Request{Kind: ledger.KindTopUp, Wallet: w.wallets[i], Amount: w.funds[i], Currency: currency}
+		if err = l.done(ctx, q, o.Operator); err != nil || l.plan.held[i] == 0 {
+			return err
+		}
+		q.Kind, q.Amount = ledger.KindHold, l.plan.held[i]
+		return l.done(ctx, q, w.merchants[0].key)
 	})
 }
 
@@ -73,21 +79,22 @@ func (l *load) create(ctx context.Context, path, what string, i int, body any) (
 	return l.api.Create(ctx, l.options.Operator, path, fmt.Sprintf("load %s %s %d", l.run, what, i), body)
 }
 
-func (l *load) payIn(ctx context.Context, wallet string, amount int64) error {
+// done asks for what comes before the load, and wants it to be accepted.
+func (l *load) done(ctx context.Context, q client.Request, key string) error {
 	var op client.Operation
-	call := client.Request{Kind: ledger.KindTopUp, Wallet: wallet, Amount: amount, Currency: currency}.Call(l.options.Operator, "load "+l.run)
+	call := q.Call(key, "load "+l.run)
 	call.Prefer = patience
 	err := l.api.Expect(ctx, call, &op, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
 	if !op.Final() {
-		if op, err = l.outcome(ctx, l.options.Operator, op.ID); err != nil {
+		if op, err = l.outcome(ctx, key, op.ID); err != nil {
 			return err
 		}
 	}
 	if op.Status != string(ledger.StatusAccepted) {
-		return fmt.Errorf("top up wallet %s: it failed: %s", wallet, op.Reason())
+		return fmt.Errorf("%s of wallet %s: it failed: %s", q.Kind, q.Wallet, op.Reason())
 	}
 	return nil
 }
