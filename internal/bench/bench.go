@@ -51,12 +51,12 @@ type Row struct {
 
 // Rows lists what can be measured, in the order of the report.
 func Rows() []Row {
-	return []Row{
-		drainRow(), hotWalletRow(), refundsRow(), growthRow(), copyGrowthRow(), walRow(), memoryRow(),
+	return slices.Concat([]Row{drainRow(), hotWalletRow()}, kindRows(), []Row{
+		growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
 		submitRow(), pollRow(), waitRow(), memoryIngestRow(),
 		endToEndRow(), endToEndTailRow(),
-	}
+	})
 }
 
 // Names are the names of all rows.

@@ -291,15 +291,15 @@ func nextPoll(first, now stand, total int64) time.Duration {
 
 // books are sums over a database.
 type books struct {
-	accepted, failed, other      int64 // charges and refunds; operations that failed; records that became no operation
+	accepted, failed, other      int64 // charges, refunds, holds and captures; operations that failed; records that became no operation
 	charged, inWallets, anywhere int64 // minor units; what refunds gave back is not charged
 }
 
 // readBooks counts the operations that were decided since then.
 func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, err error) {
 	err = conn.QueryRow(ctx, `
-		select count(*) filter (where kind in ('charge', 'refund') and reason is null), count(*) filter (where reason is not null),
-			coalesce(sum(case kind when 'charge' then amount when 'refund' then -moved end) filter (where reason is null), 0)::bigint,
+		select count(*) filter (where kind in ('charge', 'refund', 'hold', 'capture') and reason is null), count(*) filter (where reason is not null),
+			coalesce(sum(case kind when 'charge' then amount when 'refund' then -moved when 'capture' then moved end) filter (where reason is null), 0)::bigint,
 			(select sum(duplicates + conflicts + dead + gaps) from partition_progress)::bigint,
 			(select sum(balance) from wallets)::bigint,
 			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint
@@ -311,16 +311,18 @@ func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, e
 	return b, nil
 }
 
-// tally is how many charges or refunds came, and what they take in minor units.
+// tally is how many requests came, and what they take in minor units.
 type tally struct{ charges, amount int64 }
 
 func (t *tally) add(q ledger.Request) {
 	t.charges++
-	if q.Kind == ledger.KindRefund {
+	switch q.Kind {
+	case ledger.KindRefund:
 		t.amount -= q.Amount
-		return
+	case ledger.KindHold: // it stays in the wallet
+	default:
+		t.amount += q.Amount
 	}
-	t.amount += q.Amount
 }
 
 // follow fails unless these charges, and nothing else, came between.

@@ -40,8 +40,8 @@ const (
 // scale is how large a world is.
 type scale struct {
 	partitions, wallets, charges int
-	// behind says that the topic is of requests of this kind, behind as many charges that
-	// are settled already. Empty: it is of charges, behind nothing.
+	// behind says that the topic is of requests of this kind, behind as many that are settled already: of what
+	// they refer to, or else charges. Empty: it is of charges, behind nothing.
 	behind ledger.Kind
 }
 
@@ -56,7 +56,7 @@ type world struct {
 	merchants []ledger.MerchantID
 	before    int64              // records before the first charge
 	tally                        // of all charges
-	stored    [][]ledger.Request // by partition, while they are written: the charges that the topic's requests are behind
+	stored    [][]ledger.Request // by partition, while they are written: what the topic's requests are behind
 }
 
 // world is the one of that scale, made when it is first asked for.
@@ -76,7 +76,7 @@ func (r *run) world(ctx context.Context, s scale) (*world, error) {
 	draws := w.draw
 	if s.behind != "" {
 		if draws, err = r.fillBehind(ctx, w); err != nil {
-			return nil, fmt.Errorf("settle charges: %w", err)
+			return nil, fmt.Errorf("settle what comes before: %w", err)
 		}
 	}
 	if err := r.fill(ctx, w, draws); err != nil {
