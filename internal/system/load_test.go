@@ -23,6 +23,7 @@ const (
 	refundOne    = 10 // one of so many requests is a refund
 	withdrawOne  = 20 // one of so many requests is a withdrawal
 	holdOne      = 10 // one of so many requests is a hold
+	poorHoldOne  = 2  // of a wallet with little money
 	endOne       = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
 	invoiceOne   = 20 // and charges its invoice in one of so many
 	anyOne       = 30 // one of so many times it looks back at any request, else at one of the last
@@ -166,15 +167,18 @@ func (l *load) draw(r *rand.Rand, own []*taken) client.Request {
 		}
 	}
 	// Wallet 0 is hot: a fifth of all others.
-	wallet := l.wallets[0]
+	wallet, holds := 0, holdOne
 	if r.IntN(5) > 0 {
-		wallet = l.wallets[r.IntN(len(l.wallets))]
+		wallet = r.IntN(len(l.wallets))
 	}
-	q := client.Request{Kind: ledger.KindCharge, Wallet: wallet, Amount: loadAmount, Currency: "EUR"}
+	if l.funding(wallet) == poorFunding { // where it matters what is held
+		holds = poorHoldOne
+	}
+	q := client.Request{Kind: ledger.KindCharge, Wallet: l.wallets[wallet], Amount: loadAmount, Currency: "EUR"}
 	switch {
 	case r.IntN(withdrawOne) == 0:
 		q.Kind = ledger.KindWithdraw
-	case r.IntN(holdOne) == 0:
+	case r.IntN(holds) == 0:
 		q.Kind, q.ExpiresIn = ledger.KindHold, ledger.MinExpiresIn
 	}
 	return q
