@@ -312,6 +312,30 @@ CREATE TABLE public.holds (
 
 COMMENT ON TABLE public.holds IS 'The holds that are open: a row comes and goes with each.';
 
+CREATE TABLE public.mandates (
+    valid_until timestamp with time zone,
+    max_amount bigint,
+    per_day bigint,
+    per_month bigint,
+    total bigint,
+    used_on_day bigint NOT NULL,
+    used_in_month bigint NOT NULL,
+    used bigint NOT NULL,
+    partition integer NOT NULL,
+    day integer NOT NULL,
+    wallet_id uuid NOT NULL,
+    merchant_id uuid NOT NULL,
+    given boolean NOT NULL,
+    CONSTRAINT mandates_used_check CHECK (((used_on_day >= 0) AND (used_in_month >= used_on_day) AND (used >= used_in_month) AND (used <= '9007199254740991'::bigint)))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE public.mandates IS 'What owners of wallets let merchants take, and what was used of it: a row for each mandate that was ever given.';
+
+COMMENT ON COLUMN public.mandates.day IS 'The last day that something counts for, since 1970-01-01, in UTC; 0: none does.';
+
+COMMENT ON COLUMN public.mandates.given IS 'False: it was revoked.';
+
 CREATE TABLE public.merchants (
     created_at timestamp with time zone NOT NULL,
     suspended boolean DEFAULT false NOT NULL,
@@ -365,6 +389,14 @@ CREATE TABLE public.operations (
     expires_in bigint,
     rest text,
     held_after bigint,
+    charges text,
+    max_amount bigint,
+    per_day bigint,
+    per_month bigint,
+    total bigint,
+    valid_until timestamp with time zone,
+    mandate_day integer,
+    mandate_limit text,
     CONSTRAINT operations_check CHECK ((("position" >= 1) AND (amount >= 1) AND (amount <= '9007199254740991'::bigint) AND ((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0) AND ((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (limit_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1) AND (((kind IS NOT NULL) AND (received_at IS NOT NULL) AND (asker_role IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text))) AND ((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text))) AND ((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(fingerprint) = 32) AND (octet_length(digest) = 32)))
 );
 
@@ -408,13 +440,29 @@ COMMENT ON COLUMN public.operations.refers_to IS 'The operation that it refers t
 
 COMMENT ON COLUMN public.operations.moved IS 'What it moved, where it refers to an operation: its amount, or all that was left. Null: nothing.';
 
-COMMENT ON COLUMN public.operations.left_after IS 'How much of what it refers to could still be moved after it.';
+COMMENT ON COLUMN public.operations.left_after IS 'How much of what it refers to could still be moved after it; or how much a mandate would have let through.';
 
 COMMENT ON COLUMN public.operations.expires_in IS 'Of a hold: how many seconds it was to be open at most, from its decision on.';
 
 COMMENT ON COLUMN public.operations.rest IS 'Of a capture: kept, where what it left stays held. Null: it was given back.';
 
 COMMENT ON COLUMN public.operations.held_after IS 'What open holds kept from being charged after it. Null: nothing.';
+
+COMMENT ON COLUMN public.operations.charges IS 'Of an open: mandated, where only merchants with a mandate may charge the wallet. Null: anyone may.';
+
+COMMENT ON COLUMN public.operations.max_amount IS 'Of a grant: the most of one charge or hold. Null: no limit.';
+
+COMMENT ON COLUMN public.operations.per_day IS 'Of a grant: the most of a day.';
+
+COMMENT ON COLUMN public.operations.per_month IS 'Of a grant: the most of a month.';
+
+COMMENT ON COLUMN public.operations.total IS 'Of a grant: the most in all.';
+
+COMMENT ON COLUMN public.operations.valid_until IS 'Of a grant: from when on it lets nothing through.';
+
+COMMENT ON COLUMN public.operations.mandate_day IS 'Of a charge or a hold that used a mandate: for which day, since 1970-01-01, in UTC.';
+
+COMMENT ON COLUMN public.operations.mandate_limit IS 'Of a mandate_limit_exceeded: which. What it would have let through is in left_after.';
 
 CREATE VIEW public.movements AS
  SELECT operations.partition,
@@ -513,7 +561,9 @@ CREATE TABLE public.wallets (
     last_digest bytea NOT NULL,
     held bigint DEFAULT 0 NOT NULL,
     open_holds bigint DEFAULT 0 NOT NULL,
+    charges text,
     CONSTRAINT wallets_balance_check CHECK (((balance >= (- credit_limit)) AND (balance <= '9007199254740991'::bigint))),
+    CONSTRAINT wallets_charges_check CHECK ((charges = 'mandated'::text)),
     CONSTRAINT wallets_credit_limit_check CHECK (((credit_limit >= 0) AND (credit_limit <= '9007199254740991'::bigint))),
     CONSTRAINT wallets_currency_check CHECK ((octet_length(currency) = 3)),
     CONSTRAINT wallets_held_check CHECK (((held >= 0) AND (held <= (balance + credit_limit)) AND (open_holds >= 0) AND ((held = 0) = (open_holds = 0)))),
@@ -528,6 +578,8 @@ COMMENT ON TABLE public.wallets IS 'Prepaid money of clients, as each wallet''s 
 COMMENT ON COLUMN public.wallets.held IS 'What its open holds keep from being charged.';
 
 COMMENT ON COLUMN public.wallets.open_holds IS 'How many of its holds are open.';
+
+COMMENT ON COLUMN public.wallets.charges IS 'Mandated: only merchants with a mandate may charge it. Null: anyone may.';
 
 ALTER TABLE ONLY public.account_balances
     ADD CONSTRAINT account_balances_pkey PRIMARY KEY (partition, account_id, currency);
@@ -555,6 +607,9 @@ ALTER TABLE ONLY public.deployment
 
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (id, partition);
+
+ALTER TABLE ONLY public.mandates
+    ADD CONSTRAINT mandates_pkey PRIMARY KEY (wallet_id, merchant_id, partition);
 
 ALTER TABLE ONLY public.merchants
     ADD CONSTRAINT merchants_pkey PRIMARY KEY (id);
@@ -595,11 +650,11 @@ CREATE INDEX merchants_created_idx ON public.merchants USING btree (created_at, 
 
 CREATE INDEX operations_decided_at_idx ON public.operations USING brin (decided_at);
 
-CREATE INDEX operations_holds_idx ON public.operations USING btree (partition, wallet_id, invoice_key, sequence) WHERE ((kind = 'hold'::text) AND (reason IS NULL));
+CREATE INDEX operations_holds_idx ON public.operations USING btree (partition, wallet_id, invoice_key, "position") WHERE ((kind = 'hold'::text) AND (reason IS NULL));
 
 CREATE UNIQUE INDEX operations_invoice_accepted_key ON public.operations USING btree (invoice_key, wallet_id, partition) WHERE ((kind = ANY (ARRAY['charge'::text, 'capture'::text])) AND (reason IS NULL) AND (invoice_key IS NOT NULL));
 
-CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key, wallet_id, COALESCE(sequence, (0)::bigint), id) WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
+CREATE INDEX operations_invoice_failed_idx ON public.operations USING btree (invoice_key, wallet_id, "position") WHERE ((reason IS NOT NULL) AND (invoice_key IS NOT NULL));
 
 CREATE INDEX operations_merchant_idx ON public.operations USING btree (merchant_id, decided_at, id) WHERE (merchant_id IS NOT NULL);
 
@@ -693,6 +748,8 @@ GRANT SELECT ON TABLE public.dead_letter_states TO monedero_service;
 GRANT SELECT ON TABLE public.deployment TO monedero_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.holds TO monedero_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mandates TO monedero_service;
 
 GRANT SELECT,INSERT ON TABLE public.merchants TO monedero_service;
 

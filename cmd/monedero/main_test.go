@@ -266,7 +266,7 @@ func TestVerify(t *testing.T) {
 	if out := must(t, environ, "rebuild", "--partition", "2"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "partition 2: 0 wallets") {
 		t.Errorf("rebuilding another partition says %q", out)
 	}
-	if out := must(t, environ, "rebuild"); !strings.Contains(out, "partition 3: 0 wallets, 0 of them changed; 0 open holds, 0 of them changed; 0 balances, 1 of them changed") {
+	if out := must(t, environ, "rebuild"); !strings.Contains(out, "partition 3: 0 wallets, 0 of them changed; 0 open holds, 0 of them changed; 0 mandates, 0 of them changed; 0 balances, 1 of them changed") {
 		t.Errorf("rebuilding says %q", out)
 	}
 	must(t, environ, "verify")

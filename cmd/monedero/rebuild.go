@@ -42,7 +42,7 @@ func rebuild(cmd *cobra.Command, environ []string, partition int) error {
 		only = []int{partition}
 	}
 	return postgres.Rebuild(cmd.Context(), c.DatabaseURL.Reveal(), only, func(r postgres.Rebuilt) {
-		cmd.Printf("partition %d: %d wallets, %d of them changed; %d open holds, %d of them changed; %d balances, %d of them changed\n",
-			r.Partition, r.Wallets, r.WalletsChanged, r.Holds, r.HoldsChanged, r.Balances, r.BalancesChanged)
+		cmd.Printf("partition %d: %d wallets, %d of them changed; %d open holds, %d of them changed; %d mandates, %d of them changed; %d balances, %d of them changed\n",
+			r.Partition, r.Wallets, r.WalletsChanged, r.Holds, r.HoldsChanged, r.Mandates, r.MandatesChanged, r.Balances, r.BalancesChanged)
 	})
 }

@@ -12,56 +12,57 @@ import (
 	"github.com/monedero/monedero/internal/throttle"
 )
 
-// The limits of what is submitted of wallets that do not exist.
+// The limits of what is submitted of wallets that are not there to whoever asks.
 const (
 	// unknownBurst such submissions of one owner are taken, and one more every unknownEvery.
 	unknownBurst = 100
 	unknownEvery = 10 * time.Second
 
-	maxKnownWallets    = 50_000                // remembered to exist
+	maxKnownWallets    = 50_000                // remembered to be there
 	maxWalletChecks    = 4096                  // that wait; one more is not made
 	maxWalletRound     = 1000                  // wallets in one query
 	walletCheckTimeout = 2 * time.Second       // of one query
 	walletCheckPause   = 20 * time.Millisecond // between two queries
 )
 
-// UnknownWallets bounds what an owner submits of wallets that do not exist: each such
-// submission is a row for ever. Submissions do not wait for it: which wallets exist is found out beside
-// them, in one query for many, and what was spent on others counts against what comes next.
+// UnknownWallets bounds what an owner submits of wallets that do not exist, or that never let it charge them: each such
+// submission is a row for ever. Nobody learns from it which of both a wallet is. Submissions do not wait for it: which
+// wallets are there is found out beside them, in one query for many, and what was spent on others counts against what
+// comes next.
 // While the database does not answer nothing is counted, and nothing refused.
 type UnknownWallets struct {
-	find    func(context.Context, []ledger.WalletID) ([]ledger.WalletID, error)
+	find    func(context.Context, []ledger.WalletMerchant) ([]ledger.WalletMerchant, error)
 	clock   func() time.Time
 	log     *slog.Logger
 	trouble throttle.Log
 	checks  chan walletCheck
 
 	mu      sync.Mutex
-	known   map[ledger.WalletID]struct{}   // wallets are never removed: what exists goes on to
-	budgets map[ledger.Party]*rate.Limiter // of those that used some of theirs
+	known   map[ledger.WalletMerchant]struct{} // what is there goes on to be
+	budgets map[ledger.Party]*rate.Limiter     // of those that used some of theirs
 }
 
-// walletCheck is a submission whose wallet may not exist.
+// walletCheck is a submission whose wallet may not be there.
 type walletCheck struct {
-	wallet ledger.WalletID
-	owner  ledger.Party
+	ledger.WalletMerchant
+	owner ledger.Party
 }
 
 // NewUnknownWallets makes the bound. It needs [UnknownWallets.Run] beside it. find finds those of
-// the wallets that exist, in no order.
+// the wallets that are there to their merchants, in no order; without a merchant, those that exist.
 func NewUnknownWallets(
-	find func(context.Context, []ledger.WalletID) ([]ledger.WalletID, error), clock func() time.Time, log *slog.Logger,
+	find func(context.Context, []ledger.WalletMerchant) ([]ledger.WalletMerchant, error), clock func() time.Time, log *slog.Logger,
 ) *UnknownWallets {
 	return &UnknownWallets{
 		find: find, clock: clock, log: log, checks: make(chan walletCheck, maxWalletChecks),
-		known: map[ledger.WalletID]struct{}{}, budgets: map[ledger.Party]*rate.Limiter{},
+		known: map[ledger.WalletMerchant]struct{}{}, budgets: map[ledger.Party]*rate.Limiter{},
 	}
 }
 
-// Admit reports whether a submission is taken: not where the wallet is not known to exist and the
-// owner has spent its budget. The wallet is looked for all the same: if it exists, the next
-// attempt is taken.
-func (u *UnknownWallets) Admit(o ledger.Party, w ledger.WalletID) bool {
+// Admit reports whether a submission is taken: not where the wallet is not known to be there and the
+// owner has spent its budget. The wallet is looked for all the same: if it is there, the next
+// attempt is taken. The merchant is the one that would be paid; zero: none.
+func (u *UnknownWallets) Admit(o ledger.Party, w ledger.WalletMerchant) bool {
 	u.mu.Lock()
 	_, known := u.known[w]
 	budget := u.budgets[o]
@@ -94,9 +95,9 @@ func (u *UnknownWallets) Run(ctx context.Context) error {
 }
 
 func (u *UnknownWallets) look(ctx context.Context, round []walletCheck) {
-	wallets := make([]ledger.WalletID, len(round))
+	wallets := make([]ledger.WalletMerchant, len(round))
 	for i, c := range round {
-		wallets[i] = c.wallet
+		wallets[i] = c.WalletMerchant
 	}
 	ctx, cancel := context.WithTimeout(ctx, walletCheckTimeout)
 	defer cancel()
@@ -118,12 +119,12 @@ func (u *UnknownWallets) look(ctx context.Context, round []walletCheck) {
 		}
 		u.known[w] = struct{}{}
 	}
-	exist := make(map[ledger.WalletID]bool, len(found))
+	exist := make(map[ledger.WalletMerchant]bool, len(found))
 	for _, w := range found {
 		exist[w] = true
 	}
 	for _, c := range round {
-		if !exist[c.wallet] {
+		if !exist[c.WalletMerchant] {
 			u.spend(c.owner)
 		}
 	}

@@ -162,6 +162,8 @@ func (st story) money(i int, of string) client.Operation {
 	}
 	switch s.want.reason {
 	case ledger.ReasonChargeNotFound, ledger.ReasonHoldNotFound: // nothing is known of it
+	case ledger.ReasonChargeNotAccepted, ledger.ReasonHoldNotAccepted: // nor of the wallet
+		want.Refundable = &left
 	default:
 		want.Currency = st.currency(i)
 		want.Refundable = &left

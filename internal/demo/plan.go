@@ -183,7 +183,7 @@ func (p *planner) unknownWallet() story {
 	for i := range id {
 		id[i] = byte(p.rng.Uint32())
 	}
-	return p.failing("unknown wallet", &wallet{id: id.String(), currency: euro}, ledger.ReasonWalletNotFound)
+	return p.failing("unknown wallet", &wallet{id: id.String(), currency: euro}, ledger.ReasonMandateRequired)
 }
 
 func (p *planner) otherCurrency() story {

@@ -44,7 +44,7 @@ func TestPlanIsExactAndCoversEveryOutcome(t *testing.T) {
 			}
 		}
 		for _, label := range []string{
-			"charge accepted", "charge expired", "charge wallet_not_found", "charge self_charge_not_allowed", "charge wallet_closed",
+			"charge accepted", "charge expired", "charge mandate_required", "charge self_charge_not_allowed", "charge wallet_closed",
 			"charge wallet_frozen", "charge currency_mismatch", "charge duplicate_invoice", "charge insufficient_funds",
 			"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted", "refund charge_not_found", "refund currency_mismatch",
 			"top_up accepted", "withdraw accepted", "withdraw insufficient_funds",

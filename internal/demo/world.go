@@ -136,7 +136,7 @@ func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]
 			if i%dollarEvery == dollarEvery-1 {
 				currency = dollar
 			}
-			id, err := f.create(ctx, "/v1/wallets", fmt.Sprintf("wallet-%s-%d", name, i), map[string]string{"client_id": owner, "currency": currency})
+			id, err := f.create(ctx, "/v1/wallets", fmt.Sprintf("wallet-%s-%d", name, i), map[string]string{"client_id": owner, "currency": currency, "charges": "anyone"})
 			if err != nil {
 				return err
 			}

@@ -103,7 +103,7 @@ func TestLists(t *testing.T) {
 	}
 	unknown := "wal_01hzy3v7k2m4n6p8q0r2s4t6v8"
 	lost := p.shop.post("/v1/wallets/"+unknown+"/charges", headers{"Prefer": "wait=30"}, `{"amount":1,"currency":"EUR","invoice":"INV-4"}`).want(t, http.StatusOK)
-	if lost.text("failure.reason") != "wallet_not_found" {
+	if lost.text("failure.reason") != "mandate_required" {
 		t.Errorf("a charge of no wallet: %s", lost.body)
 	}
 	for query, want := range map[string]int{
@@ -129,7 +129,7 @@ func TestLists(t *testing.T) {
 		"wallet_id=" + p.wallet + "&from=2020-01-01T00:00:00Z":                         7,
 		"wallet_id=" + p.wallet + "&to=2020-01-01T00:00:00Z":                           0,
 		"merchant_id=" + p.merchant + "&status=failed":                                 3,
-		"merchant_id=" + p.merchant + "&invoice=INV-4&reason=wallet_not_found":         1,
+		"merchant_id=" + p.merchant + "&invoice=INV-4&reason=mandate_required":         1,
 		"wallet_id=" + p.wallet + "&idempotency_key=fund":                              1, // the operator's own
 		"wallet_id=" + p.wallet + "&idempotency_key=k1":                                0, // a merchant's
 		"wallet_id=" + p.wallet + "&idempotency_key=fund&kind=charge":                  0,

@@ -190,7 +190,7 @@ func TestLinks(t *testing.T) {
 	s.fund(p, 10)
 	for range 2 {
 		s.people(fmt.Sprint("Bob ", time.Now()))
-		s.operator.post("/v1/wallets", nil, `{"client_id":"`+p.client+`","currency":"EUR"}`).want(t, http.StatusCreated)
+		s.operator.post("/v1/wallets", nil, `{"client_id":"`+p.client+`","currency":"EUR","charges":"anyone"}`).want(t, http.StatusCreated)
 	}
 	for _, list := range []string{
 		"/v1/operations?wallet_id=" + p.wallet + "&to=" + url.QueryEscape("2100-01-01T00:00:00+01:00"), "/v1/clients/" + p.client + "/wallets",

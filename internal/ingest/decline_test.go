@@ -17,7 +17,7 @@ func TestDeclines(t *testing.T) {
 	p := s.people("Ada")
 	s.fund(p, 100)
 	open := func() string {
-		return s.operator.post("/v1/wallets", nil, `{"client_id":"`+p.client+`","currency":"EUR"}`).want(t, http.StatusCreated).text("id")
+		return s.operator.post("/v1/wallets", nil, `{"client_id":"`+p.client+`","currency":"EUR","charges":"anyone"}`).want(t, http.StatusCreated).text("id")
 	}
 	frozen, closed, empty := open(), open(), open()
 	s.operator.post("/v1/wallets/"+frozen+"/freeze", nil, "").want(t, http.StatusOK)
@@ -35,7 +35,7 @@ func TestDeclines(t *testing.T) {
 		reason ledger.Reason
 	}{
 		{p.shop, p.wallet, `"amount":1,"currency":"EUR","apply_before":"2020-01-01T00:00:00Z"`, ledger.ReasonExpired},
-		{p.shop, unknown, `"amount":1,"currency":"EUR"`, ledger.ReasonWalletNotFound},
+		{p.shop, unknown, `"amount":1,"currency":"EUR"`, ledger.ReasonMandateRequired},
 		{suspended.shop, p.wallet, `"amount":1,"currency":"EUR"`, ledger.ReasonMerchantSuspended},
 		{ownShop, p.wallet, `"amount":1,"currency":"EUR"`, ledger.ReasonSelfCharge},
 		{p.shop, closed, `"amount":1,"currency":"EUR"`, ledger.ReasonWalletClosed},

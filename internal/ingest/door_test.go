@@ -96,7 +96,7 @@ func (d *database) ClientWallets(ctx context.Context, id ledger.ClientID, limit 
 	return d.Store.ClientWallets(ctx, id, limit, after)
 }
 
-func (d *database) KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error) {
+func (d *database) KnownWallets(ctx context.Context, ids []ledger.WalletMerchant) ([]ledger.WalletMerchant, error) {
 	if err := d.door(ctx); err != nil {
 		return nil, err
 	}

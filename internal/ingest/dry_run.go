@@ -53,7 +53,7 @@ func (s *Server) try(ctx context.Context, r ledger.Request, faults []Fault) (*tr
 	if err != nil {
 		return nil, err
 	}
-	if err := s.admitWallet(ctx, r.Wallet); err != nil {
+	if err := s.admitWallet(ctx, r); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

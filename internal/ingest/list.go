@@ -49,6 +49,9 @@ func (s *Server) operations(ctx context.Context, in *listInput) (*tableOutput, e
 	if err != nil {
 		return nil, err
 	}
+	if f.ByMerchant, err = s.stranger(ctx, f); err != nil {
+		return nil, err
+	}
 	if in.csv {
 		f.Limit = streamRows
 		return asCSV(ctx, s, func(ctx context.Context) ([]operationBody, bool, error) {
@@ -187,6 +190,21 @@ func idsUnder(m *ledger.Minter, asker ledger.Party, wallet ledger.WalletID, key 
 		ids[i] = m.OperationID(ledger.Identity{Kind: kind, Asker: asker, Wallet: wallet, Source: ledger.SourceKey, Value: key})
 	}
 	return ids
+}
+
+// stranger reports whether the wallet of a merchant's list is not there to that: whether it exists, and how much lies in it,
+// must not show in the list then, nor in the time that it takes.
+func (s *Server) stranger(ctx context.Context, f Filter) (bool, error) {
+	if caller(ctx).Role != ledger.RoleMerchant || f.Wallet.IsZero() {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	known, err := s.accounts.KnownWallets(ctx, []ledger.WalletMerchant{{Wallet: f.Wallet, Merchant: f.Merchant}})
+	if err != nil {
+		return false, fmt.Errorf("look for the wallet: %w", err)
+	}
+	return len(known) == 0, nil
 }
 
 // visible refuses a list that the caller may not see, and one that nothing narrows. It reports whether

@@ -85,7 +85,7 @@ func (s *stack) walletsOf(name string, partitions int) wallets {
 	w := wallets{shop: p.shop, paths: make([]string, partitions)}
 	for n, missing := 0, partitions; missing > 0; n++ {
 		id := s.operator.post("/v1/wallets", headers{"Idempotency-Key": fmt.Sprint(name, " ", n)},
-			`{"client_id":"`+p.client+`","currency":"EUR"}`).want(s.t, http.StatusCreated).text("id")
+			`{"client_id":"`+p.client+`","currency":"EUR","charges":"anyone"}`).want(s.t, http.StatusCreated).text("id")
 		wallet, err := ledger.ParseWalletID(id)
 		if err != nil {
 			s.t.Fatal(err)
@@ -303,7 +303,7 @@ func TestUnknownWalletsCostTheirSender(t *testing.T) {
 	}
 	ada.shop.post(ada.charges(), headers{"Idempotency-Key": "second"}, charge).want(t, http.StatusAccepted)
 	// A wallet that was not seen yet is found, and then taken.
-	opened := s.operator.post("/v1/wallets", nil, `{"client_id":"`+ada.client+`","currency":"EUR"}`).want(t, http.StatusCreated).text("id")
+	opened := s.operator.post("/v1/wallets", nil, `{"client_id":"`+ada.client+`","currency":"EUR","charges":"anyone"}`).want(t, http.StatusCreated).text("id")
 	eventually(t, func() bool {
 		return ada.shop.post("/v1/wallets/"+opened+"/charges", nil, charge).status == http.StatusAccepted
 	})

@@ -200,8 +200,11 @@ func (s *Server) publish(r chi.Router) error {
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	requests := map[string]bool{}
 	for _, path := range doc.Paths {
-		if path.Post != nil && path.Post.RequestBody != nil {
-			for _, content := range path.Post.RequestBody.Content {
+		for _, op := range []*huma.Operation{path.Post, path.Put} {
+			if op == nil || op.RequestBody == nil {
+				continue
+			}
+			for _, content := range op.RequestBody.Content {
 				requests[strings.TrimPrefix(content.Schema.Ref, schemaPrefix)] = true
 			}
 		}

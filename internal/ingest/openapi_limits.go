@@ -76,7 +76,7 @@ func limit(name string, p *huma.Schema, asked bool) {
 		text(maxAbout, visibleASCII)
 	case "action":
 		p.Enum = append(values(ledger.Actions()), values(ledger.Kinds())...)
-	case "apply_before", "expires_at":
+	case "apply_before", "expires_at", "valid_until":
 		if asked {
 			p.Pattern = instantText
 		}
@@ -130,7 +130,7 @@ func limitMany(name string, p *huma.Schema) {
 // limitInteger says between what a number lies.
 func limitInteger(name string, p *huma.Schema) {
 	switch name {
-	case "amount":
+	case "amount", "max_amount", "per_day", "per_month", "total":
 		p.Minimum, p.Maximum = ptr(1.0), ptr(float64(ledger.MaxAmount))
 	case "held", "held_after", "available": // beside the balance, a credit limit may be held
 		p.Minimum, p.Maximum = ptr(0.0), ptr(2*float64(ledger.MaxAmount))
@@ -139,7 +139,7 @@ func limitInteger(name string, p *huma.Schema) {
 	case "balance", "balance_after", "opening_balance", "closing_balance", "page_opening_balance", "page_closing_balance", "movement": // how far below zero a wallet may be is its own
 		p.Maximum = ptr(float64(ledger.MaxAmount))
 	case "credit_limit", "credit_limit_after", "amount_refunded", "refundable_after", "captured", "released",
-		"expired", "remaining", "remaining_after":
+		"expired", "remaining", "remaining_after", "limit_left", "used_today", "used_this_month", "used_total":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(float64(ledger.MaxAmount))
 	case "overlap_seconds":
 		p.Minimum, p.Maximum = ptr(0.0), ptr(access.MaxOverlap.Seconds())

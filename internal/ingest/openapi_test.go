@@ -147,15 +147,15 @@ func TestOpenAPIDescribesEverything(t *testing.T) {
 	}
 	slices.Sort(routes)
 	want := []string{
-		"GET /v1/api-keys", "GET /v1/api-keys/{key}", "GET /v1/audit", "GET /v1/clients", "GET /v1/clients/{client}",
+		"DELETE /v1/wallets/{wallet}/mandates/{merchant}", "GET /v1/api-keys", "GET /v1/api-keys/{key}", "GET /v1/audit", "GET /v1/clients", "GET /v1/clients/{client}",
 		"GET /v1/clients/{client}/wallets", "GET /v1/merchants", "GET /v1/merchants/{merchant}", "GET /v1/merchants/{merchant}/settlement", "GET /v1/operations", "GET /v1/operations/{id}", "GET /v1/operations/{id}/explain",
-		"GET /v1/wallets", "GET /v1/wallets/{wallet}", "GET /v1/wallets/{wallet}/statement", "POST /v1/api-keys", "POST /v1/api-keys/{key}/revoke", "POST /v1/api-keys/{key}/rotate", "POST /v1/charges/batch",
+		"GET /v1/wallets", "GET /v1/wallets/{wallet}", "GET /v1/wallets/{wallet}/mandates", "GET /v1/wallets/{wallet}/mandates/{merchant}", "GET /v1/wallets/{wallet}/statement", "POST /v1/api-keys", "POST /v1/api-keys/{key}/revoke", "POST /v1/api-keys/{key}/rotate", "POST /v1/charges/batch",
 		"POST /v1/clients", "POST /v1/merchants", "POST /v1/merchants/{merchant}/resume", "POST /v1/merchants/{merchant}/suspend", "POST /v1/operations/lookup", "POST /v1/wallets",
 		"POST /v1/wallets/{wallet}/captures", "POST /v1/wallets/{wallet}/charges", "POST /v1/wallets/{wallet}/close",
 		"POST /v1/wallets/{wallet}/credit-limit", "POST /v1/wallets/{wallet}/freeze",
 		"POST /v1/wallets/{wallet}/holds", "POST /v1/wallets/{wallet}/refunds", "POST /v1/wallets/{wallet}/releases",
 		"POST /v1/wallets/{wallet}/top-ups", "POST /v1/wallets/{wallet}/unfreeze",
-		"POST /v1/wallets/{wallet}/withdrawals",
+		"POST /v1/wallets/{wallet}/withdrawals", "PUT /v1/wallets/{wallet}/mandates/{merchant}",
 	}
 	if diff := cmp.Diff(want, routes); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)

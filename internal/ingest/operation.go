@@ -41,6 +41,8 @@ type operationBody struct {
 	RemainsAfter *int64            `json:"remaining_after,omitempty" doc:"Of a capture, a release or an expiry: how much was held after it, in minor units." example:"0"`
 	ExpiresIn    int64             `json:"expires_in,omitempty" doc:"Of a hold: how many seconds it was to be open at most." example:"86400"`
 	Holding      *holdingBody      `json:"holding,omitempty" doc:"Of an accepted hold: what became of it up to now."`
+	Charges      string            `json:"charges,omitempty" doc:"Of an open: who may charge the wallet." enum:"mandated,anyone" example:"mandated"`
+	Limits       *termsBody        `json:"limits,omitempty" doc:"Of a grant: what the mandate allows; what is left out is not limited."`
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
 	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
@@ -60,6 +62,8 @@ type failureBody struct {
 	Comment     string `json:"comment" doc:"The reason as a sentence for people." example:"The wallet does not have enough available money." csv:"-"`
 	Advice      string `json:"advice" doc:"What to do about it." enum:"do_not_retry,retry_with_new_key,retry_after_top_up,fix_request" example:"retry_after_top_up"`
 	DuplicateOf string `json:"duplicate_of,omitempty" doc:"Of a duplicate_invoice: the accepted charge." example:"op_0h8n6m2k4q9r7s1t3v5w8x0y2z"`
+	Limit       string `json:"limit,omitempty" doc:"Of a mandate_limit_exceeded: the limit of the mandate." enum:"max_amount,per_day,per_month,total" example:"per_day"`
+	LimitLeft   *int64 `json:"limit_left,omitempty" doc:"Of a mandate_limit_exceeded: how much the limit would have let through, in minor units." example:"750"`
 }
 
 // holdingBody adds up: captured, released, expired and remaining are the hold's amount.
@@ -140,6 +144,13 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	if k.Role == ledger.RoleOperator {
 		b.Note = d.Note
 	}
+	switch d.Kind {
+	case ledger.KindOpen:
+		b.Charges = chargesText(d.Charges)
+	case ledger.KindGrant:
+		b.Limits = ptr(newTerms(d.Terms))
+	default:
+	}
 	b.Refunded, b.ExpiresIn, b.Holding = d.Refunded, d.ExpiresIn, newHolding(d)
 	b.refer(d)
 	// Only canonical text is ever stored; were it not, an answer without
@@ -154,6 +165,9 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 		}
 		if !d.DuplicateOf.IsZero() {
 			b.Failure.DuplicateOf = d.DuplicateOf.String()
+		}
+		if d.MandateLimit != "" {
+			b.Failure.Limit, b.Failure.LimitLeft = string(d.MandateLimit), &d.LeftAfter
 		}
 	}
 	return b

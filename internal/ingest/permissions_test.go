@@ -27,18 +27,20 @@ type fixture struct {
 // fixtures has a line for each operation of the API.
 func fixtures() map[string]fixture {
 	return map[string]fixture{
-		"charge":            {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
-		"refund":            {body: `{"charge":"{id}"}`, none: http.StatusUnprocessableEntity},
-		"hold":              {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
-		"capture":           {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
-		"release":           {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
-		"charge-batch":      {body: `{"wallet_id":"{wallet}","idempotency_key":"x","amount":1,"currency":"EUR"}`, kind: lines, none: http.StatusAccepted, each: true},
-		"top-up":            {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
-		"withdraw":          {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
-		"freeze-wallet":     {},
-		"unfreeze-wallet":   {},
-		"close-wallet":      {},
-		"set-credit-limit":  {body: `{"credit_limit":1,"currency":"EUR"}`},
+		"charge":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"refund":           {body: `{"charge":"{id}"}`, none: http.StatusUnprocessableEntity},
+		"hold":             {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"capture":          {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
+		"release":          {body: `{"hold":"{id}"}`, none: http.StatusUnprocessableEntity},
+		"charge-batch":     {body: `{"wallet_id":"{wallet}","idempotency_key":"x","amount":1,"currency":"EUR"}`, kind: lines, none: http.StatusAccepted, each: true},
+		"top-up":           {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"withdraw":         {body: `{"amount":1,"currency":"EUR"}`, none: http.StatusAccepted},
+		"freeze-wallet":    {},
+		"unfreeze-wallet":  {},
+		"close-wallet":     {},
+		"set-credit-limit": {body: `{"credit_limit":1,"currency":"EUR"}`},
+		"put-mandate":      {body: `{"currency":"EUR"}`},
+		"revoke-mandate":   {}, "get-mandate": {}, "list-mandates": {},
 		"get-operation":     {},
 		"explain-operation": {},
 		"lookup-operations": {body: `{"ids":["{id}"]}`, each: true},
@@ -66,6 +68,7 @@ type things map[string]func(role ledger.Role) string
 func (s *stack) thingsOf(p people, charged string) things {
 	same := func(id string) func(ledger.Role) string { return func(ledger.Role) string { return id } }
 	owned := s.operator.post("/v1/merchants", nil, `{"name":"x","client_id":"`+p.client+`"}`).want(s.t, http.StatusCreated).text("id")
+	p.payer.do(http.MethodPut, "/v1/wallets/"+p.wallet+"/mandates/"+owned, nil, `{"currency":"EUR"}`).want(s.t, http.StatusOK)
 	return things{
 		"wallet": same(p.wallet), "client": same(p.client), "id": same(charged),
 		"merchant": func(role ledger.Role) string {
@@ -118,7 +121,7 @@ func TestPermissions(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.settle()
-	ada, bob := s.people("Ada"), s.people("Bob")
+	ada, bob := s.mandated("Ada"), s.mandated("Bob")
 	charged := func(p people) string {
 		return p.shop.post(p.charges(), headers{"Idempotency-Key": "first", "Prefer": "wait=30"}, charge).want(t, http.StatusOK).text("id")
 	}

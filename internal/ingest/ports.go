@@ -81,6 +81,9 @@ type Filter struct {
 	Reason   ledger.Reason
 	From, To time.Time // between which it was decided: from the one on, and before the other
 
+	// ByMerchant lists what the merchant asked of the wallet without a look at anything else of that, as if it were not there.
+	ByMerchant bool
+
 	Limit int
 	After *Cursor // nil: the first page
 }
@@ -109,8 +112,7 @@ type AuditEntry struct {
 // Cursor is where a page ended: the last operation that it went through. A list
 // of a wallet goes by sequence, newest first and those without one before all
 // others; one of a client wallet by wallet, as these were opened, and within each like that of a wallet;
-// one of an invoice wallet by wallet, newest first within each and those
-// without a sequence behind all others; one of a merchant by time of decision,
+// one of an invoice wallet by wallet, newest first within each, by position; one of a merchant by time of decision,
 // newest first, as does one of IDs. A list of a client's wallets goes by when they were opened, oldest first;
 // one of anything else by when it was made, newest first.
 type Cursor struct {
@@ -118,15 +120,19 @@ type Cursor struct {
 	DecidedAt time.Time // of another list: when the thing was made; of a client's operations, when the wallet was
 	Wallet    ledger.WalletID
 	ID        ledger.OperationID // of another list: the thing's ID, whatever it is
-	// Bounds are, of everything that was done, of each partition the position that the page went down to; of a
+	// Bounds are, of a list of operations, the position at which the page ended; of everything that was done, of each partition the position that the page went down to; of a
 	// statement, the sequences behind which it begins, and with which it ends.
 	Bounds []int64
 }
 
 // Accounts reads balances. It fails with ErrBusy.
 type Accounts interface {
-	// KnownWallets finds those of the wallets that exist, in no order, in one query.
-	KnownWallets(ctx context.Context, ids []ledger.WalletID) ([]ledger.WalletID, error)
+	// KnownWallets finds those of the list whose wallet is there to the merchant, in no order, in one query: that anyone
+	// may charge, or that ever gave it a mandate. With no merchant it is every wallet that exists.
+	KnownWallets(ctx context.Context, list []ledger.WalletMerchant) ([]ledger.WalletMerchant, error)
+	// Mandates are those that the wallet ever gave, by merchant; with a merchant, the one that it gave that. There are none
+	// where there is no such wallet.
+	Mandates(ctx context.Context, wallet ledger.WalletID, merchant ledger.MerchantID) ([]NamedMandate, error)
 	// Wallet fails with ledger.ErrNotFound.
 	Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, error)
 	// WalletBefore is the wallet as it was right before the time. It fails with ledger.ErrNotFound if it was not

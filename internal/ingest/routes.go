@@ -184,6 +184,34 @@ func (s *Server) queued() {
 			"It takes effect at once, before every charge that is still queued.",
 		status: http.StatusOK, body: reflect.TypeFor[limitBody](), codes: []Code{CodeNotFound, CodeKeyReused},
 	}, s.setLimit)
+	s.mandated()
+}
+
+// mandated are the routes of mandates.
+func (s *Server) mandated() {
+	const path = "/v1/wallets/{wallet}/mandates/{merchant}"
+	handle(s, route{
+		method: http.MethodPut, path: path, id: "put-mandate", summary: "Give a merchant a mandate",
+		description: "Lets the merchant charge the wallet and hold its money, within limits, if the wallet is charged under mandates. Given again, the limits are " +
+			"replaced, and what is used stays used. It takes effect at once. A client gives mandates of its own wallets.",
+		status: http.StatusOK, body: reflect.TypeFor[grantBody](), codes: []Code{CodeNotFound, CodeKeyReused},
+	}, s.grant)
+	handle(s, route{
+		method: http.MethodDelete, path: path, id: "revoke-mandate", summary: "Revoke a merchant's mandate",
+		description: "From now on the merchant's charges and holds fail, also those that are queued. What it holds already it may capture. " +
+			"A client revokes mandates of its own wallets.",
+		status: http.StatusOK, codes: []Code{CodeNotFound, CodeKeyReused},
+	}, s.revoke)
+	handle(s, route{
+		method: http.MethodGet, path: path, id: "get-mandate", summary: "Read a mandate",
+		description: "Shows what the mandate allows and what was used of it: to the merchant that has it, the client that owns the wallet and the operator.",
+		status:      http.StatusOK, codes: []Code{CodeNotFound},
+	}, s.mandate)
+	handle(s, route{
+		method: http.MethodGet, path: "/v1/wallets/{wallet}/mandates", id: "list-mandates", summary: "List a wallet's mandates",
+		description: fmt.Sprintf("Lists all mandates that the wallet ever gave, which are at most %d, to the client that owns the wallet and the operator.", ledger.MaxMandates),
+		status:      http.StatusOK, page: true, codes: []Code{CodeNotFound},
+	}, s.mandates)
 }
 
 func (s *Server) decided() {
@@ -282,11 +310,9 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 		}
 	}
 	path := s.api.OpenAPI().Paths[rt.path]
-	if rt.method == http.MethodGet {
-		rt.complete(path.Get)
-	} else {
-		rt.complete(path.Post)
-	}
+	rt.complete(map[string]*huma.Operation{
+		http.MethodGet: path.Get, http.MethodPost: path.Post, http.MethodPut: path.Put, http.MethodDelete: path.Delete,
+	}[rt.method])
 	if rt.dryRun {
 		describeDryRun(s.api.OpenAPI().Components.Schemas, path.Post)
 	}

@@ -244,15 +244,28 @@ type people struct {
 	payer, shop              *api
 }
 
-// people creates them, under keys so that their IDs are always the same.
+// people creates them, under keys so that their IDs are always the same. Anyone may charge the wallet.
 func (s *stack) people(name string) people {
+	s.t.Helper()
+	return s.peopleOf(name, "anyone")
+}
+
+// mandated creates people of whom the merchant may charge the wallet under a mandate without limits.
+func (s *stack) mandated(name string) people {
+	s.t.Helper()
+	p := s.peopleOf(name, "mandated")
+	p.payer.do(http.MethodPut, p.mandate(), nil, `{"currency":"EUR"}`).want(s.t, http.StatusOK)
+	return p
+}
+
+func (s *stack) peopleOf(name, charges string) people {
 	s.t.Helper()
 	create := func(path, kind, body string) answer {
 		return s.operator.post(path, headers{"Idempotency-Key": name + " " + kind}, body).want(s.t, http.StatusCreated)
 	}
 	p := people{}
 	p.client = create("/v1/clients", "client", `{"name":"`+name+`"}`).text("id")
-	p.wallet = create("/v1/wallets", "wallet", `{"client_id":"`+p.client+`","currency":"EUR"}`).text("id")
+	p.wallet = create("/v1/wallets", "wallet", `{"client_id":"`+p.client+`","currency":"EUR","charges":"`+charges+`"}`).text("id")
 	p.merchant = create("/v1/merchants", "merchant", `{"name":"`+name+`'s shop"}`).text("id")
 	p.payer = s.operator.with(create("/v1/api-keys", "payer", `{"role":"client","client_id":"`+p.client+`","name":"payer"}`).text("secret"))
 	p.shop = s.operator.with(create("/v1/api-keys", "shop", `{"role":"merchant","merchant_id":"`+p.merchant+`","name":"shop"}`).text("secret"))
@@ -268,5 +281,7 @@ func (s *stack) fund(p people, amount int) {
 		s.t.Fatal("top-up:", got.body)
 	}
 }
+
+func (p people) mandate() string { return "/v1/wallets/" + p.wallet + "/mandates/" + p.merchant }
 
 func (p people) charges() string { return "/v1/wallets/" + p.wallet + "/charges" }

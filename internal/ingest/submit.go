@@ -87,7 +87,7 @@ type submission struct {
 // begin hands the request over; requests of one wallet are decided in the order in which they begin.
 // Each that began must be finished. For so long it waits where too much waits already.
 func (s *Server) begin(ctx context.Context, r ledger.Request, patience time.Duration) (submission, error) {
-	if err := s.admitWallet(ctx, r.Wallet); err != nil {
+	if err := s.admitWallet(ctx, r); err != nil {
 		return submission{}, err
 	}
 	if err := s.health.usable(ctx); err != nil {
@@ -110,13 +110,13 @@ func (s *Server) begin(ctx context.Context, r ledger.Request, patience time.Dura
 	return sub, nil
 }
 
-// admitWallet refuses whoever has asked for too many wallets that do not exist, where this one is not known to.
-func (s *Server) admitWallet(ctx context.Context, w ledger.WalletID) error {
-	if s.unknown.Admit(caller(ctx).Party, w) {
+// admitWallet refuses whoever has asked for too many wallets that are not there to it, where this one is not known to be.
+func (s *Server) admitWallet(ctx context.Context, r ledger.Request) error {
+	if s.unknown.Admit(caller(ctx).Party, ledger.WalletMerchant{Wallet: r.Wallet, Merchant: r.Merchant}) {
 		return nil
 	}
 	s.metrics.shed("unknown_wallet")
-	return refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist, and this wallet is not known to; it was not taken")
+	return refuse(CodeRateLimited, "too many requests of the key's owner were for wallets that do not exist or that gave it no mandate (mandate_required), and this wallet is not known to; it was not taken")
 }
 
 // finish answers once the request is durable; where it waits for an outcome, with that.

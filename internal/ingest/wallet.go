@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type walletBody struct {
 	ClientID string `json:"client_id" doc:"The client that owns the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
 	Status   string `json:"status" doc:"What may be done with the wallet." enum:"active,frozen,closed" example:"active"`
+	Charges  string `json:"charges" doc:"Who may charge the wallet and hold its money: merchants that have a mandate, or anyone." enum:"mandated,anyone" example:"mandated"`
 	Balance  int64  `json:"balance" doc:"What is in the wallet, in minor units; below zero: what it owes." example:"8750"`
 	Held     int64  `json:"held" doc:"What its open holds keep from being charged, in minor units." example:"5000"`
 	Free     int64  `json:"available" doc:"What may be charged or held: the balance and the credit limit, less what is held, in minor units." example:"8750"`
@@ -27,13 +29,19 @@ type walletBody struct {
 func newWallet(w ledger.Wallet) walletBody {
 	return walletBody{
 		ID: w.ID.String(), Object: "wallet", ClientID: w.Client.String(), Currency: string(w.Currency),
-		Status: string(w.Status), Balance: w.Balance, Held: w.Held, Free: w.Available(), Limit: w.CreditLimit, Sequence: w.Sequence,
+		Status: string(w.Status), Charges: chargesText(w.Charges), Balance: w.Balance, Held: w.Held, Free: w.Available(), Limit: w.CreditLimit, Sequence: w.Sequence,
 	}
 }
+
+// anyone is how the API calls the zero value of [ledger.Charges].
+const anyone = "anyone"
+
+func chargesText(c ledger.Charges) string { return cmp.Or(string(c), anyone) }
 
 type openBody struct {
 	ClientID string `json:"client_id" doc:"The client that is to own the wallet." example:"cli_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	Currency string `json:"currency" doc:"The wallet's currency, ISO 4217. It never changes." example:"EUR"`
+	Charges  string `json:"charges,omitempty" doc:"Who may charge the wallet and hold its money: merchants that have a mandate, or anyone. It never changes. Absent: mandated." enum:"mandated,anyone" example:"mandated"`
 }
 
 type creationInput struct {
@@ -54,13 +62,22 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 		return nil, err
 	}
 	client, faults := bodyClient("client_id", b.ClientID, faults)
+	charges := ledger.Charges(cmp.Or(b.Charges, string(ledger.ChargesMandated)))
+	switch charges {
+	case anyone:
+		charges = ""
+	case ledger.ChargesMandated:
+	default:
+		faults = addFault(faults, "body.charges", "must be mandated or anyone")
+		charges = ""
+	}
 	key := written(in.Key)
 	id, err := s.resourceID("wallet", key)
 	if err != nil {
 		return nil, err
 	}
 	op, made, err := s.apply(ctx, ledger.Request{
-		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), IdempotencyKey: key,
+		Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: ledger.Currency(b.Currency), Charges: charges, IdempotencyKey: key,
 	}, faults)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -71,7 +88,7 @@ func (s *Server) openWallet(ctx context.Context, in *creationInput) (*walletOutp
 		// Cannot be: nobody else's wallet has this ID.
 		return nil, fmt.Errorf("open wallet %s: %s", op.Wallet, op.Reason)
 	}
-	w := ledger.Wallet{ID: op.Wallet, Client: op.Client, Currency: op.Currency}.After(op)
+	w := ledger.Wallet{ID: op.Wallet, Client: op.Client, Currency: op.Currency, Charges: op.Charges}.After(op)
 	if !made {
 		if w, err = s.readWallet(ctx, op.Wallet); err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ type Flaw struct {
 // Audit follows the history of one wallet, operation by operation in the order
 // of their sequence, and decides each again. Operations without a sequence may
 // come at any time. The zero value is ready; it keeps no more than the wallet's
-// state, however long the history is.
+// state and its mandates, however long the history is.
 //
 // Where the history goes wrong, the audit goes on from what is on record, so
 // that one fault is not reported for every operation after it.
@@ -36,6 +36,8 @@ type Audit struct {
 	exists bool
 	last   Place
 	behind int64 // the position of the last operation
+
+	mandates map[MerchantID]Mandate
 }
 
 // Wallet is what the operations so far made of the wallet, and whether there is
@@ -82,7 +84,7 @@ func (a *Audit) Check(o Operation, charged OperationID, referred Referred) []Fla
 		f.add(RuleDigest, "does not follow from the operation and the one before it")
 	}
 	f.compareOutcome(o, a.decideAgain(o, charged, referred))
-	a.followRecord(o)
+	a.followRecord(o, referred)
 	return f
 }
 
@@ -90,7 +92,10 @@ func (a *Audit) Check(o Operation, charged OperationID, referred Referred) []Fla
 func (a *Audit) decideAgain(o Operation, charged OperationID, referred Referred) Operation {
 	known := Known{
 		Wallets: map[WalletID]Wallet{}, Merchants: map[MerchantID]Merchant{}, Invoices: map[WalletInvoice]OperationID{},
-		Referred: map[OperationID]Referred{},
+		Referred: map[OperationID]Referred{}, Mandates: map[WalletMerchant]Mandate{}, Given: map[WalletID]int{o.Wallet: len(a.mandates)},
+	}
+	if m, given := a.mandates[o.Merchant]; given {
+		known.Mandates[WalletMerchant{o.Wallet, o.Merchant}] = m
 	}
 	if !o.Refers.IsZero() {
 		known.Referred[o.Refers] = referred
@@ -114,12 +119,18 @@ func (a *Audit) decideAgain(o Operation, charged OperationID, referred Referred)
 }
 
 // followRecord makes the wallet what is on record.
-func (a *Audit) followRecord(o Operation) {
+func (a *Audit) followRecord(o Operation, referred Referred) {
 	if !a.exists {
 		a.exists = true
-		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency}
+		a.wallet = Wallet{ID: o.Wallet, Client: o.Client, Currency: o.Currency, Charges: o.Charges}
 	}
 	a.wallet = a.wallet.After(o)
+	if o.Reason == "" && (o.Kind.row().mandate != 0 || o.MandateDay != 0 || referred.Day != 0) {
+		if a.mandates == nil {
+			a.mandates = map[MerchantID]Mandate{}
+		}
+		a.mandates[o.Merchant] = a.mandates[o.Merchant].after(&o, referred)
+	}
 	if o.Reason == "" && o.Kind == KindHold {
 		a.wallet.Holds++
 	}
@@ -145,6 +156,10 @@ func (f *flaws) compareOutcome(o, again Operation) {
 		f.add(RuleOutcome, "has another invoice than deciding again gives it")
 	case o.Moved != again.Moved:
 		f.add(RuleOutcome, "moves %d, deciding again gives %d", o.Moved, again.Moved)
+	case o.MandateDay != again.MandateDay:
+		f.add(RuleOutcome, "counts for day %d of its mandate, deciding again gives %d", o.MandateDay, again.MandateDay)
+	case o.MandateLimit != again.MandateLimit:
+		f.add(RuleOutcome, "exceeds %q of its mandate, deciding again gives %q", o.MandateLimit, again.MandateLimit)
 	case o.LeftAfter != again.LeftAfter:
 		f.add(RuleOutcome, "leaves %d of what it refers to, deciding again gives %d", o.LeftAfter, again.LeftAfter)
 	case o.Sequence == 0:

@@ -111,7 +111,7 @@ func everyReason() []ledger.Operation {
 func TestAuditedReasons(t *testing.T) {
 	t.Parallel()
 	reasons := map[ledger.Reason]bool{ledger.ReasonWalletNotFound: true, ledger.ReasonProcessingError: true} // have none
-	for _, history := range [][]ledger.Operation{everyReason(), limits(), refunds(), holds(), wornHolds(), crowd()} {
+	for _, history := range [][]ledger.Operation{everyReason(), limits(), refunds(), holds(), wornHolds(), crowd(), mandates(), mandateCrowd(), notMandated()} {
 		for _, o := range history {
 			reasons[o.Reason] = true
 		}

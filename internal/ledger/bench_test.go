@@ -11,10 +11,17 @@ import (
 // benchBatch is how many charges one book decides in the benchmarks.
 const benchBatch = 500
 
-// BenchmarkDecide is per charge: 500 to a book, over one wallet or over 1,000.
+// BenchmarkDecide is per charge: 500 to a book, over one wallet or over 1,000, that anyone may charge or under mandates.
 func BenchmarkDecide(b *testing.B) {
-	for _, wallets := range []int{1, 1000} {
-		b.Run(fmt.Sprintf("wallets=%d", wallets), func(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		wallets int
+		charges ledger.Charges
+	}{
+		{"wallets=1", 1, ""}, {"wallets=1000", 1000, ""}, {"wallets=1,mandated", 1, ledger.ChargesMandated}, {"wallets=1000,mandated", 1000, ledger.ChargesMandated},
+	} {
+		wallets := c.wallets
+		b.Run(c.name, func(b *testing.B) {
 			m := newMinter(b, testSecret)
 			requests := make([]ledger.Request, 1000)
 			for i := range requests {
@@ -29,7 +36,7 @@ func BenchmarkDecide(b *testing.B) {
 			b.ResetTimer()
 			for n := 0; n < b.N; {
 				b.StopTimer()
-				book := benchBook(wallets)
+				book := benchBook(wallets, c.charges)
 				b.StartTimer()
 				for k := 0; k < benchBatch && n < b.N; k++ {
 					r := requests[n%len(requests)]
@@ -43,14 +50,21 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-func benchBook(wallets int) *ledger.Book {
+func benchBook(wallets int, charges ledger.Charges) *ledger.Book {
 	known := ledger.Known{
 		Wallets:   make(map[ledger.WalletID]ledger.Wallet, wallets),
 		Merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}},
+		Mandates:  make(map[ledger.WalletMerchant]ledger.Mandate, wallets),
 	}
 	for i := range wallets {
 		id := walletNumber(i)
-		known.Wallets[id] = ledger.Wallet{ID: id, Currency: "EUR", Status: ledger.WalletActive, Balance: ledger.MaxAmount}
+		known.Wallets[id] = ledger.Wallet{ID: id, Currency: "EUR", Status: ledger.WalletActive, Charges: charges, Balance: ledger.MaxAmount}
+		if charges == ledger.ChargesMandated {
+			known.Mandates[ledger.WalletMerchant{Wallet: id, Merchant: ledger.MerchantID{1}}] = ledger.Mandate{
+				Wallet: id, Merchant: ledger.MerchantID{1}, Given: true,
+				Terms: ledger.Terms{MaxAmount: 10, PerDay: 10_000, PerMonth: 10_000, Total: 10_000, ValidUntil: worldTime.AddDate(1, 0, 0)},
+			}
+		}
 	}
 	return ledger.NewBook(known, worldTime)
 }

@@ -17,6 +17,8 @@ type Known struct {
 	Merchants map[MerchantID]Merchant
 	Decided   map[OperationID]Fingerprint   // which of the batch's IDs have an outcome
 	Invoices  map[WalletInvoice]OperationID // which of the batch's invoices were accepted or are held, and as what
+	Mandates  map[WalletMerchant]Mandate    // of the merchants that use one, or are to have one or none
+	Given     map[WalletID]int              // of the wallets that give a mandate: to how many merchants they ever did
 	Referred  map[OperationID]Referred      // what the batch refers to: an entry for each, a zero one where there is no such operation
 	Position  int64                         // of the partition's last operation; 0: it has none
 }
@@ -32,6 +34,7 @@ type Referred struct {
 	Parts    int    // of a hold: how many accepted operations refer to it
 	Captured bool   // of a hold: one of them captured some of it
 	Last     Kind   // of a hold: what the last of them was
+	Day      int32  // of a hold: the [Operation.MandateDay]
 }
 
 // Hold is money that a merchant has set aside in a wallet: what a hold is while it is open.
@@ -68,7 +71,8 @@ type Book struct {
 	changed    map[WalletID]bool
 	operations []Operation
 	conflicts  []Conflict
-	movements  map[Movement]int64 // by account and currency, Amount zero in the key
+	movements  map[Movement]int64      // by account and currency, Amount zero in the key
+	mandates   map[WalletMerchant]bool // that changed
 	opened     map[OperationID]Hold
 	ended      []OperationID
 }
@@ -88,6 +92,12 @@ func NewBook(known Known, now time.Time) *Book {
 	if known.Invoices == nil {
 		known.Invoices = map[WalletInvoice]OperationID{}
 	}
+	if known.Mandates == nil {
+		known.Mandates = map[WalletMerchant]Mandate{}
+	}
+	if known.Given == nil {
+		known.Given = map[WalletID]int{}
+	}
 	return &Book{known: known, now: microseconds(now), changed: map[WalletID]bool{}, movements: map[Movement]int64{}, opened: map[OperationID]Hold{}}
 }
 
@@ -99,6 +109,7 @@ func (b *Book) Expect(n int) { b.operations = slices.Grow(b.operations, n) }
 func (b *Book) Decide(r Request, at Place) Verdict {
 	r.ApplyBefore = microseconds(r.ApplyBefore)
 	r.ReceivedAt = microseconds(r.ReceivedAt)
+	r.Terms.ValidUntil = microseconds(r.Terms.ValidUntil)
 	op, verdict := b.next(&r, r.Fingerprint(), at)
 	if op == nil {
 		return verdict
@@ -106,7 +117,7 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	kind := r.Kind.row()
 	w, exists := b.known.Wallets[r.Wallet]
 	if !exists && kind.opens {
-		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive}
+		w = Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency, Status: WalletActive, Charges: r.Charges}
 	}
 	b.findMerchant(op)
 	invoice, _ := r.WalletInvoice()
@@ -116,12 +127,16 @@ func (b *Book) Decide(r Request, at Place) Verdict {
 	op.Reason = b.judge(kind, op, invoice, &w, exists)
 	switch op.Reason {
 	case "":
+		referred := b.known.Referred[op.Refers]
 		if kind.refers != nil {
 			b.settleReferred(op, &w)
 			invoice, _ = op.WalletInvoice() // a hold's first capture has the hold's
 		}
+		b.settleMandate(kind, op, &w, referred)
 		w, exists = w.apply(kind, op), true
 		b.accept(op, invoice)
+	case ReasonMandateLimit:
+		op.MandateLimit, op.LeftAfter = b.mandate(op).exceeds(op.Amount, b.now)
 	case ReasonDuplicateInvoice:
 		op.DuplicateOf = b.known.Invoices[invoice]
 	default:
@@ -192,6 +207,15 @@ func (b *Book) Wallets() []Wallet {
 	return wallets
 }
 
+// Mandates are the mandates that changed, each once, as they are now, in no order.
+func (b *Book) Mandates() []Mandate {
+	mandates := make([]Mandate, 0, len(b.mandates))
+	for of := range b.mandates {
+		mandates = append(mandates, b.known.Mandates[of])
+	}
+	return mandates
+}
+
 // Movements are the sums moved, one for each account and currency, in no order.
 func (b *Book) Movements() []Movement {
 	movements := make([]Movement, 0, len(b.movements))
@@ -229,8 +253,8 @@ func (b *Book) next(r *Request, f Fingerprint, at Place) (*Operation, Verdict) {
 // of that.
 func (b *Book) refer(op *Operation, w *Wallet) {
 	found := b.known.Referred[op.Refers]
-	if !found.suits(op) {
-		return
+	if !found.suits(op) || !found.Accepted {
+		return // nothing is said of the wallet
 	}
 	if op.Currency == "" {
 		op.Currency = w.Currency
@@ -274,6 +298,32 @@ func (b *Book) settleReferred(op *Operation, w *Wallet) {
 	b.known.Referred[op.Refers] = found
 }
 
+// settleMandate is the effect of an accepted operation on the merchant's mandate. Referred is what the
+// operation refers to, as it was before.
+func (b *Book) settleMandate(kind *kindRow, op *Operation, w *Wallet, referred Referred) {
+	if kind.mandate == 0 && (w.Charges != ChargesMandated || !kind.uses && referred.Day == 0) {
+		return
+	}
+	m := b.mandate(op)
+	if kind.uses {
+		op.MandateDay = m.dayOf(b.now)
+	}
+	if kind.mandate == mandateGiven && m.Wallet.IsZero() {
+		b.known.Given[op.Wallet]++
+	}
+	of := WalletMerchant{op.Wallet, op.Merchant}
+	b.known.Mandates[of] = m.after(op, referred)
+	if b.mandates == nil {
+		b.mandates = map[WalletMerchant]bool{}
+	}
+	b.mandates[of] = true
+}
+
+// mandate is what is known of the mandate that the operation is about.
+func (b *Book) mandate(op *Operation) Mandate {
+	return b.known.Mandates[WalletMerchant{op.Wallet, op.Merchant}]
+}
+
 // end ends a hold; one that was never captured gives its invoice back.
 func (b *Book) end(op *Operation, hold Referred) {
 	if _, is := b.opened[op.Refers]; is {
@@ -303,7 +353,7 @@ func (o *Operation) referred() Referred {
 		}
 	}
 	if o.Kind == KindHold {
-		r.Invoice = o.Invoice
+		r.Invoice, r.Day = o.Invoice, o.MandateDay
 	}
 	return r
 }
@@ -342,6 +392,22 @@ func (b *Book) holds(reason Reason, op *Operation, invoice WalletInvoice, w *Wal
 		return op.MerchantState == ""
 	case ReasonMerchantSuspended:
 		return op.MerchantState == MerchantSuspended
+	case ReasonMandateRequired:
+		return !exists || w.Charges == ChargesMandated && !b.mandate(op).Given
+	case ReasonMandateNotFound:
+		return !b.mandate(op).Given
+	case ReasonWalletNotMandated:
+		return w.Charges != ChargesMandated
+	case ReasonTooManyMandates:
+		return b.known.Given[op.Wallet] >= MaxMandates && b.mandate(op).Wallet.IsZero()
+	case ReasonMandateExpired:
+		return w.Charges == ChargesMandated && b.mandate(op).Expired(b.now)
+	case ReasonMandateLimit:
+		if w.Charges != ChargesMandated {
+			return false
+		}
+		limit, _ := b.mandate(op).exceeds(op.Amount, b.now)
+		return limit != ""
 	case ReasonSelfCharge:
 		return !op.MerchantOwner.IsZero() && op.MerchantOwner == w.Client
 	case ReasonWalletClosed:

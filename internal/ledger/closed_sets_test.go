@@ -55,9 +55,10 @@ func TestReasonsAreComplete(t *testing.T) {
 		t.Errorf("Reasons() (-declared +listed):\n%s", diff)
 	}
 
-	// The whole order of the design: what speaks of the merchant and of what is referred to stands before what speaks of the wallet.
-	const design = "expired merchant_not_found merchant_suspended charge_not_found hold_not_found wallet_not_found self_charge_not_allowed " +
-		"wallet_closed wallet_frozen currency_mismatch charge_not_accepted hold_not_accepted hold_closed hold_expired exceeds_hold " +
+	// The whole order of the design: what speaks of the merchant, of its mandate and of what is referred to stands before what speaks of the wallet.
+	const design = "expired merchant_not_found merchant_suspended mandate_required charge_not_found hold_not_found charge_not_accepted " +
+		"hold_not_accepted wallet_not_found self_charge_not_allowed wallet_closed wallet_frozen currency_mismatch mandate_not_found " +
+		"wallet_not_mandated too_many_mandates mandate_expired mandate_limit_exceeded hold_closed hold_expired exceeds_hold " +
 		"refund_exceeds_charge too_many_holds too_many_captures duplicate_invoice wallet_not_empty insufficient_funds " +
 		"credit_limit_in_use amount_overflow processing_error"
 	if diff := cmp.Diff(strings.Fields(design), listed); diff != "" {
@@ -91,6 +92,12 @@ func TestEveryReasonExplainsItself(t *testing.T) {
 		ledger.ReasonWalletNotFound:      ledger.AdviceFixRequest,
 		ledger.ReasonMerchantNotFound:    ledger.AdviceFixRequest,
 		ledger.ReasonMerchantSuspended:   ledger.AdviceDoNotRetry,
+		ledger.ReasonMandateRequired:     ledger.AdviceDoNotRetry,
+		ledger.ReasonMandateNotFound:     ledger.AdviceFixRequest,
+		ledger.ReasonWalletNotMandated:   ledger.AdviceFixRequest,
+		ledger.ReasonTooManyMandates:     ledger.AdviceDoNotRetry,
+		ledger.ReasonMandateExpired:      ledger.AdviceDoNotRetry,
+		ledger.ReasonMandateLimit:        ledger.AdviceRetryWithNewKey,
 		ledger.ReasonChargeNotFound:      ledger.AdviceFixRequest,
 		ledger.ReasonChargeNotAccepted:   ledger.AdviceDoNotRetry,
 		ledger.ReasonRefundExceedsCharge: ledger.AdviceFixRequest,
@@ -133,6 +140,36 @@ func TestActionsAreComplete(t *testing.T) {
 	}
 }
 
+// A limit of a mandate that is declared and forgotten elsewhere fails here. They have the names of the API, and
+// are looked at from the narrow to the wide.
+func TestLimitsAreComplete(t *testing.T) {
+	t.Parallel()
+	var listed []string
+	for _, l := range ledger.Limits() {
+		listed = append(listed, string(l))
+	}
+	if diff := cmp.Diff(constants(t, "mandate.go", "Limit"), listed); diff != "" {
+		t.Errorf("Limits() (-declared +listed):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"max_amount", "per_day", "per_month", "total"}, listed); diff != "" {
+		t.Errorf("the order (-of the design +listed):\n%s", diff)
+	}
+}
+
+// Who may charge a wallet: those that have a mandate, or, where nothing is said, anyone.
+func TestChargesAreComplete(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]string{"mandated"}, constants(t, "wallet.go", "Charges")); diff != "" {
+		t.Errorf("(-want +declared):\n%s", diff)
+	}
+	for charges, valid := range map[ledger.Charges]bool{"": true, ledger.ChargesMandated: true, "anyone": false, "Mandated": false} {
+		r := validRequests()[ledger.KindOpen]
+		if r.Charges = charges; (len(r.Faults()) == 0) != valid {
+			t.Errorf("a wallet that %q may charge: %v", charges, r.Faults())
+		}
+	}
+}
+
 // A kind that is declared and forgotten elsewhere fails here.
 func TestKindsAreComplete(t *testing.T) {
 	t.Parallel()
@@ -146,7 +183,7 @@ func TestKindsAreComplete(t *testing.T) {
 	if diff := cmp.Diff(constants(t, "kinds.go", "Kind"), listed); diff != "" {
 		t.Errorf("Kinds() (-declared +listed):\n%s", diff)
 	}
-	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refunds", "char", "holds", "void"} {
+	for _, k := range []ledger.Kind{"", "Charge", "charge ", "refunds", "char", "holds", "void", "mandate", "grants"} {
 		if k.Known() || k.Queued() || k.MovesMoney() || len(k.Reasons()) > 1 {
 			t.Errorf("%q is taken for a kind", k)
 		}

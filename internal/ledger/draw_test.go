@@ -40,7 +40,7 @@ func (s step) saying() string {
 	}
 	r := *s.request
 	r.ID, r.IdempotencyKey, r.ReceivedAt, r.Asker = ledger.OperationID{}, "", time.Time{}, ledger.Asker{}
-	r.ApplyBefore = r.ApplyBefore.Truncate(time.Microsecond)
+	r.ApplyBefore, r.Terms.ValidUntil = r.ApplyBefore.Truncate(time.Microsecond), r.Terms.ValidUntil.Truncate(time.Microsecond)
 	return fmt.Sprintf("%#v", r)
 }
 
@@ -54,11 +54,8 @@ func (s step) decide(b *ledger.Book) ledger.Verdict {
 // drawStart is a few merchants and wallets: wallets 1 to 3 are there, 4 and 5
 // are not; merchant 4 is not.
 func drawStart(t *rapid.T) *store {
-	s := &store{
-		wallets: map[ledger.WalletID]ledger.Wallet{}, decided: map[ledger.OperationID]ledger.Fingerprint{},
-		holds: map[ledger.OperationID]ledger.Hold{}, moved: map[ledger.Movement]int64{},
-		merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}, {2}: {Suspended: true}, {3}: {Owner: ledger.ClientID{1}}},
-	}
+	s := newStore()
+	s.merchants = map[ledger.MerchantID]ledger.Merchant{{1}: {}, {2}: {Suspended: true}, {3}: {Owner: ledger.ClientID{1}}}
 	statuses := []ledger.WalletStatus{ledger.WalletActive, ledger.WalletActive, ledger.WalletActive, ledger.WalletActive, ledger.WalletFrozen, ledger.WalletClosed}
 	for i := byte(1); i <= 3; i++ {
 		w := ledger.Wallet{
@@ -69,6 +66,10 @@ func drawStart(t *rapid.T) *store {
 		}
 		if w.Status != ledger.WalletClosed {
 			w.Balance = rapid.SampledFrom([]int64{0, 500, ledger.MaxAmount - 100, ledger.MaxAmount, -w.CreditLimit}).Draw(t, "balance")
+		}
+		if rapid.Bool().Draw(t, "mandated") {
+			w.Charges = ledger.ChargesMandated
+			s.drawMandates(t, w)
 		}
 		s.wallets[w.ID] = w
 	}
@@ -92,7 +93,12 @@ func (s *store) hold(w ledger.Wallet, parts int) {
 		ID: operationOf(w.ID, 0xff), Kind: ledger.KindHold, Wallet: w.ID, Merchant: ledger.MerchantID{1}, Amount: wornHold, Currency: w.Currency,
 		Invoice: "i1", ExpiresIn: ledger.DefaultExpiresIn,
 	}, DecidedAt: at}
-	s.operations = append(s.operations, hold)
+	of := ledger.WalletMerchant{Wallet: w.ID, Merchant: hold.Merchant}
+	m, mandated := s.mandates[of]
+	if mandated {
+		hold.MandateDay = max(m.Day, dayNumber(dayOf(at)))
+	}
+	s.operations = append([]ledger.Operation{hold}, s.operations...)
 	for n := range parts {
 		release := ledger.Operation{Request: hold.Request, DecidedAt: at, Moved: 1, LeftAfter: wornHold - int64(n) - 1}
 		release.ID, release.Kind, release.Refers, release.Amount, release.ExpiresIn = operationOf(w.ID, byte(0x80+n)), ledger.KindRelease, hold.ID, 1, 0
@@ -100,6 +106,10 @@ func (s *store) hold(w ledger.Wallet, parts int) {
 		s.operations = append(s.operations, release)
 	}
 	s.holds = holdsIn(s.operations)
+	if mandated {
+		m.Day, m.UsedDay, m.UsedMonth, m.Used = tally(usesIn(s.operations, of))
+		s.mandates[of] = m
+	}
 	w.Held, w.Holds = wornHold-int64(parts), 1
 	s.wallets[w.ID] = w
 }
@@ -108,13 +118,18 @@ func (s *store) hold(w ledger.Wallet, parts int) {
 var kindsByWeight = append([]ledger.Kind{
 	ledger.KindHold, ledger.KindCharge, ledger.KindCapture, ledger.KindTopUp, ledger.KindHold, ledger.KindCapture, ledger.KindRelease, ledger.KindRefund,
 	ledger.KindCharge, ledger.KindHold, ledger.KindCapture, ledger.KindCharge, ledger.KindCharge, ledger.KindRefund, ledger.KindUnfreeze, ledger.KindExpire,
+	ledger.KindGrant,
 }, ledger.Kinds()...)
 
 // drawSteps is a batch with repeats, conflicts and refusals among new requests.
 func drawSteps(t *rapid.T, m *ledger.Minter, now time.Time, start *store) []step {
-	n := rapid.IntRange(0, 60).Draw(t, "steps")
-	steps := make([]step, 0, n)
-	for i := range n {
+	return drawMore(t, m, now, start, nil, 60)
+}
+
+// drawMore adds to the steps, which are settled before, at most so many.
+func drawMore(t *rapid.T, m *ledger.Minter, now time.Time, start *store, steps []step, most int) []step {
+	n := rapid.IntRange(0, most).Draw(t, "steps")
+	for i := len(steps); n > 0; i, n = i+1, n-1 {
 		at := ledger.Place{Log: 1, Offset: int64(i)}
 		if i > 0 && rapid.IntRange(0, 5).Draw(t, "repeat") == 5 {
 			s := steps[rapid.IntRange(0, i-1).Draw(t, "which")]
@@ -152,7 +167,7 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time, start *store, befo
 	if sized {
 		r.Amount = rapid.SampledFrom([]int64{1, 50, 100, 100, 250, 250, 400, ledger.MaxAmount - 50, ledger.MaxAmount}).Draw(t, "amount")
 	}
-	if sized || r.Kind == ledger.KindOpen {
+	if sized || r.Kind == ledger.KindOpen || r.Kind == ledger.KindGrant {
 		r.Currency = rapid.SampledFrom([]ledger.Currency{"EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "EUR", "USD"}).Draw(t, "currency")
 	}
 	switch r.Kind {
@@ -167,6 +182,12 @@ func drawRequest(t *rapid.T, m *ledger.Minter, now time.Time, start *store, befo
 		drawReferring(t, &r, start, before)
 	case ledger.KindOpen:
 		r.Client = ledger.ClientID{rapid.ByteRange(1, 2).Draw(t, "client")}
+		r.Charges = rapid.SampledFrom([]ledger.Charges{"", ledger.ChargesMandated}).Draw(t, "charges")
+	case ledger.KindGrant, ledger.KindRevoke:
+		r.Merchant = ledger.MerchantID{rapid.SampledFrom([]byte{1, 1, 1, 1, 2, 3, 4}).Draw(t, "merchant")}
+		if r.Kind == ledger.KindGrant {
+			r.Terms = drawTerms(t, now)
+		}
 	case ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
 		ledger.KindWithdraw:
 	}

@@ -80,6 +80,10 @@ func (o Operation) done() string {
 		return fmt.Sprintf("The wallet became %s.", kind.becomes)
 	case kind.opens:
 		return "The wallet is open."
+	case kind.mandate == mandateGiven:
+		return "The merchant has a mandate, with these limits, from now on."
+	case kind.mandate == mandateTaken:
+		return "The merchant has no mandate from now on."
 	case kind.moves > 0:
 		return fmt.Sprintf("The wallet got %d.", o.moved())
 	case kind.moves < 0:
@@ -103,15 +107,24 @@ var checkRows = [...]checkRow{
 	{reason: ReasonExpired, passed: "It was decided in time.", compared: compareTimes},
 	{reason: ReasonMerchantNotFound, passed: "There is a merchant with this ID."},
 	{reason: ReasonMerchantSuspended, passed: "The merchant is not suspended."},
+	{reason: ReasonMandateRequired, passed: "The merchant has a mandate of the wallet, or anyone may charge it."},
 	{reason: ReasonChargeNotFound, passed: "The charge is one of the merchant's, on this wallet."},
 	{reason: ReasonHoldNotFound, passed: "The hold is one of the merchant's, on this wallet."},
+	{reason: ReasonChargeNotAccepted, passed: "The charge was accepted."},
+	{reason: ReasonHoldNotAccepted, passed: "The hold was accepted."},
 	{reason: ReasonWalletNotFound, passed: "There is a wallet with this ID."},
 	{reason: ReasonSelfCharge, passed: "The wallet is not one of the merchant's own owner."},
 	{reason: ReasonWalletClosed, passed: "The wallet is not closed."},
 	{reason: ReasonWalletFrozen, passed: "The wallet is not frozen."},
 	{reason: ReasonCurrencyMismatch, passed: "The currency is the wallet's currency.", compared: compareCurrency},
-	{reason: ReasonChargeNotAccepted, passed: "The charge was accepted."},
-	{reason: ReasonHoldNotAccepted, passed: "The hold was accepted."},
+	{reason: ReasonMandateNotFound, passed: "The merchant has a mandate of the wallet."},
+	{reason: ReasonWalletNotMandated, passed: "The wallet is charged under mandates."},
+	{
+		reason: ReasonTooManyMandates, passed: "The wallet has not given too many mandates.",
+		compared: bound("A wallet gives mandates to %d merchants at most.", MaxMandates),
+	},
+	{reason: ReasonMandateExpired, passed: "No mandate that it needs has expired."},
+	{reason: ReasonMandateLimit, passed: "No mandate that it needs allows less.", compared: compareMandate},
 	{reason: ReasonHoldClosed, passed: "The hold was not captured or released to its end."},
 	{reason: ReasonHoldExpired, passed: "The hold has not expired."},
 	{reason: ReasonExceedsHold, passed: "The hold holds that much.", compared: compareLeft("remaining")},
@@ -179,6 +192,12 @@ func compareLeft(name string) func(Operation, *Check) {
 
 func bound(format string, most int64) func(Operation, *Check) {
 	return func(_ Operation, c *Check) { c.add(map[string]int64{"most": most}, format, most) }
+}
+
+func compareMandate(o Operation, c *Check) {
+	if o.MandateLimit != "" {
+		c.add(map[string]int64{"asked": o.Amount, "left": o.LeftAfter}, "It asked for %d, and the limit %s had %d left.", o.Amount, o.MandateLimit, o.LeftAfter)
+	}
 }
 
 func compareInvoice(o Operation, c *Check) {

@@ -165,6 +165,8 @@ func TestEffectOfEachKind(t *testing.T) {
 		ledger.KindHold:     {"Of the wallet's money, 400 was set aside.", "The wallet has a balance of 1000 and a credit limit of 0, of which 400 is held."},
 		ledger.KindCapture:  {"The wallet paid 400. " + fmt.Sprintf(hold, 600), "The wallet has a balance of 600 and a credit limit of 1000, of which 600 is held."},
 		ledger.KindRelease:  {"Of what was held, 400 is available again. " + fmt.Sprintf(hold, 600), fmt.Sprintf(credit, 600)},
+		ledger.KindGrant:    {"The merchant has a mandate, with these limits, from now on.", fmt.Sprintf(without, 1000)},
+		ledger.KindRevoke:   {"The merchant has no mandate from now on.", fmt.Sprintf(without, 1000)},
 		ledger.KindExpire:   {"Of what was held, 1000 is available again. " + fmt.Sprintf(hold, 0), fmt.Sprintf(credit, 0)},
 	}
 	for _, kind := range ledger.Kinds() {
@@ -174,8 +176,12 @@ func TestEffectOfEachKind(t *testing.T) {
 			continue
 		}
 		w := world{kind: kind, kept: kind == ledger.KindCapture}
-		if kind == ledger.KindClose {
+		switch kind {
+		case ledger.KindClose:
 			w.balance = -1
+		case ledger.KindGrant, ledger.KindRevoke:
+			w.mandate = "given"
+		default:
 		}
 		if op := w.decide(); op.Effect(false) != want[0] || op.Effect(true) != strings.Join(want, " ") {
 			t.Errorf("%s: %q\nwant %q", kind, op.Effect(true), strings.Join(want, " "))

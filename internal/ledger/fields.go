@@ -7,7 +7,7 @@ import (
 )
 
 // SealVersion is the newest version of what [Operation.Seal] covers.
-const SealVersion = 5
+const SealVersion = 6
 
 // Field is one value that an operation on record consists of. The row of the history and
 // its seal are made from the list of them; a new one goes to its end, with the next
@@ -63,13 +63,21 @@ var operationFields = [...]Field{
 	{Column: "expires_in", Since: 5, Of: func(o *Operation) any { return &o.ExpiresIn }},
 	{Column: "rest", Since: 5, Of: func(o *Operation) any { return (*string)(&o.Rest) }},
 	{Column: "held_after", Since: 5, Of: func(o *Operation) any { return &o.HeldAfter }},
+	{Column: "charges", Since: 6, Of: func(o *Operation) any { return (*string)(&o.Charges) }},
+	{Column: "max_amount", Since: 6, Of: func(o *Operation) any { return &o.Terms.MaxAmount }},
+	{Column: "per_day", Since: 6, Of: func(o *Operation) any { return &o.Terms.PerDay }},
+	{Column: "per_month", Since: 6, Of: func(o *Operation) any { return &o.Terms.PerMonth }},
+	{Column: "total", Since: 6, Of: func(o *Operation) any { return &o.Terms.Total }},
+	{Column: "valid_until", Since: 6, Of: func(o *Operation) any { return &o.Terms.ValidUntil }},
+	{Column: "mandate_day", Since: 6, Of: func(o *Operation) any { return &o.MandateDay }},
+	{Column: "mandate_limit", Since: 6, Of: func(o *Operation) any { return (*string)(&o.MandateLimit) }},
 	{Column: "seal", Of: func(o *Operation) any { return &o.SealVersion }},
 	{Column: "digest", Of: func(o *Operation) any { return (*[32]byte)(&o.Digest) }, Absent: never},
 }
 
 func direct(o *Operation) bool      { return o.Place.IsZero() }
 func walletless(o *Operation) bool  { return o.Sequence == 0 }
-func unreferring(o *Operation) bool { return o.Refers.IsZero() }
+func unreferring(o *Operation) bool { return o.Refers.IsZero() && o.MandateLimit == "" }
 func never(*Operation) bool         { return false }
 
 // OperationFields lists every value of an operation on record. Nobody may change the list.
@@ -90,7 +98,7 @@ func (o *Operation) Seal(previous Digest) Digest {
 
 func sealTitle(version int32) string {
 	if version == SealVersion {
-		return "monedero operation 5"
+		return "monedero operation 6"
 	}
 	return "monedero operation " + strconv.Itoa(int(version))
 }

@@ -35,3 +35,29 @@ func TestFieldsAreThoseOfAnOperation(t *testing.T) {
 		t.Errorf("%s is in no field", path)
 	}
 }
+
+// A left_after of nothing says something of what refers to an operation and of what a limit let through, and is not there of anything
+// else.
+func TestWhenNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	var left ledger.Field
+	for _, f := range ledger.OperationFields() {
+		if f.Column == "left_after" {
+			left = f
+		}
+	}
+	for name, c := range map[string]struct {
+		operation ledger.Operation
+		absent    bool
+	}{
+		"a charge":                    {ledger.Operation{}, true},
+		"a charge that failed":        {ledger.Operation{Reason: ledger.ReasonInsufficientFunds}, true},
+		"a charge under a mandate":    {ledger.Operation{MandateDay: 1}, true},
+		"a charge beyond its mandate": {ledger.Operation{Reason: ledger.ReasonMandateLimit, MandateLimit: ledger.LimitTotal}, false},
+		"a refund":                    {ledger.Operation{Request: ledger.Request{Refers: ledger.OperationID{1}}}, false},
+	} {
+		if left.Absent(&c.operation) != c.absent {
+			t.Errorf("%s: absent %t", name, !c.absent)
+		}
+	}
+}

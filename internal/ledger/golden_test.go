@@ -107,6 +107,17 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 	number(o.ExpiresIn)
 	text(string(o.Rest))
 	number(o.HeldAfter)
+	if o.SealVersion < 6 {
+		return b
+	}
+	text(string(o.Charges))
+	number(o.Terms.MaxAmount)
+	number(o.Terms.PerDay)
+	number(o.Terms.PerMonth)
+	number(o.Terms.Total)
+	moment(o.Terms.ValidUntil)
+	number(int64(o.MandateDay))
+	text(string(o.MandateLimit))
 	return b
 }
 
@@ -160,7 +171,12 @@ func TestGoldenFingerprints(t *testing.T) {
 	}
 	empty := ledger.Request{}.Fingerprint()
 	full := fullOperation().Request.Fingerprint()
-	lines = append(lines, fmt.Sprintf("empty %x", empty), fmt.Sprintf("full %x", full))
+	before := fullOperation().Request
+	before.Charges, before.Terms = "", ledger.Terms{}
+	opened, granted := valid[ledger.KindOpen], valid[ledger.KindGrant]
+	opened.Charges, granted.Terms = ledger.ChargesMandated, ledger.Terms{}
+	lines = append(lines, fmt.Sprintf("empty %x", empty), fmt.Sprintf("full %x", before.Fingerprint()), fmt.Sprintf("full, with mandates %x", full),
+		fmt.Sprintf("open, mandated %x", opened.Fingerprint()), fmt.Sprintf("grant without limits %x", granted.Fingerprint()))
 	for _, value := range []string{"", "{}", "\x00\xff"} {
 		lines = append(lines, fmt.Sprintf("refused %q %x", value, ledger.RefusedFingerprint([]byte(value))))
 	}

@@ -21,6 +21,8 @@ const (
 	KindCapture  Kind = "capture"
 	KindRelease  Kind = "release"
 	KindExpire   Kind = "expire"
+	KindGrant    Kind = "grant"
+	KindRevoke   Kind = "revoke"
 )
 
 // kindRow is what there is to know of a kind. Checks of requests, decisions, movements and
@@ -37,20 +39,33 @@ type kindRow struct {
 	becomes WalletStatus            // what it makes of the wallet; empty: the status stays
 	refers  []Kind                  // what the operation may be that it refers to; empty: it refers to none
 	holds   bool                    // it takes the amount from what is available, and leaves it in the wallet
+	uses    bool                    // it uses a mandate up, where the wallet is charged under mandates
+	mandate mandateChange           // what it makes of the merchant's mandate
 	moves   int64                   // how often the amount is added to the wallet, and taken from the other account
 	other   func(Request) AccountID // that account
 	reasons []Reason                // why it may fail, in order of precedence; processing_error always may
 }
 
+// mandateChange is what an operation is to a mandate.
+type mandateChange int
+
+const (
+	mandateGiven mandateChange = iota + 1
+	mandateTaken
+)
+
 //nolint:gochecknoglobals // read only
 var operators = []Role{RoleOperator}
+
+//nolint:gochecknoglobals // read only
+var owners = []Role{RoleClient, RoleOperator} // of the wallet, or in the name of its owner
 
 // kinds is the table of them.
 //
 //nolint:gochecknoglobals // read only, and read for every charge
 var kinds = [...]kindRow{
 	{
-		kind: KindOpen, asks: operators, needs: fieldClient | fieldCurrency, takes: fieldNote, opens: true,
+		kind: KindOpen, asks: operators, needs: fieldClient | fieldCurrency, takes: fieldNote | fieldCharges, opens: true,
 		reasons: []Reason{ReasonExpired, ReasonWalletClosed},
 	},
 	{
@@ -60,10 +75,10 @@ var kinds = [...]kindRow{
 	},
 	{
 		kind: KindCharge, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency, takes: fieldInvoice,
-		credit: true, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
+		uses: true, credit: true, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
-			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonWalletNotFound, ReasonSelfCharge, ReasonWalletClosed,
-			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonDuplicateInvoice, ReasonInsufficientFunds,
+			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonMandateRequired, ReasonSelfCharge, ReasonWalletClosed,
+			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonMandateExpired, ReasonMandateLimit, ReasonDuplicateInvoice, ReasonInsufficientFunds,
 		},
 	},
 	{
@@ -91,23 +106,23 @@ var kinds = [...]kindRow{
 		kind: KindRefund, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency,
 		refers: []Kind{KindCharge, KindCapture}, moves: 1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
-			ReasonExpired, ReasonChargeNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonChargeNotAccepted,
+			ReasonExpired, ReasonChargeNotFound, ReasonChargeNotAccepted, ReasonWalletClosed, ReasonCurrencyMismatch,
 			ReasonRefundExceedsCharge, ReasonAmountOverflow,
 		},
 	},
 	{
 		kind: KindHold, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldAmount | fieldCurrency | fieldExpiresIn, takes: fieldInvoice,
-		credit: true, holds: true,
+		uses: true, credit: true, holds: true,
 		reasons: []Reason{
-			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonWalletNotFound, ReasonSelfCharge, ReasonWalletClosed,
-			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonTooManyHolds, ReasonDuplicateInvoice, ReasonInsufficientFunds,
+			ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonMandateRequired, ReasonSelfCharge, ReasonWalletClosed,
+			ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonMandateExpired, ReasonMandateLimit, ReasonTooManyHolds, ReasonDuplicateInvoice, ReasonInsufficientFunds,
 		},
 	},
 	{
 		kind: KindCapture, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency | fieldRest,
 		refers: []Kind{KindHold}, moves: -1, other: func(r Request) AccountID { return r.Merchant.Account() },
 		reasons: []Reason{
-			ReasonExpired, ReasonMerchantSuspended, ReasonHoldNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonHoldNotAccepted,
+			ReasonExpired, ReasonMerchantSuspended, ReasonHoldNotFound, ReasonHoldNotAccepted, ReasonWalletClosed, ReasonCurrencyMismatch,
 			ReasonHoldClosed, ReasonHoldExpired, ReasonExceedsHold, ReasonTooManyCaptures,
 		},
 	},
@@ -115,7 +130,7 @@ var kinds = [...]kindRow{
 		kind: KindRelease, asks: []Role{RoleMerchant}, queued: true, needs: fieldMerchant | fieldRefers, takes: fieldAmount | fieldCurrency,
 		refers: []Kind{KindHold},
 		reasons: []Reason{
-			ReasonExpired, ReasonHoldNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonHoldNotAccepted,
+			ReasonExpired, ReasonHoldNotFound, ReasonHoldNotAccepted, ReasonWalletClosed, ReasonCurrencyMismatch,
 			ReasonHoldClosed, ReasonHoldExpired, ReasonExceedsHold, ReasonTooManyCaptures,
 		},
 	},
@@ -123,6 +138,17 @@ var kinds = [...]kindRow{
 		kind: KindExpire, asks: []Role{RoleSystem}, queued: true, needs: fieldMerchant | fieldRefers,
 		refers:  []Kind{KindHold},
 		reasons: []Reason{ReasonExpired, ReasonHoldNotFound, ReasonHoldNotAccepted, ReasonHoldClosed, ReasonHoldExpired},
+	},
+	{
+		kind: KindGrant, asks: owners, needs: fieldMerchant | fieldCurrency, takes: fieldNote | fieldTerms, mandate: mandateGiven,
+		reasons: []Reason{
+			ReasonExpired, ReasonMerchantNotFound, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonWalletNotMandated,
+			ReasonTooManyMandates,
+		},
+	},
+	{
+		kind: KindRevoke, asks: owners, needs: fieldMerchant, takes: fieldNote, mandate: mandateTaken,
+		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonMandateNotFound},
 	},
 }
 
@@ -139,6 +165,8 @@ const (
 	fieldRefers
 	fieldExpiresIn
 	fieldRest
+	fieldCharges
+	fieldTerms
 )
 
 // row is the kind's row; an empty one for what is no kind.
@@ -172,6 +200,12 @@ func (k Kind) Opens() bool { return k.row().opens }
 // Queued reports whether operations of the kind travel through Kafka. The
 // others are direct: they must not wait behind the charges they are to stop.
 func (k Kind) Queued() bool { return k.row().queued }
+
+// Mandate is the one that the request uses, gives back to or changes, if it can.
+func (r Request) Mandate() (WalletMerchant, bool) {
+	kind := r.Kind.row()
+	return WalletMerchant{r.Wallet, r.Merchant}, kind.uses || kind.mandate != 0 || slices.Contains(kind.refers, KindHold)
+}
 
 // MovesMoney reports whether accepted operations of the kind move their amount.
 func (k Kind) MovesMoney() bool { return k.row().moves != 0 }

@@ -27,6 +27,10 @@ func TestKindByStatus(t *testing.T) {
 		limit    = ledger.ReasonLimitInUse
 		noHold   = ledger.ReasonHoldNotFound
 		ended    = ledger.ReasonHoldClosed
+		required = ledger.ReasonMandateRequired
+		noMore   = ledger.ReasonMandateNotFound
+		anyones  = ledger.ReasonWalletNotMandated
+		tooMuch  = ledger.ReasonMandateLimit
 		cannotBe = ledger.Reason("a closed wallet is empty, and none holds nothing")
 	)
 	type wallet struct {
@@ -44,54 +48,84 @@ func TestKindByStatus(t *testing.T) {
 	for _, row := range []struct {
 		kind    ledger.Kind
 		balance int64
-		held    int64 // by a hold of that much, to which the operation refers if it can; 0: it has ended
+		held    int64  // by a hold of that much, to which the operation refers if it can; 0: it has ended
+		mandate string // as in a world
 		answers [4]ledger.Reason
 		effect  func(wallet) wallet
 	}{
-		//                              active    frozen    closed    none
-		{ledger.KindOpen, 0, 0, [...]ledger.Reason{nothing, nothing, closed, yes}, becomes(ledger.WalletActive)},
-		{ledger.KindCharge, 400, 0, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(-400, 0, 0)},
-		{ledger.KindCharge, 0, 0, [...]ledger.Reason{noFunds, frozen, closed, notFound}, nil},
-		{ledger.KindTopUp, 0, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(400, 0, 0)},
-		{ledger.KindWithdraw, 400, 0, [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400, 0, 0)},
-		{ledger.KindWithdraw, 399, 0, [...]ledger.Reason{noFunds, noFunds, cannotBe, notFound}, nil}, // though there is credit
-		{ledger.KindWithdraw, 0, 0, [...]ledger.Reason{noFunds, noFunds, closed, notFound}, nil},
-		{ledger.KindRefund, 0, 0, [...]ledger.Reason{yes, yes, closed, ledger.ReasonChargeNotFound}, adds(400, 0, 0)},
-		{ledger.KindFreeze, 0, 0, [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
-		{ledger.KindUnfreeze, 0, 0, [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
-		{ledger.KindClose, 0, 0, [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
-		{ledger.KindClose, 1, 0, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
-		{ledger.KindClose, -1, 0, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
-		{ledger.KindSetLimit, 0, 0, [...]ledger.Reason{yes, yes, closed, notFound}, adds(0, 0, 0)},
-		{ledger.KindSetLimit, -1, 0, [...]ledger.Reason{limit, limit, cannotBe, notFound}, nil},
+		//                                  active    frozen    closed    none
+		{ledger.KindOpen, 0, 0, "", [...]ledger.Reason{nothing, nothing, closed, yes}, becomes(ledger.WalletActive)},
+		{ledger.KindCharge, 400, 0, "", [...]ledger.Reason{yes, frozen, cannotBe, required}, adds(-400, 0, 0)},
+		{ledger.KindCharge, 0, 0, "", [...]ledger.Reason{noFunds, frozen, closed, required}, nil},
+		{ledger.KindTopUp, 0, 0, "", [...]ledger.Reason{yes, yes, closed, notFound}, adds(400, 0, 0)},
+		{ledger.KindWithdraw, 400, 0, "", [...]ledger.Reason{yes, yes, cannotBe, notFound}, adds(-400, 0, 0)},
+		{ledger.KindWithdraw, 399, 0, "", [...]ledger.Reason{noFunds, noFunds, cannotBe, notFound}, nil}, // though there is credit
+		{ledger.KindWithdraw, 0, 0, "", [...]ledger.Reason{noFunds, noFunds, closed, notFound}, nil},
+		{ledger.KindRefund, 0, 0, "", [...]ledger.Reason{yes, yes, closed, ledger.ReasonChargeNotFound}, adds(400, 0, 0)},
+		{ledger.KindFreeze, 0, 0, "", [...]ledger.Reason{yes, nothing, closed, notFound}, becomes(ledger.WalletFrozen)},
+		{ledger.KindUnfreeze, 0, 0, "", [...]ledger.Reason{nothing, yes, closed, notFound}, becomes(ledger.WalletActive)},
+		{ledger.KindClose, 0, 0, "", [...]ledger.Reason{yes, yes, nothing, notFound}, becomes(ledger.WalletClosed)},
+		{ledger.KindClose, 1, 0, "", [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
+		{ledger.KindClose, -1, 0, "", [...]ledger.Reason{notEmpty, notEmpty, cannotBe, notFound}, nil},
+		{ledger.KindSetLimit, 0, 0, "", [...]ledger.Reason{yes, yes, closed, notFound}, adds(0, 0, 0)},
+		{ledger.KindSetLimit, -1, 0, "", [...]ledger.Reason{limit, limit, cannotBe, notFound}, nil},
 		// Money that is held is not there for anything else.
-		{ledger.KindCharge, 400, 1, [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
-		{ledger.KindCharge, 800, 400, [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(-400, 0, 0)},
-		{ledger.KindWithdraw, 799, 400, [...]ledger.Reason{noFunds, noFunds, cannotBe, cannotBe}, nil},
-		{ledger.KindWithdraw, 800, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, 0, 0)},
-		{ledger.KindTopUp, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(400, 0, 0)},
-		{ledger.KindFreeze, 400, 400, [...]ledger.Reason{yes, nothing, cannotBe, cannotBe}, becomes(ledger.WalletFrozen)},
-		{ledger.KindUnfreeze, 400, 400, [...]ledger.Reason{nothing, yes, cannotBe, cannotBe}, becomes(ledger.WalletActive)},
-		{ledger.KindClose, 0, 1, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
-		{ledger.KindClose, 400, 400, [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
-		{ledger.KindSetLimit, 0, 1, [...]ledger.Reason{limit, limit, cannotBe, cannotBe}, nil},
-		{ledger.KindSetLimit, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(0, 0, 0)},
+		{ledger.KindCharge, 400, 1, "", [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
+		{ledger.KindCharge, 800, 400, "", [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		{ledger.KindWithdraw, 799, 400, "", [...]ledger.Reason{noFunds, noFunds, cannotBe, cannotBe}, nil},
+		{ledger.KindWithdraw, 800, 400, "", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		{ledger.KindTopUp, 400, 400, "", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(400, 0, 0)},
+		{ledger.KindFreeze, 400, 400, "", [...]ledger.Reason{yes, nothing, cannotBe, cannotBe}, becomes(ledger.WalletFrozen)},
+		{ledger.KindUnfreeze, 400, 400, "", [...]ledger.Reason{nothing, yes, cannotBe, cannotBe}, becomes(ledger.WalletActive)},
+		{ledger.KindClose, 0, 1, "", [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
+		{ledger.KindClose, 400, 400, "", [...]ledger.Reason{notEmpty, notEmpty, cannotBe, cannotBe}, nil},
+		{ledger.KindSetLimit, 0, 1, "", [...]ledger.Reason{limit, limit, cannotBe, cannotBe}, nil},
+		{ledger.KindSetLimit, 400, 400, "", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(0, 0, 0)},
 
-		{ledger.KindHold, 400, 0, [...]ledger.Reason{yes, frozen, cannotBe, notFound}, adds(0, 400, 1)},
-		{ledger.KindHold, 800, 400, [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(0, 400, 1)},
-		{ledger.KindHold, 799, 400, [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
-		{ledger.KindHold, 0, 0, [...]ledger.Reason{noFunds, frozen, closed, notFound}, nil},
-		{ledger.KindCapture, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, -1)},
-		{ledger.KindCapture, 500, 401, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, 0)}, // the rest is kept
-		{ledger.KindCapture, 500, 399, [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
-		{ledger.KindCapture, 0, 0, [...]ledger.Reason{ended, ended, closed, noHold}, nil},
-		{ledger.KindRelease, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
-		{ledger.KindRelease, 500, 401, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, 0)},
-		{ledger.KindRelease, 500, 399, [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
-		{ledger.KindRelease, 0, 0, [...]ledger.Reason{ended, ended, closed, noHold}, nil},
-		{ledger.KindExpire, 400, 400, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
-		{ledger.KindExpire, 400, 1, [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -1, -1)}, // whatever is left
-		{ledger.KindExpire, 0, 0, [...]ledger.Reason{ended, ended, ended, noHold}, nil},
+		{ledger.KindHold, 400, 0, "", [...]ledger.Reason{yes, frozen, cannotBe, required}, adds(0, 400, 1)},
+		{ledger.KindHold, 800, 400, "", [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(0, 400, 1)},
+		{ledger.KindHold, 799, 400, "", [...]ledger.Reason{noFunds, frozen, cannotBe, cannotBe}, nil},
+		{ledger.KindHold, 0, 0, "", [...]ledger.Reason{noFunds, frozen, closed, required}, nil},
+		{ledger.KindCapture, 400, 400, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, -1)},
+		{ledger.KindCapture, 500, 401, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(-400, -400, 0)}, // the rest is kept
+		{ledger.KindCapture, 500, 399, "", [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
+		{ledger.KindCapture, 0, 0, "", [...]ledger.Reason{ended, ended, closed, noHold}, nil},
+		{ledger.KindRelease, 400, 400, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
+		{ledger.KindRelease, 500, 401, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, 0)},
+		{ledger.KindRelease, 500, 399, "", [...]ledger.Reason{ledger.ReasonExceedsHold, ledger.ReasonExceedsHold, cannotBe, noHold}, nil},
+		{ledger.KindRelease, 0, 0, "", [...]ledger.Reason{ended, ended, closed, noHold}, nil},
+		{ledger.KindExpire, 400, 400, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -400, -1)},
+		{ledger.KindExpire, 400, 1, "", [...]ledger.Reason{yes, yes, cannotBe, noHold}, adds(0, -1, -1)}, // whatever is left
+		{ledger.KindExpire, 0, 0, "", [...]ledger.Reason{ended, ended, ended, noHold}, nil},
+
+		// Where there are mandates, nothing is said of the wallet to who has none.
+		{ledger.KindCharge, 400, 0, "given", [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		{ledger.KindCharge, 400, 0, "none", [...]ledger.Reason{required, required, cannotBe, cannotBe}, nil},
+		{ledger.KindCharge, 400, 0, "revoked", [...]ledger.Reason{required, required, cannotBe, cannotBe}, nil},
+		{ledger.KindCharge, 0, 0, "none", [...]ledger.Reason{required, required, required, cannotBe}, nil},
+		{ledger.KindCharge, 0, 0, "given", [...]ledger.Reason{noFunds, frozen, closed, cannotBe}, nil},
+		{ledger.KindCharge, 0, 0, "given, spent", [...]ledger.Reason{tooMuch, frozen, closed, cannotBe}, nil},
+		{ledger.KindHold, 400, 0, "given", [...]ledger.Reason{yes, frozen, cannotBe, cannotBe}, adds(0, 400, 1)},
+		{ledger.KindHold, 400, 0, "none", [...]ledger.Reason{required, required, cannotBe, cannotBe}, nil},
+		{ledger.KindHold, 0, 0, "revoked", [...]ledger.Reason{required, required, required, cannotBe}, nil},
+		{ledger.KindHold, 0, 0, "given, expired", [...]ledger.Reason{ledger.ReasonMandateExpired, frozen, closed, cannotBe}, nil},
+		{ledger.KindTopUp, 0, 0, "none", [...]ledger.Reason{yes, yes, closed, cannotBe}, adds(400, 0, 0)},
+		{ledger.KindWithdraw, 400, 0, "none", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, 0, 0)},
+		// What was taken may be given back, and what was promised taken, whatever became of the mandate since.
+		{ledger.KindRefund, 0, 0, "revoked", [...]ledger.Reason{yes, yes, closed, cannotBe}, adds(400, 0, 0)},
+		{ledger.KindCapture, 400, 400, "revoked", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, -400, -1)},
+		{ledger.KindCapture, 400, 400, "given, expired, spent", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(-400, -400, -1)},
+		{ledger.KindRelease, 400, 400, "revoked", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(0, -400, -1)},
+		{ledger.KindExpire, 400, 400, "revoked", [...]ledger.Reason{yes, yes, cannotBe, cannotBe}, adds(0, -400, -1)},
+		{ledger.KindGrant, 0, 0, "none", [...]ledger.Reason{yes, yes, closed, notFound}, adds(0, 0, 0)},
+		{ledger.KindGrant, 0, 0, "revoked", [...]ledger.Reason{yes, yes, closed, cannotBe}, adds(0, 0, 0)},
+		{ledger.KindGrant, 0, 0, "given", [...]ledger.Reason{yes, yes, closed, cannotBe}, adds(0, 0, 0)},
+		{ledger.KindGrant, 0, 0, "", [...]ledger.Reason{anyones, anyones, closed, notFound}, nil},
+		{ledger.KindRevoke, 0, 0, "given", [...]ledger.Reason{yes, yes, yes, cannotBe}, adds(0, 0, 0)},
+		{ledger.KindRevoke, 0, 0, "given, expired, spent", [...]ledger.Reason{yes, yes, yes, cannotBe}, adds(0, 0, 0)},
+		{ledger.KindRevoke, 0, 0, "revoked", [...]ledger.Reason{noMore, noMore, noMore, cannotBe}, nil},
+		{ledger.KindRevoke, 0, 0, "none", [...]ledger.Reason{noMore, noMore, noMore, notFound}, nil},
+		{ledger.KindRevoke, 0, 0, "", [...]ledger.Reason{noMore, noMore, noMore, notFound}, nil},
 	} {
 		tested[row.kind] = true
 		for i, status := range statuses {
@@ -103,7 +137,7 @@ func TestKindByStatus(t *testing.T) {
 			if status == "" {
 				name = "no wallet"
 			}
-			t.Run(fmt.Sprintf("%s of %d with %d held, %s", row.kind, row.balance, row.held, name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s of %d with %d held, %s %s", row.kind, row.balance, row.held, name, row.mandate), func(t *testing.T) {
 				t.Parallel()
 				before := ledger.Wallet{
 					ID: ledger.WalletID{1}, Client: ledger.ClientID{1}, Currency: "EUR", Status: status, Balance: row.balance, CreditLimit: 1,
@@ -112,9 +146,18 @@ func TestKindByStatus(t *testing.T) {
 				if row.kind == ledger.KindCharge || row.kind == ledger.KindHold {
 					before.CreditLimit = 0
 				}
+				if row.mandate != "" {
+					before.Charges = ledger.ChargesMandated
+				}
+				mandate := world{mandate: row.mandate}.mandateOf() // of the first merchant on the first wallet
+				if !mandate.Wallet.IsZero() {
+					mandate.Wallet, mandate.Merchant = before.ID, ledger.MerchantID{1}
+					mandate.UsedDay, mandate.UsedMonth, mandate.Used = 400, 400, 400
+				}
 				known := ledger.Known{
 					Wallets:   map[ledger.WalletID]ledger.Wallet{before.ID: before},
 					Merchants: map[ledger.MerchantID]ledger.Merchant{{1}: {}},
+					Mandates:  map[ledger.WalletMerchant]ledger.Mandate{{Wallet: before.ID, Merchant: ledger.MerchantID{1}}: mandate},
 				}
 				if status == "" {
 					before = ledger.Wallet{}
@@ -129,6 +172,9 @@ func TestKindByStatus(t *testing.T) {
 				refersTo := ledger.Referred{Kind: ledger.KindCharge, Wallet: r.Wallet, Merchant: r.Merchant, Accepted: true, Left: 400}
 				if ofHold(row.kind) {
 					refersTo.Kind, refersTo.Left = ledger.KindHold, row.held
+					if row.mandate != "" {
+						refersTo.Day = mandate.Day
+					}
 				}
 				if status != "" {
 					known.Referred = map[ledger.OperationID]ledger.Referred{r.Refers: refersTo}
@@ -156,6 +202,7 @@ func TestKindByStatus(t *testing.T) {
 					}
 					return
 				}
+				checkMandate(t, mandate, op, row.held, book.Mandates())
 				after := before
 				if status == "" {
 					after = ledger.Wallet{ID: r.Wallet, Client: r.Client, Currency: r.Currency}
@@ -175,5 +222,59 @@ func TestKindByStatus(t *testing.T) {
 		if !tested[kind] {
 			t.Errorf("the table has no row for %s", kind)
 		}
+	}
+}
+
+// checkMandate says what the operation, decided at the time of the worlds, made of the mandate: of whatever was held, it was the mandate's
+// last.
+func checkMandate(t *testing.T, m ledger.Mandate, op ledger.Operation, held int64, got []ledger.Mandate) {
+	t.Helper()
+	const today = 20_513
+	uses := pays(op.Kind) && m.Given
+	if op.Reason != "" || !uses && !ofMandate(op.Kind) && (!ofHold(op.Kind) || m.Wallet.IsZero()) {
+		if len(got) != 0 || op.MandateDay != 0 {
+			t.Errorf("it changed %+v, for day %d", got, op.MandateDay)
+		}
+		return
+	}
+	want, day := m, int32(0)
+	switch op.Kind {
+	case ledger.KindGrant:
+		want.Wallet, want.Merchant, want.Terms, want.Given = op.Wallet, op.Merchant, op.Terms, true
+	case ledger.KindRevoke:
+		want.Given = false
+	case ledger.KindCharge, ledger.KindHold: // on another day, in another month
+		day, want.Day, want.UsedDay, want.UsedMonth, want.Used = today, today, op.Amount, op.Amount, m.Used+op.Amount
+	case ledger.KindCapture: // of all that was held
+	default:
+		want.UsedDay, want.UsedMonth, want.Used = m.UsedDay-held, m.UsedMonth-held, m.Used-held
+	}
+	if diff := cmp.Diff([]ledger.Mandate{want}, got); diff != "" {
+		t.Errorf("the mandate after it (-want +got):\n%s", diff)
+	}
+	if op.MandateDay != day {
+		t.Errorf("it counts for day %d, want %d", op.MandateDay, day)
+	}
+}
+
+// Which mandate has to be known before a request is decided: that of its merchant on its wallet, where the kind can do anything with it. A
+// refund gives nothing back.
+func TestMandateOfARequest(t *testing.T) {
+	t.Parallel()
+	var without []ledger.Kind
+	for _, kind := range ledger.Kinds() {
+		r := validRequests()[kind]
+		of, can := r.Mandate()
+		if !can {
+			without = append(without, kind)
+		} else if of.Wallet != r.Wallet || of.Merchant != r.Merchant || of.Merchant.IsZero() {
+			t.Errorf("%s: the mandate of %v", kind, of)
+		}
+	}
+	want := []ledger.Kind{
+		ledger.KindOpen, ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit, ledger.KindWithdraw, ledger.KindRefund,
+	}
+	if diff := cmp.Diff(want, without); diff != "" {
+		t.Errorf("kinds that do nothing with a mandate (-want +got):\n%s", diff)
 	}
 }

@@ -14,6 +14,8 @@ type naive struct {
 	said      map[ledger.OperationID]string
 	charges   map[ledger.OperationID]*naiveCharge
 	holds     map[ledger.OperationID]*naiveHold
+	mandates  map[ledger.WalletMerchant]*naiveMandate
+	given     map[ledger.WalletID]int // to how many merchants that the model does not know
 }
 
 // naiveCharge is a charge or a capture.
@@ -48,6 +50,7 @@ type naiveWallet struct {
 	client   ledger.ClientID
 	currency ledger.Currency
 	status   ledger.WalletStatus
+	charges  ledger.Charges
 	limit    int64
 	funded   []int64
 	spent    []int64
@@ -101,6 +104,8 @@ type outcome struct {
 	Invoice     string
 	Moved       int64
 	Left        int64
+	Day         int32
+	Exceeds     ledger.Limit
 	Sequence    int64
 	Balance     int64
 	Held        int64
@@ -112,18 +117,29 @@ func newNaive(start *store) *naive {
 	n := &naive{
 		merchants: start.merchants, wallets: map[ledger.WalletID]*naiveWallet{}, said: map[ledger.OperationID]string{},
 		charges: map[ledger.OperationID]*naiveCharge{}, holds: map[ledger.OperationID]*naiveHold{},
+		mandates: map[ledger.WalletMerchant]*naiveMandate{}, given: start.given,
 	}
 	for id, w := range start.wallets {
 		n.wallets[id] = &naiveWallet{
 			client: w.Client, currency: w.Currency, status: w.Status, limit: w.CreditLimit, funded: []int64{w.Balance}, sequence: w.Sequence,
+			charges: w.Charges,
 		}
 	}
+	for of, m := range start.mandates {
+		n.mandates[of] = &naiveMandate{terms: m.Terms, given: m.Given}
+	}
 	for _, o := range start.operations {
-		if o.Kind == ledger.KindHold {
+		switch o.Kind {
+		case ledger.KindHold:
 			n.holds[o.ID] = &naiveHold{request: o.Request, accepted: true}
-		} else {
+		case ledger.KindCharge:
+			n.charges[o.ID] = &naiveCharge{request: o.Request, size: o.Amount, accepted: true}
+		default:
 			h := n.holds[o.Refers]
 			h.released = append(h.released, o.Moved)
+		}
+		if o.MandateDay != 0 {
+			n.use(o.Request, dayOf(time.Unix(int64(o.MandateDay)*24*3600, 0)))
 		}
 	}
 	for id, w := range start.wallets {
@@ -148,13 +164,21 @@ func (n *naive) decide(s step, now time.Time) outcome {
 	}
 	r := *s.request
 	o := outcome{Verdict: ledger.Settled, Reason: n.reason(r, now), Invoice: r.Invoice}
-	if o.Reason == ledger.ReasonDuplicateInvoice {
-		o.DuplicateOf, _ = n.took(r)
-	}
-	if o.Reason == "" {
+	switch o.Reason {
+	case "":
 		n.apply(r, &o)
+	case ledger.ReasonDuplicateInvoice:
+		o.DuplicateOf, _ = n.took(r)
+	case ledger.ReasonMandateLimit:
+		o.Exceeds, o.Left = n.mandate(r).exceeds(r.Amount, now)
+	default: // it is what it was
 	}
 	n.remember(r, o)
+	if o.Reason == "" && pays(r.Kind) && n.wallets[r.Wallet].charges == ledger.ChargesMandated {
+		day := n.mandate(r).today(now)
+		o.Day = dayNumber(day)
+		n.use(r, day)
+	}
 	if c := n.charge(r); c != nil {
 		o.Left = c.left()
 	}
@@ -199,7 +223,7 @@ func (n *naive) apply(r ledger.Request, o *outcome) {
 		h.expired = append(h.expired, o.Moved)
 	case ledger.KindOpen:
 		if w == nil {
-			n.wallets[r.Wallet] = &naiveWallet{client: r.Client, currency: r.Currency, status: ledger.WalletActive}
+			n.wallets[r.Wallet] = &naiveWallet{client: r.Client, currency: r.Currency, status: ledger.WalletActive, charges: r.Charges}
 		}
 	case ledger.KindTopUp:
 		w.funded = append(w.funded, r.Amount)
@@ -213,6 +237,8 @@ func (n *naive) apply(r ledger.Request, o *outcome) {
 		w.status = ledger.WalletClosed
 	case ledger.KindSetLimit:
 		w.limit = r.Amount
+	case ledger.KindGrant, ledger.KindRevoke:
+		n.changeMandate(r)
 	case ledger.KindHold: // it is remembered
 	}
 }
@@ -231,7 +257,7 @@ func (n *naive) remember(r ledger.Request, o outcome) {
 	case ledger.KindHold:
 		n.holds[r.ID] = &naiveHold{request: r, accepted: o.Reason == ""}
 	case ledger.KindOpen, ledger.KindTopUp, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
-		ledger.KindWithdraw, ledger.KindRefund, ledger.KindRelease, ledger.KindExpire:
+		ledger.KindWithdraw, ledger.KindRefund, ledger.KindRelease, ledger.KindExpire, ledger.KindGrant, ledger.KindRevoke:
 	}
 }
 
@@ -270,57 +296,56 @@ func asked(r ledger.Request, left int64) int64 {
 // reason goes through the reasons in the order of the design.
 func (n *naive) reason(r ledger.Request, now time.Time) ledger.Reason {
 	w := n.wallets[r.Wallet]
-	pays := r.Kind == ledger.KindCharge || r.Kind == ledger.KindHold
+	pays := pays(r.Kind)
 	if limit := r.ApplyBefore; !limit.IsZero() && limit.UnixMicro() <= now.UnixMicro() {
 		return ledger.ReasonExpired
 	}
 	m, found := n.merchants[r.Merchant]
-	if pays && !found {
+	if (pays || r.Kind == ledger.KindGrant) && !found {
 		return ledger.ReasonMerchantNotFound
 	}
 	if (pays || r.Kind == ledger.KindCapture) && m.Suspended {
 		return ledger.ReasonMerchantSuspended
 	}
-	if r.Kind == ledger.KindRefund && n.charge(r) == nil {
-		return ledger.ReasonChargeNotFound
-	}
-	if ofHold(r.Kind) && n.hold(r) == nil {
-		return ledger.ReasonHoldNotFound
-	}
-	if w == nil {
-		switch { // what there is of a wallet that is not there failed
-		case r.Kind == ledger.KindOpen:
-			return ""
-		case r.Kind == ledger.KindRefund:
-			return ledger.ReasonChargeNotAccepted
-		case ofHold(r.Kind):
-			return ledger.ReasonHoldNotAccepted
-		}
-		return ledger.ReasonWalletNotFound
-	}
+	c, h := n.charge(r), n.hold(r)
 	switch {
+	case pays && (w == nil || w.charges == ledger.ChargesMandated && !n.mandate(r).given):
+		return ledger.ReasonMandateRequired
+	case r.Kind == ledger.KindRefund && c == nil:
+		return ledger.ReasonChargeNotFound
+	case ofHold(r.Kind) && h == nil:
+		return ledger.ReasonHoldNotFound
+	case c != nil && !c.accepted:
+		return ledger.ReasonChargeNotAccepted
+	case h != nil && !h.accepted:
+		return ledger.ReasonHoldNotAccepted
+	case w == nil && r.Kind == ledger.KindOpen:
+		return ""
+	case w == nil:
+		return ledger.ReasonWalletNotFound
 	case pays && m.Owner == w.client:
 		return ledger.ReasonSelfCharge
-	case w.status == ledger.WalletClosed && r.Kind != ledger.KindClose && r.Kind != ledger.KindExpire:
+	case w.status == ledger.WalletClosed && r.Kind != ledger.KindClose && r.Kind != ledger.KindExpire && r.Kind != ledger.KindRevoke:
 		return ledger.ReasonWalletClosed
 	case w.status == ledger.WalletFrozen && pays:
 		return ledger.ReasonWalletFrozen
 	case r.Currency != "" && r.Kind != ledger.KindOpen && r.Currency != w.currency:
 		return ledger.ReasonCurrencyMismatch
 	}
-	if c := n.charge(r); c != nil {
+	switch {
+	case c != nil:
 		return n.reasonOfRefund(r, c)
-	}
-	if h := n.hold(r); h != nil {
+	case h != nil:
 		return reasonOfHold(r, h)
+	}
+	if reason := n.reasonOfMandate(r, now); reason != "" {
+		return reason
 	}
 	return n.reasonOfFunds(r)
 }
 
 func (n *naive) reasonOfRefund(r ledger.Request, c *naiveCharge) ledger.Reason {
 	switch amount := asked(r, c.left()); {
-	case !c.accepted:
-		return ledger.ReasonChargeNotAccepted
 	case amount == 0 || amount > c.left():
 		return ledger.ReasonRefundExceedsCharge
 	case n.wallets[r.Wallet].balance()+amount > ledger.MaxAmount:
@@ -333,8 +358,6 @@ func (n *naive) reasonOfRefund(r ledger.Request, c *naiveCharge) ledger.Reason {
 func reasonOfHold(r ledger.Request, h *naiveHold) ledger.Reason {
 	last := r.Kind == ledger.KindExpire || r.Kind == ledger.KindCapture && r.Rest != ledger.RestKept
 	switch {
-	case !h.accepted:
-		return ledger.ReasonHoldNotAccepted
 	case h.left() == 0 && len(h.expired) == 0:
 		return ledger.ReasonHoldClosed
 	case h.left() == 0:
@@ -351,7 +374,7 @@ func reasonOfHold(r ledger.Request, h *naiveHold) ledger.Reason {
 func (n *naive) reasonOfFunds(r ledger.Request) ledger.Reason {
 	w := n.wallets[r.Wallet]
 	held, open := n.held(r.Wallet)
-	pays := r.Kind == ledger.KindCharge || r.Kind == ledger.KindHold
+	pays := pays(r.Kind)
 	_, taken := n.took(r)
 	switch {
 	case r.Kind == ledger.KindHold && open >= 1000:

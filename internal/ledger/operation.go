@@ -36,7 +36,9 @@ type Operation struct {
 	Position      int64         // 1, 2, 3 ... in its partition, in the order of commits
 	Reason        Reason        // empty: accepted
 	Moved         int64         // minor units: of what refers to an operation, what it moved; 0: nothing
-	LeftAfter     int64         // minor units: of what refers to an operation, how much of that could still be moved after it
+	LeftAfter     int64         // minor units: of what refers to an operation, how much of that could still be moved after it; of a mandate_limit_exceeded, how much the limit would have let through
+	MandateDay    int32         // of what used a mandate: the day that it counts for, since 1970-01-01 in UTC; 0: it used none
+	MandateLimit  Limit         // of a mandate_limit_exceeded: which
 	DuplicateOf   OperationID   // of a duplicate_invoice: the accepted charge
 	MerchantState MerchantState // as it was found; empty: no merchant, or none of this ID
 	MerchantOwner ClientID      // as it was found; zero: no client of ours
@@ -132,6 +134,12 @@ func (r Request) Fingerprint() Fingerprint {
 	}
 	if r.ExpiresIn != 0 {
 		e = e.int(r.ExpiresIn)
+	}
+	if r.Charges != "" {
+		e = e.text(string(r.Charges))
+	}
+	if r.Terms != (Terms{}) {
+		e = e.int(r.Terms.MaxAmount).int(r.Terms.PerDay).int(r.Terms.PerMonth).int(r.Terms.Total).time(r.Terms.ValidUntil)
 	}
 	return sha256.Sum256(e)
 }

@@ -18,7 +18,10 @@ func fullOperation() ledger.Operation {
 			Merchant: ledger.MerchantID{0x03, 15: 0xf3}, Client: ledger.ClientID{0x04, 15: 0xf4}, Amount: 1250, Currency: "EUR",
 			Refers:  ledger.OperationID{0x0a, 15: 0xfa},
 			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
-			ExpiresIn: 86_400, Rest: ledger.RestKept,
+			ExpiresIn: 86_400, Rest: ledger.RestKept, Charges: ledger.ChargesMandated,
+			Terms: ledger.Terms{
+				MaxAmount: 5_001, PerDay: 5_002, PerMonth: 5_003, Total: 5_004, ValidUntil: time.Date(2027, 3, 1, 12, 0, 0, 654_321_000, time.UTC),
+			},
 			ApplyBefore: time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC),
 			ReceivedAt:  time.Date(2026, 3, 1, 11, 59, 59, 1_000, time.UTC),
 			Asker:       ledger.Asker{Party: ledger.AsMerchant(ledger.MerchantID{0x03, 15: 0xf3}), Key: ledger.KeyID{0x08, 15: 0xf8}},
@@ -28,6 +31,8 @@ func fullOperation() ledger.Operation {
 		Reason:       ledger.ReasonDuplicateInvoice,
 		Moved:        700,
 		LeftAfter:    550,
+		MandateDay:   20_513,
+		MandateLimit: ledger.LimitPerMonth,
 		DuplicateOf:  ledger.OperationID{0x06, 15: 0xf6},
 		Sequence:     42,
 		BalanceAfter: -1250,
@@ -260,7 +265,7 @@ func TestMovement(t *testing.T) {
 			op.Moved = 1100
 			want = ledger.Movement{Account: op.Merchant.Account(), Currency: "EUR", Amount: 1100}
 		case ledger.KindOpen, ledger.KindFreeze, ledger.KindUnfreeze, ledger.KindClose, ledger.KindSetLimit,
-			ledger.KindHold, ledger.KindRelease, ledger.KindExpire:
+			ledger.KindHold, ledger.KindRelease, ledger.KindExpire, ledger.KindGrant, ledger.KindRevoke:
 		}
 		op.Kind, op.Reason = kind, ""
 		if got := op.Movement(); got != want || op.Status() != ledger.StatusAccepted {

@@ -34,6 +34,10 @@ var permissions = [...]Permission{
 	{Operation: "unfreeze-wallet", Operator: ReachAny},
 	{Operation: "close-wallet", Operator: ReachAny},
 	{Operation: "set-credit-limit", Operator: ReachAny},
+	{Operation: "put-mandate", Client: ReachOwn, Operator: ReachAny}, // of the client's own wallets
+	{Operation: "revoke-mandate", Client: ReachOwn, Operator: ReachAny},
+	{Operation: "get-mandate", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny}, // the merchant's own: the one that it was given
+	{Operation: "list-mandates", Client: ReachOwn, Operator: ReachAny},
 	{Operation: "get-operation", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "explain-operation", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},
 	{Operation: "lookup-operations", Merchant: ReachOwn, Client: ReachOwn, Operator: ReachAny},

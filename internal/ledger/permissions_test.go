@@ -75,7 +75,7 @@ func TestAskersMayAsk(t *testing.T) {
 		ledger.KindOpen: "open-wallet", ledger.KindTopUp: "top-up", ledger.KindCharge: "charge", ledger.KindFreeze: "freeze-wallet",
 		ledger.KindUnfreeze: "unfreeze-wallet", ledger.KindClose: "close-wallet", ledger.KindSetLimit: "set-credit-limit",
 		ledger.KindWithdraw: "withdraw", ledger.KindRefund: "refund", ledger.KindHold: "hold", ledger.KindCapture: "capture",
-		ledger.KindRelease: "release",
+		ledger.KindRelease: "release", ledger.KindGrant: "put-mandate", ledger.KindRevoke: "revoke-mandate",
 	}
 	for _, kind := range ledger.Kinds() {
 		if kind == ledger.KindExpire { // no operation of the API asks for it
@@ -86,6 +86,24 @@ func TestAskersMayAsk(t *testing.T) {
 		}
 		if diff := cmp.Diff(ledger.PermissionFor(operations[kind]).Roles(), kind.Askers()); diff != "" {
 			t.Errorf("%s (-may +asks):\n%s", kind, diff)
+		}
+	}
+}
+
+// TestMandatesAreTheirs: a client's are those of its wallets, and a merchant sees the one that it was given, not what
+// others were.
+func TestMandatesAreTheirs(t *testing.T) {
+	t.Parallel()
+	want := map[string]ledger.Permission{
+		"put-mandate":    {Client: ledger.ReachOwn, Operator: ledger.ReachAny},
+		"revoke-mandate": {Client: ledger.ReachOwn, Operator: ledger.ReachAny},
+		"get-mandate":    {Merchant: ledger.ReachOwn, Client: ledger.ReachOwn, Operator: ledger.ReachAny},
+		"list-mandates":  {Client: ledger.ReachOwn, Operator: ledger.ReachAny},
+	}
+	for operation, p := range want {
+		p.Operation = operation
+		if got := ledger.PermissionFor(operation); got != p {
+			t.Errorf("%+v, want %+v", got, p)
 		}
 	}
 }

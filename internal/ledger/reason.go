@@ -10,15 +10,21 @@ const (
 	ReasonExpired             Reason = "expired"
 	ReasonMerchantNotFound    Reason = "merchant_not_found"
 	ReasonMerchantSuspended   Reason = "merchant_suspended"
+	ReasonMandateRequired     Reason = "mandate_required"
 	ReasonChargeNotFound      Reason = "charge_not_found"
 	ReasonHoldNotFound        Reason = "hold_not_found"
+	ReasonChargeNotAccepted   Reason = "charge_not_accepted"
+	ReasonHoldNotAccepted     Reason = "hold_not_accepted"
 	ReasonWalletNotFound      Reason = "wallet_not_found"
 	ReasonSelfCharge          Reason = "self_charge_not_allowed"
 	ReasonWalletClosed        Reason = "wallet_closed"
 	ReasonWalletFrozen        Reason = "wallet_frozen"
 	ReasonCurrencyMismatch    Reason = "currency_mismatch"
-	ReasonChargeNotAccepted   Reason = "charge_not_accepted"
-	ReasonHoldNotAccepted     Reason = "hold_not_accepted"
+	ReasonMandateNotFound     Reason = "mandate_not_found"
+	ReasonWalletNotMandated   Reason = "wallet_not_mandated"
+	ReasonTooManyMandates     Reason = "too_many_mandates"
+	ReasonMandateExpired      Reason = "mandate_expired"
+	ReasonMandateLimit        Reason = "mandate_limit_exceeded"
 	ReasonHoldClosed          Reason = "hold_closed"
 	ReasonHoldExpired         Reason = "hold_expired"
 	ReasonExceedsHold         Reason = "exceeds_hold"
@@ -36,9 +42,10 @@ const (
 // Reasons lists every reason in order of precedence.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonChargeNotFound, ReasonHoldNotFound, ReasonWalletNotFound, ReasonSelfCharge,
-		ReasonWalletClosed, ReasonWalletFrozen, ReasonCurrencyMismatch, ReasonChargeNotAccepted, ReasonHoldNotAccepted, ReasonHoldClosed,
-		ReasonHoldExpired, ReasonExceedsHold, ReasonRefundExceedsCharge, ReasonTooManyHolds, ReasonTooManyCaptures,
+		ReasonExpired, ReasonMerchantNotFound, ReasonMerchantSuspended, ReasonMandateRequired, ReasonChargeNotFound, ReasonHoldNotFound,
+		ReasonChargeNotAccepted, ReasonHoldNotAccepted, ReasonWalletNotFound, ReasonSelfCharge, ReasonWalletClosed, ReasonWalletFrozen,
+		ReasonCurrencyMismatch, ReasonMandateNotFound, ReasonWalletNotMandated, ReasonTooManyMandates, ReasonMandateExpired, ReasonMandateLimit,
+		ReasonHoldClosed, ReasonHoldExpired, ReasonExceedsHold, ReasonRefundExceedsCharge, ReasonTooManyHolds, ReasonTooManyCaptures,
 		ReasonDuplicateInvoice, ReasonWalletNotEmpty,
 		ReasonInsufficientFunds, ReasonLimitInUse, ReasonAmountOverflow, ReasonProcessingError,
 	}
@@ -77,6 +84,18 @@ func (r Reason) explain() (string, Advice) {
 		return "There is no merchant with this ID.", AdviceFixRequest
 	case ReasonMerchantSuspended:
 		return "The merchant is suspended and may not charge.", AdviceDoNotRetry
+	case ReasonMandateRequired:
+		return "The wallet's owner has not allowed the merchant to charge it, or there is no wallet with this ID.", AdviceDoNotRetry
+	case ReasonMandateNotFound:
+		return "The merchant has no mandate of this wallet.", AdviceFixRequest
+	case ReasonWalletNotMandated:
+		return "Anyone may charge the wallet: a mandate would limit nothing.", AdviceFixRequest
+	case ReasonTooManyMandates:
+		return "The wallet has given mandates to too many merchants.", AdviceDoNotRetry
+	case ReasonMandateExpired:
+		return "The merchant's mandate has expired.", AdviceDoNotRetry
+	case ReasonMandateLimit:
+		return "The merchant's mandate does not allow that much, or not that much more.", AdviceRetryWithNewKey
 	case ReasonChargeNotFound:
 		return "The merchant has no charge with this ID on this wallet.", AdviceFixRequest
 	case ReasonChargeNotAccepted:

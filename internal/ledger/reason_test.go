@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,29 +20,44 @@ func reasonRows() []reasonRow {
 		frozen, closed         = ledger.WalletFrozen, ledger.WalletClosed
 	)
 	const refund, hold, capture, setLimit = ledger.KindRefund, ledger.KindHold, ledger.KindCapture, ledger.KindSetLimit
+	const grant, revoke = ledger.KindGrant, ledger.KindRevoke
 	refunds := func(w world) bool { return w.kind == refund && w.referred != "none" }
 	takes := func(w world) bool { return ofHold(w.kind) && w.referred != "none" }
 	return []reasonRow{
 		{ledger.ReasonExpired, world{late: true}, func(w world) bool { return w.late }},
-		{ledger.ReasonMerchantNotFound, world{merchant: "unknown"}, func(w world) bool { return pays(w.kind) && w.merchant == "unknown" }},
+		{ledger.ReasonMerchantNotFound, world{merchant: "unknown"}, func(w world) bool {
+			return (pays(w.kind) || w.kind == grant) && w.merchant == "unknown"
+		}},
 		{ledger.ReasonMerchantSuspended, world{merchant: "suspended"}, func(w world) bool {
 			return (pays(w.kind) || w.kind == capture) && strings.HasPrefix(w.merchant, "suspended")
 		}},
+		{ledger.ReasonMandateRequired, world{mandate: "none"}, func(w world) bool {
+			return pays(w.kind) && (w.missing || w.mandated("none") || w.mandated("revoked"))
+		}},
 		{ledger.ReasonChargeNotFound, world{kind: refund, referred: "none"}, func(w world) bool { return w.kind == refund && w.referred == "none" }},
 		{ledger.ReasonHoldNotFound, world{kind: capture, referred: "none"}, func(w world) bool { return ofHold(w.kind) && w.referred == "none" }},
-		{ledger.ReasonWalletNotFound, world{missing: true}, func(w world) bool {
-			return w.missing && w.kind != ledger.KindOpen && w.kind != refund && !ofHold(w.kind)
+		{ledger.ReasonChargeNotAccepted, world{kind: refund, referred: "failed"}, func(w world) bool { return refunds(w) && w.referred == "failed" }},
+		{ledger.ReasonHoldNotAccepted, world{kind: capture, referred: "failed"}, func(w world) bool { return takes(w) && w.referred == "failed" }},
+		{ledger.ReasonWalletNotFound, world{missing: true, kind: topUp}, func(w world) bool {
+			return w.missing && w.kind != ledger.KindOpen && w.kind != refund && !ofHold(w.kind) && !pays(w.kind)
 		}},
 		{ledger.ReasonSelfCharge, world{merchant: "own"}, func(w world) bool {
 			return pays(w.kind) && !w.missing && strings.HasSuffix(w.merchant, "own") && w.merchant != "unknown"
 		}},
 		{ledger.ReasonWalletClosed, world{status: closed, balance: -1, kind: topUp}, func(w world) bool {
-			return !w.missing && w.status == closed && w.kind != closing && w.kind != ledger.KindExpire
+			return !w.missing && w.status == closed && w.kind != closing && w.kind != ledger.KindExpire && w.kind != revoke
 		}},
 		{ledger.ReasonWalletFrozen, world{status: frozen}, func(w world) bool { return !w.missing && w.status == frozen && pays(w.kind) }},
-		{ledger.ReasonCurrencyMismatch, world{other: true}, func(w world) bool { return !w.missing && w.other && sized(w.kind) }},
-		{ledger.ReasonChargeNotAccepted, world{kind: refund, referred: "failed"}, func(w world) bool { return refunds(w) && w.referred == "failed" }},
-		{ledger.ReasonHoldNotAccepted, world{kind: capture, referred: "failed"}, func(w world) bool { return takes(w) && w.referred == "failed" }},
+		{ledger.ReasonCurrencyMismatch, world{other: true}, func(w world) bool { return !w.missing && w.other && priced(w.kind) }},
+		{ledger.ReasonMandateNotFound, world{kind: revoke, mandate: "revoked"}, func(w world) bool {
+			return !w.missing && w.kind == revoke && !w.mandated("given")
+		}},
+		{ledger.ReasonWalletNotMandated, world{kind: grant}, func(w world) bool { return !w.missing && w.kind == grant && w.mandate == "" }},
+		{ledger.ReasonTooManyMandates, world{kind: grant, mandate: "none, no more may be"}, func(w world) bool {
+			return w.kind == grant && w.mandated("none, no more may be")
+		}},
+		{ledger.ReasonMandateExpired, world{mandate: "given, expired"}, func(w world) bool { return pays(w.kind) && w.mandated("expired") }},
+		{ledger.ReasonMandateLimit, world{mandate: "given, spent"}, func(w world) bool { return pays(w.kind) && w.mandated("spent") && w.amount > 300 }},
 		{ledger.ReasonHoldClosed, world{kind: capture, referred: "released"}, func(w world) bool {
 			return takes(w) && (w.referred == "released" || w.referred == "captured")
 		}},
@@ -73,6 +89,9 @@ func reasonRows() []reasonRow {
 	}
 }
 
+// rowsOnce are the rows, made once: there are many worlds.
+var rowsOnce = sync.OnceValue(reasonRows)
+
 type reasonRow struct {
 	reason ledger.Reason
 	only   world
@@ -83,7 +102,7 @@ type reasonRow struct {
 func (w world) holding() []ledger.Reason {
 	w = w.withDefaults()
 	var all []ledger.Reason
-	for _, row := range reasonRows() {
+	for _, row := range rowsOnce() {
 		if row.holds(w) {
 			all = append(all, row.reason)
 		}
@@ -126,8 +145,8 @@ func checkUnchanged(t *testing.T, w world, op ledger.Operation) {
 	got := ledger.Operation{
 		Sequence: op.Sequence, BalanceAfter: op.BalanceAfter, HeldAfter: op.HeldAfter, LimitAfter: op.LimitAfter, StatusAfter: op.StatusAfter,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the wallet after it (-want +got):\n%s", diff)
+	if got != want {
+		t.Errorf("the wallet after it (-want +got):\n%s", cmp.Diff(want, got))
 	}
 	wantFirst := ledger.OperationID{}
 	if op.Reason == ledger.ReasonDuplicateInvoice {
@@ -136,7 +155,14 @@ func checkUnchanged(t *testing.T, w world, op ledger.Operation) {
 	if op.DuplicateOf != wantFirst {
 		t.Errorf("duplicate of %s, want %s", op.DuplicateOf, wantFirst)
 	}
-	if m := op.Movement(); m != (ledger.Movement{}) || op.Moved != 0 || op.LeftAfter != w.refersTo().Left {
+	left, limit := w.refersTo().Left, ledger.Limit("")
+	if op.Reason == ledger.ReasonMandateLimit {
+		left, limit = 300, ledger.LimitPerDay
+	}
+	if op.MandateLimit != limit || op.MandateDay != 0 {
+		t.Errorf("it exceeds %q, want %q, and counts for day %d", op.MandateLimit, limit, op.MandateDay)
+	}
+	if m := op.Movement(); m != (ledger.Movement{}) || op.Moved != 0 || op.LeftAfter != left {
 		t.Errorf("a failed operation moves %v, %d, and leaves %d", m, op.Moved, op.LeftAfter)
 	}
 }
@@ -147,13 +173,26 @@ func exclusions() []exclusion {
 	ofPayee := []ledger.Reason{
 		ledger.ReasonMerchantNotFound, ledger.ReasonMerchantSuspended, ledger.ReasonSelfCharge, ledger.ReasonWalletFrozen,
 		ledger.ReasonDuplicateInvoice, ledger.ReasonInsufficientFunds,
+		ledger.ReasonMandateRequired, ledger.ReasonMandateExpired, ledger.ReasonMandateLimit,
 	}
 	ofRefund := []ledger.Reason{ledger.ReasonChargeNotFound, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge}
 	ofTaking := []ledger.Reason{
 		ledger.ReasonHoldNotFound, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonHoldExpired, ledger.ReasonExceedsHold,
 		ledger.ReasonTooManyCaptures,
 	}
+	ofOther := slices.Concat(ofRefund, ofTaking, []ledger.Reason{
+		ledger.ReasonTooManyHolds, ledger.ReasonWalletNotEmpty, ledger.ReasonLimitInUse, ledger.ReasonAmountOverflow, ledger.ReasonWalletNotFound,
+	}, slices.DeleteFunc(slices.Clone(ofPayee), func(r ledger.Reason) bool { return r == ledger.ReasonMerchantNotFound }))
 	all := []exclusion{
+		{
+			ledger.ReasonMandateNotFound,
+			slices.Concat(ofOther, []ledger.Reason{ledger.ReasonMerchantNotFound, ledger.ReasonWalletClosed, ledger.ReasonCurrencyMismatch}),
+			"a revoke needs a wallet with the mandate, and nothing else",
+		},
+		{ledger.ReasonWalletNotMandated, ofOther, "only a grant asks whether there are mandates"},
+		{ledger.ReasonTooManyMandates, ofOther, "only a grant makes mandates more"},
+		{ledger.ReasonMandateNotFound, []ledger.Reason{ledger.ReasonWalletNotMandated, ledger.ReasonTooManyMandates}, "a revoke is no grant"},
+		{ledger.ReasonWalletNotMandated, []ledger.Reason{ledger.ReasonTooManyMandates}, "where anyone may charge there are no mandates"},
 		{ledger.ReasonWalletNotFound, ofRefund, "a refund speaks of its charge, and not of the wallet"},
 		{ledger.ReasonWalletNotFound, ofTaking, "what takes from a hold speaks of the hold, and not of the wallet"},
 		{ledger.ReasonWalletNotEmpty, slices.Concat(ofRefund, ofTaking, ofPayee), "only a close asks for an empty wallet"},
@@ -180,8 +219,13 @@ func exclusions() []exclusion {
 		{ledger.ReasonWalletNotFound, []ledger.Reason{
 			ledger.ReasonSelfCharge, ledger.ReasonWalletClosed, ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch,
 			ledger.ReasonDuplicateInvoice, ledger.ReasonWalletNotEmpty, ledger.ReasonInsufficientFunds, ledger.ReasonAmountOverflow,
-			ledger.ReasonLimitInUse, ledger.ReasonTooManyHolds,
-		}, "no wallet has no owner, status, currency, history, balance or holds"},
+			ledger.ReasonLimitInUse, ledger.ReasonTooManyHolds, ledger.ReasonMandateExpired, ledger.ReasonMandateLimit,
+		}, "no wallet has no owner, status, currency, history, balance, holds or mandates"},
+		{
+			ledger.ReasonWalletNotFound,
+			[]ledger.Reason{ledger.ReasonMandateRequired, ledger.ReasonMerchantSuspended},
+			"who charges or holds is told of a mandate, and of no wallet",
+		},
 		{
 			ledger.ReasonMerchantNotFound,
 			[]ledger.Reason{ledger.ReasonMerchantSuspended, ledger.ReasonSelfCharge},

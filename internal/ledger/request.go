@@ -35,9 +35,11 @@ type Request struct {
 	Invoice        string
 	Description    string
 	Metadata       Metadata
-	Note           string // of an operator to operators: nobody else is shown it
-	ExpiresIn      int64  // of a hold: seconds, from its decision on
-	Rest           Rest   // of a capture
+	Note           string  // of an operator to operators: nobody else is shown it
+	ExpiresIn      int64   // of a hold: seconds, from its decision on
+	Rest           Rest    // of a capture
+	Charges        Charges // of an open
+	Terms          Terms   // of a grant
 	IdempotencyKey string
 	ApplyBefore    time.Time // zero: no limit
 	ReceivedAt     time.Time
@@ -103,6 +105,9 @@ func (r Request) Faults() []Fault {
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
 	f.belongs(kind, "note", fieldNote, r.Note != "")
+	if r.Note != "" && r.Asker.Role == RoleClient {
+		f.add("note", "is for operators")
+	}
 	f.text("note", r.Note, MaxNoteLength)
 	f.belongs(kind, "expires_in", fieldExpiresIn, r.ExpiresIn != 0)
 	if r.ExpiresIn != 0 && (r.ExpiresIn < MinExpiresIn || r.ExpiresIn > MaxExpiresIn) {
@@ -112,6 +117,11 @@ func (r Request) Faults() []Fault {
 	if r.Rest != "" && r.Rest != RestKept {
 		f.add("rest", "must be kept, or left out")
 	}
+	f.belongs(kind, "charges", fieldCharges, r.Charges != "")
+	if r.Charges != "" && r.Charges != ChargesMandated {
+		f.add("charges", "must be mandated, or left out")
+	}
+	f.terms(kind, r.Terms)
 	f.label("idempotency_key", r.IdempotencyKey, MaxKeyLength)
 	switch {
 	case r.IdempotencyKey != "" || !kind.queued:
@@ -172,6 +182,18 @@ func (f *faults) money(kind *kindRow, r Request) {
 	case !r.Currency.Known():
 		f.add("currency", "must be an ISO 4217 code in capitals")
 	}
+}
+
+// terms refuses limits that are none.
+func (f *faults) terms(kind *kindRow, t Terms) {
+	for _, limit := range t.limits() {
+		f.belongs(kind, string(limit.Name), fieldTerms, limit.Most != 0)
+		if limit.Most < 0 || limit.Most > MaxAmount {
+			f.add(string(limit.Name), fmt.Sprintf("must be from 1 to %d minor units", MaxAmount))
+		}
+	}
+	f.belongs(kind, "valid_until", fieldTerms, !t.ValidUntil.IsZero())
+	f.time("valid_until", t.ValidUntil)
 }
 
 // refers refuses an operation that cannot be one of the wallet's.

@@ -60,6 +60,15 @@ func validRequests() map[ledger.Kind]ledger.Request {
 		ledger.KindUnfreeze: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindUnfreeze},
 		ledger.KindClose:    {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindClose, IdempotencyKey: "k"},
 		ledger.KindSetLimit: {ID: id, Wallet: w, Asker: operator, Kind: ledger.KindSetLimit, Currency: "EUR"},
+		ledger.KindGrant: {
+			ID: id, Wallet: w, Asker: ledger.Asker{Party: ledger.AsClient(ledger.ClientID{1}), Key: ledger.KeyID{3}}, Kind: ledger.KindGrant,
+			Merchant: ledger.MerchantID{1}, Currency: "EUR",
+			Terms: ledger.Terms{MaxAmount: 1, PerDay: 2, PerMonth: 3, Total: 4, ValidUntil: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)},
+		},
+		ledger.KindRevoke: {
+			ID: id, Wallet: w, Asker: ledger.Asker{Party: ledger.AsClient(ledger.ClientID{1}), Key: ledger.KeyID{3}}, Kind: ledger.KindRevoke,
+			Merchant: ledger.MerchantID{1},
+		},
 	}
 }
 
@@ -107,6 +116,8 @@ func TestFaults(t *testing.T) {
 		capture  = ledger.KindCapture
 		release  = ledger.KindRelease
 		expire   = ledger.KindExpire
+		grant    = ledger.KindGrant
+		revoke   = ledger.KindRevoke
 		notAsked = "may not ask for this kind of operation"
 		notIts   = "is not of this wallet"
 		seconds  = "must be from 60 to 2592000 seconds"
@@ -214,6 +225,40 @@ func TestFaults(t *testing.T) {
 		{release, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
 		{expire, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"},
 		{hold, func(r *ledger.Request) { r.IdempotencyKey = "" }, "idempotency_key", "is required"}, // though it has an invoice
+		{charge, func(r *ledger.Request) { r.Charges = ledger.ChargesMandated }, "charges", foreign},
+		{grant, func(r *ledger.Request) { r.Charges = ledger.ChargesMandated }, "charges", foreign},
+		{open, func(r *ledger.Request) { r.Charges = "anyone" }, "charges", "must be mandated, or left out"}, // what the API calls so is nothing here
+		{open, func(r *ledger.Request) { r.Charges = secretText }, "charges", "must be mandated, or left out"},
+		{grant, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
+		{revoke, func(r *ledger.Request) { r.Merchant = ledger.MerchantID{} }, "merchant_id", "is required"},
+		{grant, func(r *ledger.Request) { r.Asker.Party = ledger.AsMerchant(r.Merchant) }, "asked_by", notAsked},
+		{revoke, func(r *ledger.Request) { r.Asker.Party = ledger.AsMerchant(r.Merchant) }, "asked_by", notAsked},
+		{grant, func(r *ledger.Request) { r.Asker.Party = ledger.AsSystem() }, "asked_by", notAsked},
+		{grant, func(r *ledger.Request) { r.Asker.Owner = [16]byte{} }, "asked_by", "must name the owner of a merchant's or a client's key, and no other"},
+		{grant, func(r *ledger.Request) { r.Client = ledger.ClientID{1} }, "client_id", foreign},
+		{grant, func(r *ledger.Request) { r.Currency = "" }, "currency", "must be an ISO 4217 code in capitals"},
+		{revoke, func(r *ledger.Request) { r.Currency = "EUR" }, "currency", foreign},
+		{grant, func(r *ledger.Request) { r.Amount = 1 }, "amount", foreign},
+		{grant, func(r *ledger.Request) { r.Invoice = "INV-1" }, "invoice", foreign},
+		{grant, func(r *ledger.Request) { r.Refers = operationOf(r.Wallet, 9) }, "refers_to", foreign},
+		{grant, func(r *ledger.Request) { r.Terms.MaxAmount = -1 }, "max_amount", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.MaxAmount = ledger.MaxAmount + 1 }, "max_amount", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.PerDay = -1 }, "per_day", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.PerDay = ledger.MaxAmount + 1 }, "per_day", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.PerMonth = math.MinInt64 }, "per_month", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.PerMonth = ledger.MaxAmount + 1 }, "per_month", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.Total = -1 }, "total", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.Total = math.MaxInt64 }, "total", noAmount},
+		{grant, func(r *ledger.Request) { r.Terms.ValidUntil = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "valid_until", years},
+		{grant, func(r *ledger.Request) { r.Terms.ValidUntil = time.Time{}.Add(1) }, "valid_until", years},
+		{revoke, func(r *ledger.Request) { r.Terms.MaxAmount = 1 }, "max_amount", foreign},
+		{charge, func(r *ledger.Request) { r.Terms.PerDay = 1 }, "per_day", foreign},
+		{hold, func(r *ledger.Request) { r.Terms.PerMonth = 1 }, "per_month", foreign},
+		{open, func(r *ledger.Request) { r.Terms.Total = 1 }, "total", foreign},
+		{revoke, func(r *ledger.Request) { r.Terms.ValidUntil = r.Terms.ValidUntil.AddDate(2026, 0, 0) }, "valid_until", foreign},
+		{grant, func(r *ledger.Request) { r.Note = secretText }, "note", "is for operators"},
+		{revoke, func(r *ledger.Request) { r.Note = "n" }, "note", "is for operators"},
+		{grant, func(r *ledger.Request) { r.IdempotencyKey = "a " }, "idempotency_key", blank},
 		{charge, func(r *ledger.Request) { r.IdempotencyKey = strings.Repeat("k", 256) }, "idempotency_key", fmt.Sprintf(tooLong, 255)},
 		{freeze, func(r *ledger.Request) { r.IdempotencyKey = secretText + "\x1b" }, "idempotency_key", control},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + " " }, "invoice", blank},
@@ -272,6 +317,19 @@ func TestFaultsAtTheEdge(t *testing.T) {
 			t.Errorf("%d seconds: %v", seconds, hold.Faults())
 		}
 	}
+	for _, amount := range []int64{0, 1, ledger.MaxAmount} { // 0: no limit
+		grant := validRequests()[ledger.KindGrant]
+		grant.Terms = ledger.Terms{MaxAmount: amount, PerDay: amount, PerMonth: amount, Total: amount}
+		if grant.Faults() != nil {
+			t.Errorf("a mandate of %d: %v", amount, grant.Faults())
+		}
+	}
+	for _, kind := range []ledger.Kind{ledger.KindGrant, ledger.KindRevoke} {
+		noted := validRequests()[kind]
+		if noted.Asker.Party, noted.Note = ledger.AsOperator(), "as the client asked"; noted.Faults() != nil {
+			t.Errorf("a %s with an operator's note: %v", kind, noted.Faults())
+		}
+	}
 	for _, kind := range []ledger.Kind{ledger.KindRefund, ledger.KindCapture, ledger.KindRelease} {
 		rest := validRequests()[kind]
 		if rest.Amount, rest.Currency, rest.Rest = 0, "", ""; rest.Faults() != nil {
@@ -291,6 +349,7 @@ func TestFaultsAllAtOnce(t *testing.T) {
 	r := ledger.Request{
 		Kind: "gift", Merchant: ledger.MerchantID{1}, Client: ledger.ClientID{1}, Amount: 1, Currency: "EUR",
 		Invoice: strings.Repeat("\x00", 129), Description: "\xff\x00" + strings.Repeat("x", 500), Metadata: ledger.NewMetadata(many),
+		Charges: "anyone", Terms: ledger.Terms{MaxAmount: -1, PerDay: -1, PerMonth: -1, Total: -1, ValidUntil: year},
 		IdempotencyKey: "\u0000", ApplyBefore: year, ReceivedAt: year,
 	}
 	var got []string
@@ -305,6 +364,8 @@ func TestFaultsAllAtOnce(t *testing.T) {
 		"metadata", "metadata", // an empty key, and its value
 		"metadata", "metadata", // a key with a control character, and its value
 		"metadata.c", "metadata.c",
+		"charges", "charges", // of another kind, and none
+		"max_amount", "max_amount", "per_day", "per_day", "per_month", "per_month", "total", "total", "valid_until", "valid_until",
 		"idempotency_key", "apply_before", "received_at",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -14,6 +14,8 @@ type store struct {
 	merchants  map[ledger.MerchantID]ledger.Merchant
 	decided    map[ledger.OperationID]ledger.Fingerprint
 	holds      map[ledger.OperationID]ledger.Hold // that are open
+	mandates   map[ledger.WalletMerchant]ledger.Mandate
+	given      map[ledger.WalletID]int // to how many merchants a wallet gave others, which no test asks for
 	operations []ledger.Operation
 	conflicts  []ledger.Conflict
 	moved      map[ledger.Movement]int64 // by account and currency
@@ -22,6 +24,7 @@ type store struct {
 func (s *store) clone() *store {
 	c := *s
 	c.wallets, c.decided, c.holds, c.moved = maps.Clone(s.wallets), maps.Clone(s.decided), maps.Clone(s.holds), maps.Clone(s.moved)
+	c.mandates = maps.Clone(s.mandates)
 	c.operations = slices.Clone(s.operations)
 	return &c
 }
@@ -31,7 +34,7 @@ func (s *store) clone() *store {
 func (s *store) settle(steps []step, now time.Time) (verdicts []ledger.Verdict, book *ledger.Book) {
 	book = ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(s.wallets), Merchants: s.merchants, Decided: maps.Clone(s.decided), Invoices: s.invoices(steps),
-		Position: int64(len(s.operations)), Referred: s.referred(steps),
+		Position: int64(len(s.operations)), Referred: s.referred(steps), Mandates: s.mandated(steps), Given: s.givers(steps),
 	}, now)
 	for _, step := range steps {
 		verdicts = append(verdicts, step.decide(book))
@@ -49,12 +52,57 @@ func (s *store) settle(steps []step, now time.Time) (verdicts []ledger.Verdict, 
 	for _, id := range ended {
 		delete(s.holds, id)
 	}
+	for _, m := range book.Mandates() {
+		s.mandates[ledger.WalletMerchant{Wallet: m.Wallet, Merchant: m.Merchant}] = m
+	}
 	s.operations = append(s.operations, book.Operations()...)
 	s.conflicts = append(s.conflicts, book.Conflicts()...)
 	for _, m := range book.Movements() {
 		s.moved[ledger.Movement{Account: m.Account, Currency: m.Currency}] += m.Amount
 	}
 	return verdicts, book
+}
+
+// newStore is an empty one.
+func newStore() *store {
+	return &store{
+		wallets: map[ledger.WalletID]ledger.Wallet{}, decided: map[ledger.OperationID]ledger.Fingerprint{},
+		holds: map[ledger.OperationID]ledger.Hold{}, moved: map[ledger.Movement]int64{},
+		mandates: map[ledger.WalletMerchant]ledger.Mandate{}, given: map[ledger.WalletID]int{},
+	}
+}
+
+// mandated are the mandates that the steps use or change.
+func (s *store) mandated(steps []step) map[ledger.WalletMerchant]ledger.Mandate {
+	asked := map[ledger.WalletMerchant]ledger.Mandate{}
+	for _, step := range steps {
+		if step.request == nil {
+			continue
+		}
+		of, can := step.request.Mandate()
+		if m, is := s.mandates[of]; can && is {
+			asked[of] = m
+		}
+	}
+	return asked
+}
+
+// givers are the wallets that the steps let give a mandate, and to how many merchants they ever did.
+func (s *store) givers(steps []step) map[ledger.WalletID]int {
+	counts := map[ledger.WalletID]int{}
+	for _, step := range steps {
+		if step.request == nil || step.request.Kind != ledger.KindGrant {
+			continue
+		}
+		w := step.request.Wallet
+		counts[w] = s.given[w]
+		for of := range s.mandates {
+			if of.Wallet == w {
+				counts[w]++
+			}
+		}
+	}
+	return counts
 }
 
 // referred is what the steps refer to.
@@ -114,7 +162,7 @@ func referredIn(operations []ledger.Operation, id ledger.OperationID) (r ledger.
 				r.Left = o.Amount
 			}
 			if o.Kind == ledger.KindHold {
-				r.Invoice = o.Invoice
+				r.Invoice, r.Day = o.Invoice, o.MandateDay
 			}
 		case o.Refers == id && o.Reason == "":
 			r.Left = o.LeftAfter

@@ -10,6 +10,12 @@ const (
 	WalletClosed WalletStatus = "closed"
 )
 
+// Charges says who may charge a wallet and hold its money.
+type Charges string
+
+// ChargesMandated are those of merchants that have a mandate, see [Mandate]. The zero value are anyone's.
+const ChargesMandated Charges = "mandated"
+
 // Wallet is prepaid money of one client in one currency, as its last operation
 // left it.
 type Wallet struct {
@@ -17,11 +23,12 @@ type Wallet struct {
 	Client      ClientID
 	Currency    Currency
 	Status      WalletStatus
-	Balance     int64 // minor units; never below -CreditLimit nor above MaxAmount
-	CreditLimit int64 // minor units
-	Held        int64 // minor units: of the balance and the credit limit, what open holds keep from being charged
-	Holds       int64 // how many of its holds are open
-	Sequence    int64 // of the last operation
+	Charges     Charges // as it was opened, for ever
+	Balance     int64   // minor units; never below -CreditLimit nor above MaxAmount
+	CreditLimit int64   // minor units
+	Held        int64   // minor units: of the balance and the credit limit, what open holds keep from being charged
+	Holds       int64   // how many of its holds are open
+	Sequence    int64   // of the last operation
 	Digest      Digest
 }
 

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,37 @@ type world struct {
 	crowded  bool                // the wallet has as many open holds as it may have, on credit
 	referred string              // what the request refers to, see referredOf
 	kept     bool                // of a capture: the rest stays held
+	mandate  string              // empty: anyone may charge the wallet; or how the merchant's mandate stands: one of standings, with what is wrong with it
+}
+
+// standings are how a mandate may stand: never given, not even where no more may be, revoked, or in force.
+var standings = []string{"none", "none, no more may be", "revoked", "given"}
+
+// worldMandates are those of a merchant of a wallet that is charged under mandates.
+var worldMandates = append([]string{
+	"", "revoked, no more may be", "given, no more may be", "revoked, expired", "revoked, spent", "given, expired", "given, spent", "given, expired, spent",
+}, standings...)
+
+// mandated reports what is said of the merchant's mandate.
+func (w world) mandated(what string) bool { return strings.Contains(w.mandate, what) }
+
+// mandateOf is the mandate, of which the world's request is about 400: of 700 a day something is left, or 300.
+func (w world) mandateOf() ledger.Mandate {
+	if w.mandate == "" || w.mandated("none") {
+		return ledger.Mandate{}
+	}
+	const today = 20_513 // 2026-03-01
+	m := ledger.Mandate{
+		Wallet: worldWallet, Merchant: worldMerchant, Given: w.mandated("given"), Day: today - 40,
+		Terms: ledger.Terms{PerDay: ledger.MaxAmount, ValidUntil: worldTime.Add(time.Microsecond)},
+	}
+	if w.mandated("expired") {
+		m.Terms.ValidUntil = worldTime
+	}
+	if w.mandated("spent") {
+		m.Terms.PerDay, m.Day, m.UsedDay, m.UsedMonth, m.Used = 700, today, 400, 400, 400
+	}
+	return m
 }
 
 func (w world) withDefaults() world {
@@ -101,6 +133,9 @@ func (w world) wallet() ledger.Wallet {
 	if w.crowded {
 		wallet.Held, wallet.Holds, wallet.CreditLimit = 1000, 1000, 1000
 	}
+	if w.mandate != "" {
+		wallet.Charges = ledger.ChargesMandated
+	}
 	return wallet
 }
 
@@ -110,9 +145,17 @@ func (w world) known() ledger.Known {
 	known := ledger.Known{
 		Wallets: map[ledger.WalletID]ledger.Wallet{}, Merchants: map[ledger.MerchantID]ledger.Merchant{},
 		Invoices: map[ledger.WalletInvoice]ledger.OperationID{}, Referred: map[ledger.OperationID]ledger.Referred{},
+		Mandates: map[ledger.WalletMerchant]ledger.Mandate{}, Given: map[ledger.WalletID]int{},
 	}
 	if !w.missing {
 		known.Wallets[wallet.ID] = wallet
+	}
+	if m := w.mandateOf(); !m.Wallet.IsZero() {
+		known.Mandates[ledger.WalletMerchant{Wallet: m.Wallet, Merchant: m.Merchant}] = m
+		known.Given[m.Wallet] = 1
+	}
+	if w.mandated("no more may be") {
+		known.Given[worldWallet] = ledger.MaxMandates
 	}
 	if !strings.Contains(w.merchant, "unknown") {
 		m := ledger.Merchant{Suspended: strings.Contains(w.merchant, "suspended"), Owner: ledger.ClientID{8}}
@@ -146,8 +189,14 @@ func (w world) decide() ledger.Operation {
 	if w.kind == ledger.KindOpen {
 		r.Client, r.Currency = wallet.Client, "EUR"
 	}
+	if ofMandate(w.kind) {
+		r.Merchant = worldMerchant
+	}
 	if sized(w.kind) {
-		r.Amount, r.Currency = w.amount, "EUR"
+		r.Amount = w.amount
+	}
+	if priced(w.kind) {
+		r.Currency = "EUR"
 		if w.other {
 			r.Currency = "USD"
 		}
@@ -168,6 +217,12 @@ func sized(k ledger.Kind) bool {
 	return k.MovesMoney() || k == ledger.KindSetLimit || k == ledger.KindHold || k == ledger.KindRelease
 }
 
+// priced are the kinds that name a currency that has to be the wallet's.
+func priced(k ledger.Kind) bool { return sized(k) || k == ledger.KindGrant }
+
+// ofMandate are the kinds that make something of a mandate.
+func ofMandate(k ledger.Kind) bool { return k == ledger.KindGrant || k == ledger.KindRevoke }
+
 // worlds are all the worlds there are, as far as a reason can tell them apart.
 func worlds() []world {
 	var all []world
@@ -179,7 +234,7 @@ func worlds() []world {
 				}
 				for _, other := range []bool{false, true} {
 					for _, amount := range []int64{400, ledger.MaxAmount} {
-						all = append(all, world{kind: kind, late: late, merchant: merchant, other: other, amount: amount}.ofWallets()...)
+						all = append(all, world{kind: kind, late: late, merchant: merchant, other: other, amount: amount}.ofMandates()...)
 					}
 				}
 			}
@@ -188,10 +243,26 @@ func worlds() []world {
 	return all
 }
 
+// ofMandates are the world's with every state of the merchant's mandate, where that matters, on every wallet.
+func (w world) ofMandates() (all []world) {
+	if !pays(w.kind) && !ofMandate(w.kind) {
+		return w.ofWallets()
+	}
+	for _, w.mandate = range worldMandates {
+		switch of := w.ofWallets(); {
+		case pays(w.kind):
+			all = append(all, of...)
+		case w.amount == 400: // for a grant and a revoke neither money nor invoices matter
+			all = append(all, slices.DeleteFunc(of, func(w world) bool { return w.invoiced || w.balance > 0 })...)
+		}
+	}
+	return all
+}
+
 // ofWallets are the world's with every wallet and everything on it.
 func (w world) ofWallets() (all []world) {
 	missing := w
-	missing.missing = true
+	missing.missing, missing.mandate = true, ""
 	if w.kind == ledger.KindRefund || ofHold(w.kind) {
 		missing.referred = "none" // nothing without its wallet
 	}

@@ -165,7 +165,7 @@ func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
 		switch {
 		case op.ID != c.id:
 			l.violation("%s is operation %s, and %s is on record", l.told(i), c.id, op.ID)
-		case op.Currency != currency, client.Refers(c.kind) && op.Refers() != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount),
+		case op.Currency != c.currency(op.Reason()), client.Refers(c.kind) && op.Refers() != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount),
 			(op.EndsHold != nil) != (c.kind == ledger.KindCapture), op.EndsHold != nil && *op.EndsHold == c.keeps:
 			l.violation("operation %s, %s, does not show what was asked", op.ID, l.told(i))
 		case c.outcome != "" && c.outcome != label(op):
@@ -301,4 +301,12 @@ func (l *load) balances(ctx context.Context, want []client.Funds, earned []int64
 		}
 	}
 	return nil
+}
+
+// currency is what an operation of the request shows that came to this: of one that left it open, the wallet's, unless what it refers to failed.
+func (c *request) currency(r ledger.Reason) string {
+	if c.amount == 0 && (r == ledger.ReasonChargeNotAccepted || r == ledger.ReasonHoldNotAccepted) {
+		return ""
+	}
+	return currency
 }

@@ -59,7 +59,7 @@ func (l *load) found(ctx context.Context) error {
 	}
 	return client.Each(ctx, setupCallers, o.Wallets, func(ctx context.Context, i int) (err error) {
 		owner := w.clients[i/walletsPerClient]
-		if w.wallets[i], err = l.create(ctx, "/v1/wallets", "wallet", i, map[string]string{"client_id": owner, "currency": currency}); err != nil {
+		if w.wallets[i], err = l.create(ctx, "/v1/wallets", "wallet", i, map[string]string{"client_id": owner, "currency": currency, "charges": "anyone"}); err != nil {
 			return err
 		}
 		w.funds[i] = (l.plan.takes[i] + 1) * chargeAmount

@@ -39,18 +39,24 @@ func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, 
 	return w.read(), nil
 }
 
-// KnownWallets finds those of the wallets that exist, in no order.
-func (s *Store) KnownWallets(ctx context.Context, list []ledger.WalletID) ([]ledger.WalletID, error) {
-	partitions := make([]int32, len(list))
-	for i, id := range list {
-		partitions[i] = int32(s.partition(id)) //nolint:gosec // there are 65,536 at most
+// KnownWallets finds those of the list whose wallet is there to the merchant, in no order; see [ingest.Accounts].
+func (s *Store) KnownWallets(ctx context.Context, list []ledger.WalletMerchant) ([]ledger.WalletMerchant, error) {
+	n := len(list)
+	partitions, wallets, merchants := make([]int32, n), make([]ledger.WalletID, n), make(pgtype.FlatArray[pgtype.UUID], n)
+	for i, of := range list {
+		partitions[i] = int32(s.partition(of.Wallet)) //nolint:gosec // there are 65,536 at most
+		wallets[i], merchants[i] = of.Wallet, idOrNull(of.Merchant)
 	}
-	rows, err := s.pool.Query(ctx, knownWalletsSQL, partitions, ids(list))
+	rows, err := s.pool.Query(ctx, knownWalletsSQL, partitions, ids(wallets), merchants)
 	if err != nil {
 		return nil, fmt.Errorf("look for wallets: %w", err)
 	}
-	known, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (id ledger.WalletID, err error) {
-		return id, row.Scan((*[16]byte)(&id))
+	known, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.WalletMerchant, error) {
+		var number int
+		if err := row.Scan(&number); err != nil {
+			return ledger.WalletMerchant{}, err
+		}
+		return list[number-1], nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for wallets: %w", err)

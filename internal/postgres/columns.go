@@ -29,6 +29,8 @@ var (
 	writeOperationsSQL   = expand(writeOperationsText)
 	rebuildHoldsSQL      = expand(rebuildHoldsText)
 	verifyHoldsSQL       = expand(verifyHoldsText)
+	rebuildMandatesSQL   = expand(rebuildMandatesText)
+	verifyMandatesSQL    = expand(verifyMandatesText)
 )
 
 // expand writes out what the statements in queries/ leave to Go, so that each list stands
@@ -38,15 +40,17 @@ var (
 //	@operation      the columns of an operation o
 //	@decided        these, and what a reader needs besides
 //	@open           the open holds of the partition $1, as the history has them
+//	@mandates       the mandates of the partition $1, as the history has them
 //	@page(order)    the rows of a CTE page in that order: $1 at most, and none behind the one with which
 //	                their texts reach $2 bytes; each with how many there were, and its found and ends
 //	@walk           a page of what the filter finds in a CTE walked, whose rows are numbered. It ends with the
 //	                one of the number $3, which says so. The filter, null where it says nothing: $4 kind, $5 whether
-//	                it failed, $6 reason, decided from $7 on and before $8, $9 merchant ID, $10 invoice
+//	                it failed, $6 reason, decided from $7 on and before $8, $9 merchant ID, $10 invoice,
+//	                $11 wallet ID
 func expand(sql string) string {
 	sql = walkMark.ReplaceAllLiteralString(sql, walkSQL)
 	sql = pageMark.ReplaceAllString(sql, pageSQL)
-	return strings.NewReplacer("@row", rowColumns, "@open", openHolds, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
+	return strings.NewReplacer("@row", rowColumns, "@open", openHolds, "@mandates", givenMandates, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
 }
 
 var (
@@ -63,7 +67,7 @@ page as (
       coalesce(
         ($4::text is null or kind = $4) and ($5::boolean is null or (reason is not null) = $5) and ($6::text is null or reason = $6)
           and ($7::timestamptz is null or decided_at >= $7) and ($8::timestamptz is null or decided_at < $8)
-          and ($9::uuid is null or merchant_id = $9) and ($10::text is null or invoice = $10),
+          and ($9::uuid is null or merchant_id = $9) and ($10::text is null or invoice = $10) and ($11::uuid is null or wallet_id = $11),
         false
       ) as found
     from walked
@@ -117,6 +121,45 @@ const openHolds = `select
     from operations e
     where e.partition = $1 and e.refers_to = o.id and e.refers_to is not null and e.reason is null and e.left_after = 0
   )`
+
+// givenMandates are the mandates that were ever given and what was used of them, in the columns of the table mandates. What
+// a hold used is what was captured of it and what it holds still.
+const givenMandates = `select
+    g.wallet_id, g.merchant_id, g.given, t.max_amount, t.per_day, t.per_month, t.total, t.valid_until, coalesce(u.day, 0) as day,
+    coalesce(u.used_on_day, 0) as used_on_day, coalesce(u.used_in_month, 0) as used_in_month, coalesce(u.used, 0) as used
+  from (
+    select distinct on (wallet_id, merchant_id) wallet_id, merchant_id, kind = 'grant' as given
+    from operations
+    where partition = $1 and kind in ('grant', 'revoke') and reason is null
+    order by wallet_id, merchant_id, sequence desc
+  ) g
+  join (
+    select distinct on (wallet_id, merchant_id) wallet_id, merchant_id, max_amount, per_day, per_month, total, valid_until
+    from operations
+    where partition = $1 and kind = 'grant' and reason is null
+    order by wallet_id, merchant_id, sequence desc
+  ) t on t.wallet_id = g.wallet_id and t.merchant_id = g.merchant_id
+  left join (
+    select
+      wallet_id, merchant_id, max(day) as day, (sum(amount) filter (where day = last_day))::bigint as used_on_day,
+      (sum(amount) filter (
+        where date_trunc('month', date '1970-01-01' + day) = date_trunc('month', date '1970-01-01' + last_day)
+      ))::bigint as used_in_month,
+      sum(amount)::bigint as used
+    from (
+      select
+        o.wallet_id, o.merchant_id, o.mandate_day as day, max(o.mandate_day) over (partition by o.wallet_id, o.merchant_id) as last_day,
+        case when o.kind = 'hold' then coalesce(p.captured, 0) + coalesce(p.remains, o.amount) else o.amount end as amount
+      from operations o
+      left join lateral (
+        select sum(moved) filter (where kind = 'capture') as captured, (array_agg(left_after order by sequence desc))[1] as remains
+        from operations
+        where partition = $1 and refers_to = o.id and refers_to is not null and reason is null and o.kind = 'hold'
+      ) p on true
+      where o.partition = $1 and o.mandate_day is not null
+    ) each
+    group by wallet_id, merchant_id
+  ) u on u.wallet_id = g.wallet_id and u.merchant_id = g.merchant_id`
 
 // rowColumns are those of [rows.operation], in its order.
 //

@@ -74,14 +74,10 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 		}
 		return found.decided.Operation, false, nil
 	}
-	known := ledger.Known{Wallets: map[ledger.WalletID]ledger.Wallet{}, Position: found.position}
-	switch {
-	case found.wallet != nil:
-		known.Wallets[r.Wallet] = *found.wallet
-	case !r.Kind.Opens() || !found.client:
+	if _, exists := found.known.Wallets[r.Wallet]; !exists && (!r.Kind.Opens() || !found.client) {
 		return ledger.Operation{}, false, ledger.ErrNotFound
 	}
-	book := ledger.NewBook(known, s.decisionTime(found.at))
+	book := ledger.NewBook(found.known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
 	w := writeSet{partition: partition, book: book}
 	if err := w.copyOperations(ctx, conn.Conn()); err != nil {
@@ -98,12 +94,10 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 
 // beforeDirect is what is on record about a direct operation.
 type beforeDirect struct {
-	wallet  *ledger.Wallet
+	known   ledger.Known
 	decided *outcomes.Decided
 	client  bool // the request's client exists
-
-	position int64 // of the partition's last operation
-	at       time.Time
+	at      time.Time
 }
 
 func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r ledger.Request) (found beforeDirect, err error) {
@@ -111,7 +105,9 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 	b.Queue(beginSQL)
 	b.Queue(fmt.Sprintf("set local lock_timeout = %d", directLockTimeout.Milliseconds()))
 	b.Queue(holdProgressSQL, partition)
-	b.Queue(lockWalletsSQL, partition, ids([]ledger.WalletID{r.Wallet}))
+	set := readSet{mandates: map[ledger.WalletMerchant]bool{}}
+	set.add(&r)
+	set.queue(b, partition, lockWalletsSQL)
 	b.Queue(decidedSQL, []int32{int32(partition)}, ids([]ledger.OperationID{r.ID}))
 	b.Queue(clientSQL, idOrNull(r.Client))
 	results := conn.SendBatch(ctx, b)
@@ -125,19 +121,17 @@ func lockForDirect(ctx context.Context, conn *pgxpool.Conn, partition int, r led
 			return found, fmt.Errorf("begin: %w", err)
 		}
 	}
-	if err := results.QueryRow().Scan(&found.position, &found.at); err != nil {
+	var position int64
+	if err := results.QueryRow().Scan(&position, &found.at); err != nil {
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = processor.ErrNoProgress
 		}
 		return found, fmt.Errorf("hold progress: %w", err)
 	}
-	var w walletRow
-	if err := each(results, w.targets(), func() {
-		wallet := w.read()
-		found.wallet = &wallet
-	}); err != nil {
-		return found, fmt.Errorf("lock wallet: %w", err)
+	if found.known, err = set.read(results); err != nil {
+		return found, err
 	}
+	found.known.Position = position
 	var d decidedRow
 	if err := each(results, d.targets(), func() {
 		decided := d.read()

@@ -170,7 +170,6 @@ var reasonsTried = map[ledger.Reason]func(x tried, r *ledger.Request){
 	ledger.ReasonMerchantNotFound:  func(_ tried, r *ledger.Request) { r.Merchant = newID() },
 	ledger.ReasonMerchantSuspended: func(x tried, _ *ledger.Request) { x.suspend(x.shop) },
 	ledger.ReasonChargeNotFound:    func(x tried, r *ledger.Request) { r.Merchant = x.owners },
-	ledger.ReasonWalletNotFound:    func(_ tried, r *ledger.Request) { r.Wallet = walletID(1) },
 	ledger.ReasonSelfCharge:        func(x tried, r *ledger.Request) { r.Merchant = x.owners },
 	ledger.ReasonWalletClosed: func(x tried, _ *ledger.Request) {
 		x.settle(1, request(x.minted(ledger.Request{Kind: ledger.KindWithdraw, Wallet: x.wallet, Amount: 1000, Currency: "EUR"})))
@@ -199,6 +198,18 @@ var reasonsTried = map[ledger.Reason]func(x tried, r *ledger.Request){
 	ledger.ReasonInsufficientFunds: func(_ tried, r *ledger.Request) { r.Amount = 1001 },
 	ledger.ReasonAmountOverflow: func(x tried, _ *ledger.Request) {
 		x.settle(1, request(x.topUp(x.wallet, ledger.MaxAmount-1000)))
+	},
+	ledger.ReasonMandateRequired: func(x tried, r *ledger.Request) { r.Wallet = x.mandated(1) }, // as of one that is not there
+	ledger.ReasonMandateExpired: func(x tried, r *ledger.Request) {
+		r.Wallet = x.mandated(1)
+		x.grant(r.Wallet, r.Merchant, ledger.Terms{ValidUntil: x.now})
+	},
+	ledger.ReasonMandateLimit: func(x tried, r *ledger.Request) {
+		r.Wallet = x.mandated(1)
+		x.grant(r.Wallet, r.Merchant, ledger.Terms{PerDay: 150})
+		used := x.ask(ledger.KindCharge)
+		used.Wallet = r.Wallet
+		x.settle(1, request(x.topUp(r.Wallet, 1000)), request(x.minted(*used)))
 	},
 	ledger.ReasonProcessingError: nil, // of what cannot be read nobody can ask
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -27,7 +28,7 @@ type model struct {
 func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor.Tally {
 	book := ledger.NewBook(ledger.Known{
 		Wallets: maps.Clone(m.known.Wallets), Merchants: m.known.Merchants, Decided: maps.Clone(m.known.Decided),
-		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position, Referred: m.referred(s),
+		Invoices: maps.Clone(m.known.Invoices), Position: m.known.Position, Referred: m.referred(s), Mandates: maps.Clone(m.known.Mandates),
 	}, w.now)
 	t := processor.Tally{Outcomes: map[processor.OutcomeLabel]int{}, Gaps: int(s.To-s.From) - len(s.Items)}
 	for _, item := range s.Items {
@@ -56,6 +57,9 @@ func (m *model) settle(w *world, c processor.Claim, s processor.Slice) processor
 	}
 	for _, wallet := range book.Wallets() {
 		m.known.Wallets[wallet.ID] = wallet
+	}
+	for _, mandate := range book.Mandates() {
+		m.known.Mandates[ledger.WalletMerchant{Wallet: mandate.Wallet, Merchant: mandate.Merchant}] = mandate
 	}
 	for _, conflict := range book.Conflicts() {
 		m.conflicts[conflict.ID]++
@@ -88,7 +92,7 @@ func (m *model) state(id ledger.OperationID) ledger.Referred {
 		}
 	}
 	if r.Kind == ledger.KindHold {
-		r.Invoice = o.Invoice
+		r.Invoice, r.Day = o.Invoice, o.MandateDay
 	}
 	last := int64(0)
 	for _, o := range m.operations {
@@ -155,6 +159,7 @@ func newExercise(w *world) *exercise {
 		known: ledger.Known{
 			Wallets: map[ledger.WalletID]ledger.Wallet{}, Merchants: map[ledger.MerchantID]ledger.Merchant{},
 			Decided: map[ledger.OperationID]ledger.Fingerprint{}, Invoices: map[ledger.WalletInvoice]ledger.OperationID{},
+			Mandates: map[ledger.WalletMerchant]ledger.Mandate{},
 		},
 		operations: map[ledger.OperationID]ledger.Operation{}, conflicts: map[ledger.OperationID]int{},
 		moved: map[ledger.Movement]int64{},
@@ -165,10 +170,10 @@ func newExercise(w *world) *exercise {
 		w.t.Fatal(err)
 	}
 	var owner ledger.ClientID
-	for range 4 {
+	for _, charges := range []ledger.Charges{"", "", ledger.ChargesMandated, ledger.ChargesMandated} {
 		client, id := w.client(), walletID(exercisePartition)
 		owner = client
-		e.direct(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR"})
+		e.direct(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR", Charges: charges})
 		e.wallets = append(e.wallets, id)
 	}
 	for _, owner := range []ledger.ClientID{{}, owner} {
@@ -188,7 +193,11 @@ func (e *exercise) direct(r ledger.Request) {
 	if err != nil {
 		e.world.t.Fatal(err)
 	}
-	book := ledger.NewBook(ledger.Known{Wallets: maps.Clone(e.model.known.Wallets), Position: e.model.known.Position}, e.world.now)
+	known := ledger.Known{
+		Wallets: maps.Clone(e.model.known.Wallets), Merchants: e.model.known.Merchants, Mandates: maps.Clone(e.model.known.Mandates),
+		Position: e.model.known.Position,
+	}
+	book := ledger.NewBook(known, e.world.now)
 	book.Decide(*request, ledger.Place{})
 	want := book.Operations()[0]
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -196,6 +205,9 @@ func (e *exercise) direct(r ledger.Request) {
 	}
 	e.model.take(want)
 	e.model.known.Wallets[r.Wallet] = book.Wallets()[0]
+	for _, mandate := range book.Mandates() {
+		e.model.known.Mandates[ledger.WalletMerchant{Wallet: mandate.Wallet, Merchant: mandate.Merchant}] = mandate
+	}
 }
 
 func (e *exercise) item(t *rapid.T) processor.Item {
@@ -246,6 +258,19 @@ func (e *exercise) item(t *rapid.T) processor.Item {
 		r.ApplyBefore = e.world.now
 	}
 	return request(e.world.minted(r))
+}
+
+// terms are limits that a few charges reach.
+func (e *exercise) terms(t *rapid.T) ledger.Terms {
+	limits := []int64{0, 0, 50, 150, 400}
+	terms := ledger.Terms{
+		MaxAmount: rapid.SampledFrom(limits).Draw(t, "max amount"), PerDay: rapid.SampledFrom(limits).Draw(t, "per day"),
+		PerMonth: rapid.SampledFrom(limits).Draw(t, "per month"), Total: rapid.SampledFrom(limits).Draw(t, "total"),
+	}
+	if rapid.IntRange(0, 4).Draw(t, "ends") == 0 {
+		terms.ValidUntil = e.world.now.AddDate(0, 0, 10)
+	}
+	return terms
 }
 
 // kinds are those that are queued, or those that are direct and find a wallet.
@@ -312,6 +337,24 @@ func (e *exercise) compare(t *rapid.T) {
 	}
 	if diff := cmp.Diff(e.model.open(), e.openHolds(t), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("open holds: %s", diff)
+	}
+	for _, id := range e.wallets {
+		mandates, err := e.world.store.Mandates(ctx, id, ledger.MerchantID{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := map[ledger.WalletMerchant]ledger.Mandate{}, map[ledger.WalletMerchant]ledger.Mandate{}
+		for _, m := range mandates {
+			got[ledger.WalletMerchant{Wallet: id, Merchant: m.Merchant}] = m.Mandate
+		}
+		for of, m := range e.model.known.Mandates {
+			if of.Wallet == id {
+				want[of] = m
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("mandates: %s", diff)
+		}
 	}
 	for id, want := range e.model.known.Wallets {
 		if got, err := e.world.store.Wallet(ctx, id); err != nil || got != want {
@@ -404,12 +447,22 @@ func TestStoreAgainstModel(t *testing.T) {
 		r.Repeat(map[string]func(*rapid.T){
 			"batch": e.batch,
 			"direct": func(r *rapid.T) {
-				kind := rapid.SampledFrom(append(kinds(false), ledger.KindUnfreeze)).Draw(r, "kind")
+				kind := rapid.SampledFrom(append(kinds(false), ledger.KindUnfreeze, ledger.KindGrant, ledger.KindGrant)).Draw(r, "kind")
 				request := ledger.Request{Kind: kind, Wallet: rapid.SampledFrom(e.wallets[:4]).Draw(r, "wallet")}
-				if kind == ledger.KindSetLimit {
+				switch kind {
+				case ledger.KindSetLimit:
 					request.Amount, request.Currency = rapid.Int64Range(0, 100).Draw(r, "limit"), "EUR"
+				case ledger.KindGrant:
+					request.Terms, request.Currency = e.terms(r), "EUR"
+					fallthrough
+				case ledger.KindRevoke:
+					request.Merchant = rapid.SampledFrom(e.merchants[:2]).Draw(r, "merchant")
+				default:
 				}
 				e.direct(request)
+			},
+			"later": func(r *rapid.T) {
+				w.now = w.now.Add(time.Duration(rapid.IntRange(-1, 20*24).Draw(r, "hours")) * time.Hour)
 			},
 		})
 		e.compare(r)

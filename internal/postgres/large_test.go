@@ -286,7 +286,7 @@ func TestAPageCostsAPage(t *testing.T) {
 func (l *large) operations(store *postgres.Store, conn *pgx.Conn) {
 	l.t.Helper()
 	crowded := ledger.WalletID(uuid.MustParse("ffffffff-ffff-ffff-ffff-ffffffffffff"))
-	middle := &ingest.Cursor{Sequence: 200_000, DecidedAt: time.Date(2026, 1, 1, 0, 8, 20, 0, time.UTC), Wallet: ledger.WalletID{0x80}, ID: ledger.OperationID{0x80}}
+	middle := &ingest.Cursor{Sequence: 200_000, Bounds: []int64{200_000}, DecidedAt: time.Date(2026, 1, 1, 0, 8, 20, 0, time.UTC), Wallet: ledger.WalletID{0x80}, ID: ledger.OperationID{0x80}}
 	for _, c := range []struct {
 		name         string
 		small, large ingest.Filter
@@ -392,7 +392,7 @@ func (l *large) combinations(store *postgres.Store, conn *pgx.Conn) {
 					filter(&f)
 				}
 			}
-			for _, after := range []*ingest.Cursor{nil, {Sequence: 200_000, DecidedAt: noon.Add(-time.Second), Wallet: ledger.WalletID{0x80}, ID: ledger.OperationID{0x80}}} {
+			for _, after := range []*ingest.Cursor{nil, {Sequence: 200_000, Bounds: []int64{200_000}, DecidedAt: noon.Add(-time.Second), Wallet: ledger.WalletID{0x80}, ID: ledger.OperationID{0x80}}} {
 				f.After = after
 				sql, args, err := store.Listing(f)
 				if err != nil {
@@ -413,7 +413,7 @@ func (l *large) combinations(store *postgres.Store, conn *pgx.Conn) {
 		sql  string
 		args []any
 	}{
-		"a page of a statement": {postgres.StatementSQL, []any{51, postgres.PageBytes, postgres.PageWalk, pgtype.Text{}, true, pgtype.Text{}, pgtype.Timestamptz{}, pgtype.Timestamptz{}, pgtype.UUID{}, pgtype.Text{}, 0, [16]byte(l.big), 200_000, 400_000}},
+		"a page of a statement": {postgres.StatementSQL, []any{51, postgres.PageBytes, postgres.PageWalk, pgtype.Text{}, true, pgtype.Text{}, pgtype.Timestamptz{}, pgtype.Timestamptz{}, pgtype.UUID{}, pgtype.Text{}, pgtype.UUID{}, 0, [16]byte(l.big), 200_000, 400_000}},
 		"a wallet at two times": {postgres.WalletStatesSQL, []any{0, [16]byte(l.big), pgtype.FlatArray[pgtype.Int8]{{}, {}}, pgtype.FlatArray[pgtype.Timestamptz]{{Time: noon, Valid: true}, {Time: noon.Add(-time.Minute), Valid: true}}}},
 	} {
 		p := l.run(conn, of.sql, of.args)

@@ -87,7 +87,7 @@ func (s *Store) listClient(ctx context.Context, f ingest.Filter) (page ingest.Pa
 		f.Wallet, f.After, f.Limit = w, behind, limit-len(page.Operations)
 		part, err := s.listPiece(ctx, f)
 		if page.Operations = append(page.Operations, part.Operations...); part.Next != nil {
-			page.Next = &ingest.Cursor{Sequence: part.Next.Sequence, ID: part.Next.ID, Wallet: w, DecidedAt: opened}
+			page.Next = &ingest.Cursor{Sequence: part.Next.Sequence, Bounds: part.Next.Bounds, ID: part.Next.ID, Wallet: w, DecidedAt: opened}
 		}
 		// Below the first operation of a wallet there is none: it is done with.
 		after = &ingest.Cursor{Sequence: 1, Wallet: w, DecidedAt: opened}
@@ -126,7 +126,7 @@ func bytesOf(page ingest.Page) (n int) {
 // listing is the statement for the filter, and its parameters. One row more than
 // the page has tells whether there is another page.
 func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
-	merchant, invoice := f.Merchant, f.Invoice // as far as no index has them
+	merchant, invoice, wallet := f.Merchant, f.Invoice, ledger.WalletID{} // as far as no index has them
 	key := [16]byte(ledger.NewInvoiceKey(f.Merchant, f.Invoice))
 	at := after(f.After)
 	sequence := pgtype.Int8{Int64: at.Sequence, Valid: at.Sequence != 0 && f.After != nil}
@@ -134,14 +134,17 @@ func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
 	switch {
 	case f.IDs != nil:
 		sql, args = listIDsSQL, []any{s.partitionsOf(f.IDs), ids(f.IDs), decided, id}
+	case f.ByMerchant:
+		merchant, wallet = ledger.MerchantID{}, f.Wallet
+		sql, args = listMerchantSQL, []any{idOrNull(f.Merchant), decided, id}
 	case !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
 		merchant, invoice = ledger.MerchantID{}, ""
-		sql, args = listWalletInvoiceSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), key, at.Sequence, [16]byte(at.ID)}
+		sql, args = listWalletInvoiceSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), key, position(at)}
 	case !f.Wallet.IsZero():
 		sql, args = listWalletSQL, []any{s.partition(f.Wallet), idOrNull(f.Wallet), sequence, [16]byte(at.ID)}
 	case !f.Merchant.IsZero() && f.Invoice != "":
 		merchant, invoice = ledger.MerchantID{}, ""
-		sql, args = listInvoiceSQL, []any{key, [16]byte(at.Wallet), at.Sequence, [16]byte(at.ID)}
+		sql, args = listInvoiceSQL, []any{key, [16]byte(at.Wallet), position(at)}
 	case !f.Merchant.IsZero():
 		merchant = ledger.MerchantID{}
 		if f.After == nil && !f.To.IsZero() {
@@ -153,13 +156,13 @@ func (s *Store) listing(f ingest.Filter) (sql string, args []any, err error) {
 	}
 	rows := f.Limit + 1
 	walk := rows
-	if !merchant.IsZero() || invoice != "" || f.Kind != "" || f.Status != "" || f.Reason != "" || !f.From.IsZero() || !f.To.IsZero() || f.IDs != nil {
+	if !merchant.IsZero() || !wallet.IsZero() || invoice != "" || f.Kind != "" || f.Status != "" || f.Reason != "" || !f.From.IsZero() || !f.To.IsZero() || f.IDs != nil {
 		walk = max(rows, pageWalk)
 	}
 	return sql, append([]any{
 		rows, pageBytes, walk, textOrNone(string(f.Kind)),
 		pgtype.Bool{Bool: f.Status == ledger.StatusFailed, Valid: f.Status != ""},
-		textOrNone(string(f.Reason)), orNull(f.From), orNull(f.To), idOrNull(merchant), textOrNone(invoice),
+		textOrNone(string(f.Reason)), orNull(f.From), orNull(f.To), idOrNull(merchant), textOrNone(invoice), idOrNull(wallet),
 	}, args...), nil
 }
 
@@ -196,16 +199,24 @@ func collectPage(rows pgx.Rows, limit int) (page ingest.Page, err error) {
 }
 
 func cursorAfter(d outcomes.Decided) *ingest.Cursor {
-	return &ingest.Cursor{Sequence: d.Sequence, DecidedAt: d.DecidedAt, Wallet: d.Wallet, ID: d.ID}
+	return &ingest.Cursor{Sequence: d.Sequence, Bounds: []int64{d.Position}, DecidedAt: d.DecidedAt, Wallet: d.Wallet, ID: d.ID}
 }
 
 // after is where a page begins: behind the cursor, or above everything.
 func after(c *ingest.Cursor) ingest.Cursor {
 	if c == nil {
 		last := [16]byte(bytes.Repeat([]byte{0xff}, 16))
-		return ingest.Cursor{Wallet: last, Sequence: math.MaxInt64, ID: last}
+		return ingest.Cursor{Wallet: last, Sequence: math.MaxInt64, Bounds: []int64{math.MaxInt64}, ID: last}
 	}
 	return *c
+}
+
+// position is that before which a page begins; of a wallet that is done with there is none.
+func position(c ingest.Cursor) int64 {
+	if len(c.Bounds) == 0 {
+		return 0
+	}
+	return c.Bounds[0]
 }
 
 // afterTime are the parameters of a list by time of decision.

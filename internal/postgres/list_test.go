@@ -126,7 +126,7 @@ func (l *listed) draw(t *rapid.T) (f ingest.Filter) {
 		f.Status = rapid.SampledFrom([]ledger.Status{ledger.StatusAccepted, ledger.StatusFailed}).Draw(t, "status")
 	}
 	if maybe("of a reason") {
-		f.Reason = rapid.SampledFrom([]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonDuplicateInvoice, ledger.ReasonWalletNotFound, ledger.ReasonProcessingError}).Draw(t, "reason")
+		f.Reason = rapid.SampledFrom([]ledger.Reason{ledger.ReasonInsufficientFunds, ledger.ReasonDuplicateInvoice, ledger.ReasonMandateRequired, ledger.ReasonProcessingError}).Draw(t, "reason")
 	}
 	if maybe("from a time") {
 		f.From = rapid.SampledFrom(times).Draw(t, "from")
@@ -134,6 +134,7 @@ func (l *listed) draw(t *rapid.T) (f ingest.Filter) {
 	if maybe("to a time") {
 		f.To = rapid.SampledFrom(times).Draw(t, "to")
 	}
+	f.ByMerchant = !f.Wallet.IsZero() && !f.Merchant.IsZero() && f.Client.IsZero() && f.IDs == nil && rapid.Bool().Draw(t, "as a stranger")
 	f.Limit = rapid.IntRange(1, 12).Draw(t, "limit")
 	return f
 }
@@ -154,11 +155,11 @@ func (l *listed) want(f ingest.Filter) (ids []ledger.OperationID) {
 		ofWallet := cmp.Or(cmp.Compare(b.Sequence, a.Sequence), byID(a, b))
 		unsequenced := cmp.Compare(min(a.Sequence, 1), min(b.Sequence, 1))
 		switch {
-		case f.IDs != nil:
+		case f.IDs != nil || f.ByMerchant:
 		case !f.Merchant.IsZero() && f.Invoice != "" && f.Client.IsZero():
-			return cmp.Or(slices.Compare(b.Wallet[:], a.Wallet[:]), ofWallet)
+			return cmp.Or(slices.Compare(b.Wallet[:], a.Wallet[:]), cmp.Compare(b.Position, a.Position))
 		case !f.Client.IsZero() && !f.Merchant.IsZero() && f.Invoice != "":
-			return cmp.Or(cmp.Compare(l.opened[a.Wallet], l.opened[b.Wallet]), ofWallet)
+			return cmp.Or(cmp.Compare(l.opened[a.Wallet], l.opened[b.Wallet]), cmp.Compare(b.Position, a.Position))
 		case !f.Client.IsZero():
 			return cmp.Or(cmp.Compare(l.opened[a.Wallet], l.opened[b.Wallet]), unsequenced, ofWallet)
 		case !f.Wallet.IsZero():

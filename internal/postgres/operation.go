@@ -10,20 +10,22 @@ import (
 
 // walletRow receives the columns that every query for wallets names.
 type walletRow struct {
-	wallet ledger.Wallet
-	digest []byte
+	wallet  ledger.Wallet
+	charges textOrNull
+	digest  []byte
 }
 
 func (r *walletRow) targets() []any {
 	w := &r.wallet
 	return []any{
-		(*[16]byte)(&w.ID), (*[16]byte)(&w.Client), (*string)(&w.Currency), (*string)(&w.Status), &w.Balance, &w.CreditLimit,
+		(*[16]byte)(&w.ID), (*[16]byte)(&w.Client), (*string)(&w.Currency), (*string)(&w.Status), &r.charges, &w.Balance, &w.CreditLimit,
 		&w.Held, &w.Holds, &w.Sequence, &r.digest,
 	}
 }
 
 func (r *walletRow) read() ledger.Wallet {
 	w := r.wallet
+	w.Charges = ledger.Charges(r.charges)
 	copy(w.Digest[:], r.digest)
 	return w
 }
@@ -64,10 +66,11 @@ type referredRow struct {
 	invoice, last    pgtype.Text
 	parts            pgtype.Int8
 	captured         pgtype.Bool
+	day              pgtype.Int4
 }
 
 func (r *referredRow) targets() []any {
-	return []any{&r.kind, &r.wallet, &r.merchant, &r.accepted, &r.left, &r.invoice, &r.last, &r.parts, &r.captured}
+	return []any{&r.kind, &r.wallet, &r.merchant, &r.accepted, &r.left, &r.invoice, &r.last, &r.parts, &r.captured, &r.day}
 }
 
 func (r *referredRow) read() ledger.Referred {
@@ -79,6 +82,7 @@ func (r *referredRow) read() ledger.Referred {
 	}
 	if x.Kind == ledger.KindHold {
 		x.Invoice, x.Last, x.Parts, x.Captured = r.invoice.String, ledger.Kind(r.last.String), int(r.parts.Int64), r.captured.Bool
+		x.Day = r.day.Int32
 	}
 	return x
 }

@@ -34,7 +34,7 @@ func TestQueries(t *testing.T) { //nolint:tparallel // the tables grow between o
 func (w *world) grow(from, to int) {
 	w.t.Helper()
 	conn := w.schemaOwner()
-	for _, table := range []string{"operations", "wallets", "account_balances", "conflicts", "dead_letters"} {
+	for _, table := range []string{"operations", "wallets", "account_balances", "holds", "mandates", "conflicts", "dead_letters"} {
 		if _, err := conn.Exec(w.t.Context(), "alter table "+table+" set (autovacuum_enabled = false)"); err != nil {
 			w.t.Fatal(err)
 		}
@@ -58,6 +58,8 @@ var growSQL = []string{
 	select now(), n % 4, gen_random_uuid(), md5('client' || n % 50)::uuid, 'EUR', 'active', 0, 0, 1, sha256('') from generate_series($1::int + 1, $2::int) n`,
 	`insert into holds (expires_at, partition, id, wallet_id, merchant_id, invoice_key)
 	select now(), n % 4, gen_random_uuid(), md5('wallet' || n % 64)::uuid, gen_random_uuid(), gen_random_uuid() from generate_series($1::int + 1, $2::int) n`,
+	`insert into mandates (partition, wallet_id, merchant_id, given, day, used_on_day, used_in_month, used)
+	select n % 4, md5('wallet' || n % 64)::uuid, gen_random_uuid(), true, 0, 0, 0, 0 from generate_series($1::int + 1, $2::int) n`,
 	`insert into account_balances (partition, account_id, currency, balance)
 	select n % 4, gen_random_uuid(), 'EUR', 1 from generate_series($1::int + 1, $2::int) n`,
 	`insert into conflicts (partition, log, log_offset, operation_id, fingerprint)
@@ -166,7 +168,7 @@ func TestUpdateWalletsLooksUpEach(t *testing.T) {
 }
 
 // wholePartition is a scan of all of a partition's rows.
-var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|conflicts|dead_letters)\b.*\n\s+(?:Index|Recheck) Cond: \(partition = \$\d+\)$`)
+var wholePartition = regexp.MustCompile(`(?m)(?:wallets|operations|mandates|conflicts|dead_letters)\b.*\n\s+(?:Index|Recheck) Cond: \(partition = \$\d+\)$`)
 
 // ofOwner are the statements that only the owner may run, besides those that register.
 var ofOwner = []string{"bind_group", "make_progress", "set_progress", "release_progress", "raise_history", "remake_position"}

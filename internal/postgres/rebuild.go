@@ -18,6 +18,8 @@ var (
 	rebuildWalletsSQL string
 	//go:embed queries/rebuild_holds.sql
 	rebuildHoldsText string
+	//go:embed queries/rebuild_mandates.sql
+	rebuildMandatesText string
 	//go:embed queries/rebuild_balances.sql
 	rebuildBalancesSQL string
 	//go:embed queries/remake_position.sql
@@ -35,6 +37,7 @@ type Rebuilt struct {
 	Wallets, WalletsChanged   int64
 	Balances, BalancesChanged int64
 	Holds, HoldsChanged       int64 // open ones
+	Mandates, MandatesChanged int64
 }
 
 // Rebuild makes the projections of the partitions anew from the history, in
@@ -93,6 +96,9 @@ func (r *Rebuilt) rebuild(ctx context.Context, tx pgx.Tx) error {
 	}
 	if _, err := tx.Exec(ctx, "set local enable_seqscan = on"); err != nil {
 		return fmt.Errorf("prepare to rebuild: %w", err)
+	}
+	if err := tx.QueryRow(ctx, rebuildMandatesSQL, r.Partition).Scan(&r.Mandates, &r.MandatesChanged); err != nil {
+		return fmt.Errorf("rebuild mandates: %w", err)
 	}
 	if err := tx.QueryRow(ctx, rebuildBalancesSQL, r.Partition).Scan(&r.Balances, &r.BalancesChanged); err != nil {
 		return fmt.Errorf("rebuild balances: %w", err)

@@ -37,7 +37,8 @@ func busyWorld(t testing.TB) (*world, []ledger.WalletID) {
 // projections are all rows of the projections, as text.
 func (w *world) projections() []string {
 	w.t.Helper()
-	rows, err := w.schemaOwner().Query(w.t.Context(), `select w::text from wallets w union all select b::text from account_balances b order by 1`)
+	rows, err := w.schemaOwner().Query(w.t.Context(), `select w::text from wallets w union all select b::text from account_balances b
+		union all select h::text from holds h union all select m::text from mandates m order by 1`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func (w *world) projections() []string {
 func (w *world) rebuild(only ...int) (changed int64) {
 	w.t.Helper()
 	if err := postgres.Rebuild(w.t.Context(), w.url, only, func(r postgres.Rebuilt) {
-		changed += r.WalletsChanged + r.BalancesChanged
+		changed += r.WalletsChanged + r.HoldsChanged + r.MandatesChanged + r.BalancesChanged
 	}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -84,6 +85,44 @@ func TestRebuild(t *testing.T) {
 	} {
 		if _, err := w.schemaOwner().Exec(t.Context(), c.sql); err != nil {
 			t.Fatal(err)
+		}
+		if n := w.rebuild(); n != c.changed {
+			t.Errorf("%s: %d rows changed, not %d", c.sql, n, c.changed)
+		}
+		if diff := cmp.Diff(before, w.projections()); diff != "" {
+			t.Errorf("%s:\n%s", c.sql, diff)
+		}
+	}
+	w.verified()
+}
+
+// The projections of what lasts longer than one operation, too.
+func TestRebuildHoldsAndMandates(t *testing.T) {
+	t.Parallel()
+	w := tamperWorld(t)
+	before := w.projections()
+	if n := w.rebuild(); n != 0 {
+		t.Errorf("%d rows changed of projections that were right", n)
+	}
+	for _, c := range []struct {
+		sql     string
+		changed int64
+	}{
+		{"truncate holds, mandates", 2 + 2},
+		{"update holds set expires_at = expires_at + interval '1 day', invoice_key = gen_random_uuid()", 2},
+		{"insert into holds select expires_at, partition, gen_random_uuid(), wallet_id, merchant_id from holds limit 1", 1},
+		{"update wallets set charges = null where charges is not null", 1},
+		{"update mandates set given = not given", 2},
+		{"update mandates set max_amount = 1, per_day = 1, per_month = 1, total = 1, valid_until = now()", 2},
+		{"update mandates set used_on_day = 1, used_in_month = 2, used = 3 where used > 0", 1},
+		{"update mandates set day = day + 1", 2},
+		{"insert into mandates (partition, wallet_id, merchant_id, given, day, used_on_day, used_in_month, used) select partition, wallet_id, gen_random_uuid(), true, 0, 0, 0, 0 from mandates limit 1", 1},
+	} {
+		if _, err := w.schemaOwner().Exec(t.Context(), c.sql); err != nil {
+			t.Fatal(err)
+		}
+		if report, err := w.store.Verify(t.Context()); err != nil || report.OK() {
+			t.Errorf("%s: verify finds nothing: %v", c.sql, err)
 		}
 		if n := w.rebuild(); n != c.changed {
 			t.Errorf("%s: %d rows changed, not %d", c.sql, n, c.changed)
@@ -144,7 +183,7 @@ func TestRebuildBesideSettlesAndDirectOperations(t *testing.T) {
 				return
 			default:
 				if err := postgres.Rebuild(ctx, w.url, []int{1}, func(r postgres.Rebuilt) {
-					if r.WalletsChanged+r.BalancesChanged != 0 {
+					if r.WalletsChanged+r.HoldsChanged+r.MandatesChanged+r.BalancesChanged != 0 {
 						t.Errorf("the rebuild found the projections wrong: %+v", r)
 					}
 				}); err != nil {

@@ -40,6 +40,7 @@ const (
 	RuleInvoiceKey ledger.Rule = "invoice_key" // follows from merchant and invoice
 	RuleWallet     ledger.Rule = "wallet"      // is what its operations made of it
 	RuleHold       ledger.Rule = "hold"        // open holds are those that nothing ended
+	RuleMandate    ledger.Rule = "mandate"     // is what grants, revocations and what used it made of it
 	RuleAccount    ledger.Rule = "account"     // is the sum of what moved
 	RuleSum        ledger.Rule = "sum"         // over all wallets and accounts is zero
 	RuleProgress   ledger.Rule = "progress"    // accounts for every offset

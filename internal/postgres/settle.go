@@ -192,6 +192,8 @@ type readSet struct {
 	merchants      []ledger.MerchantID
 	invoices       []ledger.InvoiceKey
 	invoiceWallets []ledger.WalletID
+	mandates       map[ledger.WalletMerchant]bool
+	granted        ledger.WalletID      // that is to give another mandate; zero: none, and nobody asks how many it gave
 	referred       []ledger.OperationID // most batches have none, and do not ask
 }
 
@@ -200,23 +202,12 @@ func readSetOf(slice processor.Slice) readSet {
 	set := readSet{
 		wallets: make([]ledger.WalletID, 0, n), operations: make([]ledger.OperationID, 0, n),
 		merchants: make([]ledger.MerchantID, 0, n), invoices: make([]ledger.InvoiceKey, 0, n),
-		invoiceWallets: make([]ledger.WalletID, 0, n),
+		invoiceWallets: make([]ledger.WalletID, 0, n), mandates: make(map[ledger.WalletMerchant]bool, n),
 	}
 	for _, item := range slice.Items {
 		switch r := item.Request; {
 		case r != nil:
-			set.operations = append(set.operations, r.ID)
-			set.wallets = append(set.wallets, r.Wallet)
-			if !r.Merchant.IsZero() {
-				set.merchants = append(set.merchants, r.Merchant)
-			}
-			if !r.Refers.IsZero() {
-				set.referred = append(set.referred, r.Refers)
-			}
-			if i, has := r.WalletInvoice(); has {
-				set.invoices = append(set.invoices, i.Invoice)
-				set.invoiceWallets = append(set.invoiceWallets, i.Wallet)
-			}
+			set.add(r)
 		case item.Refusal != nil:
 			set.operations = append(set.operations, item.Refusal.ID)
 		case !item.Expire.IsZero():
@@ -226,6 +217,27 @@ func readSetOf(slice processor.Slice) readSet {
 	set.wallets = distinct(set.wallets)
 	set.merchants = distinct(set.merchants)
 	return set
+}
+
+func (set *readSet) add(r *ledger.Request) {
+	set.operations = append(set.operations, r.ID)
+	set.wallets = append(set.wallets, r.Wallet)
+	if !r.Merchant.IsZero() {
+		set.merchants = append(set.merchants, r.Merchant)
+	}
+	if !r.Refers.IsZero() {
+		set.referred = append(set.referred, r.Refers)
+	}
+	if i, has := r.WalletInvoice(); has {
+		set.invoices = append(set.invoices, i.Invoice)
+		set.invoiceWallets = append(set.invoiceWallets, i.Wallet)
+	}
+	if m, has := r.Mandate(); has {
+		set.mandates[m] = true
+	}
+	if r.Kind == ledger.KindGrant {
+		set.granted = r.Wallet
+	}
 }
 
 // distinct sorts the IDs and names each once.
@@ -243,6 +255,16 @@ func (set readSet) queue(b *pgx.Batch, partition int, walletsSQL string) {
 	b.Queue(knownOperationsSQL, partition, ids(set.operations))
 	b.Queue(acceptedInvoicesSQL, partition, ids(set.invoices), ids(set.invoiceWallets))
 	b.Queue(knownMerchantsSQL, ids(set.merchants))
+	if len(set.mandates) > 0 {
+		wallets, merchants := make([]ledger.WalletID, 0, len(set.mandates)), make([]ledger.MerchantID, 0, len(set.mandates))
+		for m := range set.mandates {
+			wallets, merchants = append(wallets, m.Wallet), append(merchants, m.Merchant)
+		}
+		b.Queue(knownMandatesSQL, partition, ids(wallets), ids(merchants))
+	}
+	if !set.granted.IsZero() {
+		b.Queue(countMandatesSQL, partition, [16]byte(set.granted))
+	}
 	if len(set.referred) > 0 {
 		b.Queue(knownReferredSQL, partition, ids(set.referred))
 	}
@@ -284,8 +306,8 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 	}); err != nil {
 		return known, fmt.Errorf("read merchants: %w", err)
 	}
-	if len(set.referred) == 0 {
-		return known, nil
+	if err := set.readMandates(results, &known); err != nil || len(set.referred) == 0 {
+		return known, err
 	}
 	known.Referred = make(map[ledger.OperationID]ledger.Referred, len(set.referred))
 	for _, id := range set.referred {
@@ -298,6 +320,26 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 		return known, fmt.Errorf("read what is referred to: %w", err)
 	}
 	return known, nil
+}
+
+func (set readSet) readMandates(results pgx.BatchResults, known *ledger.Known) error {
+	if len(set.mandates) > 0 {
+		known.Mandates = map[ledger.WalletMerchant]ledger.Mandate{}
+		var m mandateRow
+		if err := each(results, m.targets(), func() {
+			known.Mandates[ledger.WalletMerchant{Wallet: m.mandate.Wallet, Merchant: m.mandate.Merchant}] = m.read()
+		}); err != nil {
+			return fmt.Errorf("read mandates: %w", err)
+		}
+	}
+	if !set.granted.IsZero() {
+		var given int
+		if err := results.QueryRow().Scan(&given); err != nil {
+			return fmt.Errorf("count mandates: %w", err)
+		}
+		known.Given = map[ledger.WalletID]int{set.granted: given}
+	}
+	return nil
 }
 
 // each scans every row of the next answer into the targets.

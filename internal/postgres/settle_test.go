@@ -28,7 +28,7 @@ func TestSettleRecordsOutcomes(t *testing.T) {
 		{Kind: ledger.KindCharge}: 1,
 		{Kind: ledger.KindCharge, Reason: ledger.ReasonDuplicateInvoice}:  1,
 		{Kind: ledger.KindCharge, Reason: ledger.ReasonInsufficientFunds}: 1,
-		{Kind: ledger.KindCharge, Reason: ledger.ReasonWalletNotFound}:    1,
+		{Kind: ledger.KindCharge, Reason: ledger.ReasonMandateRequired}:   1,
 	}}
 	if diff := cmp.Diff(want, tally); diff != "" {
 		t.Error(diff)
@@ -286,7 +286,7 @@ func TestReplayOfTheSameLog(t *testing.T) {
 func dump(t *testing.T, w *world) []string {
 	t.Helper()
 	var text []string
-	for _, table := range []string{"operations", "wallets", "account_balances", "dead_letters", "conflicts"} {
+	for _, table := range []string{"operations", "wallets", "account_balances", "holds", "mandates", "dead_letters", "conflicts"} {
 		rows, err := w.schemaOwner().Query(t.Context(), "select x::text from "+table+" x order by 1")
 		if err != nil {
 			t.Fatal(err)

@@ -95,7 +95,7 @@ func (s *Store) statement(ctx context.Context, f ingest.StatementFilter) (st ing
 		return st, err
 	}
 	first, last, before := states[0], states[1], states[2]
-	rows, err := s.pool.Query(ctx, statementSQL, f.Limit+1, pageBytes, max(f.Limit+1, pageWalk), nil, false, nil, nil, nil, nil, nil,
+	rows, err := s.pool.Query(ctx, statementSQL, f.Limit+1, pageBytes, max(f.Limit+1, pageWalk), nil, false, nil, nil, nil, nil, nil, nil,
 		s.partition(f.Wallet), [16]byte(f.Wallet), before.Sequence, last.Sequence)
 	if err != nil {
 		return st, err

@@ -40,6 +40,8 @@ func tampered(column, kind string) string {
 		return fmt.Sprintf("'x' || coalesce(%s, '')", column)
 	case "bytea":
 		return fmt.Sprintf("case when octet_length(%[1]s) > 0 then set_byte(%[1]s, 0, get_byte(%[1]s, 0) # 1) else sha256('x') end", column)
+	case "boolean":
+		return fmt.Sprintf("%s is not true", column)
 	case "timestamp with time zone":
 		return fmt.Sprintf("coalesce(%s, '2026-01-01') + interval '1 microsecond'", column)
 	case "jsonb":
@@ -162,6 +164,13 @@ func tamperWorld(t *testing.T) *world {
 		request(w.charge(walletID(1), shop, 20, "")), request(open), request(w.holdOf(wallet, shop, 30, "")), request(ended),
 		request(w.of(ended, ledger.KindCapture, 5, ledger.RestKept)), request(w.of(ended, ledger.KindRelease, 0, "")), request(w.refund(known, 50)), request(w.refund(known, 0)), request(w.refund(known, 1)))
 	w.apply(ledger.Request{Kind: ledger.KindFreeze, Wallet: wallet, Note: "seen before"})
+	under, later := w.mandated(1), w.merchant(ledger.ClientID{})
+	w.grant(under, shop, ledger.Terms{MaxAmount: 500, PerDay: 600, PerMonth: 700, Total: 800, ValidUntil: w.now.AddDate(1, 0, 0)})
+	w.grant(under, later, ledger.Terms{})
+	w.apply(ledger.Request{Kind: ledger.KindRevoke, Wallet: under, Merchant: later})
+	held := w.holdOf(under, shop, 90, "")
+	w.settle(1, request(w.topUp(under, 1000)), request(w.charge(under, shop, 100, "")), request(held), request(w.of(held, ledger.KindCapture, 40, "")),
+		request(w.charge(under, shop, 501, "")), request(w.charge(under, later, 1, "")))
 	of := repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}}
 	for _, r := range []repair.Resolution{
 		{Of: of, Number: 1, Action: repair.ActionSubmitting, Operation: bare.ID, By: "somebody"},

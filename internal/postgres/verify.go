@@ -30,6 +30,8 @@ var (
 	verifyBalancesSQL string
 	//go:embed queries/verify_holds.sql
 	verifyHoldsText string
+	//go:embed queries/verify_mandates.sql
+	verifyMandatesText string
 	//go:embed queries/verify_sums.sql
 	verifySumsSQL string
 	//go:embed queries/verify_changes.sql
@@ -194,9 +196,16 @@ func (p *partitionCheck) sums(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return err
 	}
+	var mandate ledger.WalletMerchant
+	targets := []any{(*[16]byte)(&mandate.Wallet), (*[16]byte)(&mandate.Merchant), &fault}
+	if err := forEach(ctx, tx, verifyMandatesSQL, []any{p.partition}, targets, func() {
+		p.violation(RuleMandate, ledger.Operation{Request: ledger.Request{Wallet: mandate.Wallet}}, "of %s %s", mandate.Merchant, fault)
+	}); err != nil {
+		return err
+	}
 	var account ledger.AccountID
 	var currency, has, moved, sum string
-	targets := []any{(*[16]byte)(&account), &currency, &has, &moved}
+	targets = []any{(*[16]byte)(&account), &currency, &has, &moved}
 	if err := forEach(ctx, tx, verifyBalancesSQL, []any{p.partition}, targets, func() {
 		p.violation(RuleAccount, ledger.Operation{}, "%s has %s %s, its operations moved %s", accountName(account), has, currency, moved)
 	}); err != nil {

@@ -23,7 +23,7 @@ type auditRow struct {
 	operationRow
 	invoiceKey                    pgtype.UUID
 	client                        pgtype.UUID
-	currency, status              pgtype.Text
+	currency, status, charges     pgtype.Text
 	balance, creditLimit, lastSeq pgtype.Int8
 	lastDigest                    []byte
 	openedAt                      pgtype.Timestamptz
@@ -35,7 +35,7 @@ type auditRow struct {
 }
 
 func (r *auditRow) targets() []any {
-	return append(r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.balance, &r.creditLimit, &r.lastSeq,
+	return append(r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.charges, &r.balance, &r.creditLimit, &r.lastSeq,
 		&r.lastDigest, &r.openedAt, &r.held, &r.holds, &r.charged, &r.chargedSequence, &r.holding), r.referred.targets()...)
 }
 
@@ -46,6 +46,7 @@ func (r *auditRow) stored(id ledger.WalletID) *ledger.Wallet {
 	}
 	w := ledger.Wallet{
 		ID: id, Client: r.client.Bytes, Currency: ledger.Currency(r.currency.String), Status: ledger.WalletStatus(r.status.String),
+		Charges: ledger.Charges(r.charges.String),
 		Balance: r.balance.Int64, CreditLimit: r.creditLimit.Int64, Held: r.held.Int64, Holds: r.holds.Int64, Sequence: r.lastSeq.Int64,
 	}
 	copy(w.Digest[:], r.lastDigest)

@@ -131,7 +131,7 @@ func (w *world) minted(r ledger.Request) *ledger.Request {
 	switch {
 	case r.Kind == ledger.KindExpire:
 		r.Asker = ledger.Asker{Party: ledger.AsSystem()}
-	case !r.Merchant.IsZero():
+	case !r.Merchant.IsZero() && r.Kind.Queued():
 		r.Asker.Party = ledger.AsMerchant(r.Merchant)
 	}
 	r.ID = w.minter.OperationID(r.Identity())
@@ -181,6 +181,20 @@ func (w *world) wallet(partition int) ledger.WalletID {
 	id := walletID(partition)
 	w.apply(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: w.client(), Currency: "EUR"})
 	return id
+}
+
+// mandated opens one in the partition that is charged under mandates.
+func (w *world) mandated(partition int) ledger.WalletID {
+	w.t.Helper()
+	id := walletID(partition)
+	w.apply(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: w.client(), Currency: "EUR", Charges: ledger.ChargesMandated})
+	return id
+}
+
+// grant gives the merchant a mandate of the wallet.
+func (w *world) grant(id ledger.WalletID, m ledger.MerchantID, terms ledger.Terms) ledger.Operation {
+	w.t.Helper()
+	return w.apply(ledger.Request{Kind: ledger.KindGrant, Wallet: id, Merchant: m, Currency: "EUR", Terms: terms})
 }
 
 func (w *world) topUp(id ledger.WalletID, amount int64) *ledger.Request {

@@ -75,6 +75,7 @@ func (w *writeSet) copyOperations(ctx context.Context, conn *pgx.Conn) error {
 func (w *writeSet) queue(b *pgx.Batch) {
 	w.queueWallets(b)
 	w.queueHolds(b)
+	w.queueMandates(b)
 	w.queueBalances(b)
 	w.queueDeadLetters(b)
 	w.queueConflicts(b)
@@ -97,7 +98,7 @@ func (w *writeSet) queueWallets(b *pgx.Batch) {
 		x := &wallets[i]
 		if at, is := opened[x.ID]; is {
 			b.Queue(openWalletSQL, w.partition, at, [16]byte(x.ID), [16]byte(x.Client), string(x.Currency), string(x.Status),
-				x.Balance, x.CreditLimit, x.Sequence, x.Digest[:], x.Held, x.Holds)
+				x.Balance, x.CreditLimit, x.Sequence, x.Digest[:], x.Held, x.Holds, pgtype.Text{String: string(x.Charges), Valid: x.Charges != ""})
 			continue
 		}
 		id, status = append(id, x.ID), append(status, string(x.Status))

@@ -149,7 +149,7 @@ func (s *shop) newKey() string {
 // wallet opens an empty wallet.
 func (s *shop) wallet() string {
 	s.operator.t.Helper()
-	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR"}).ID
+	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": "anyone"}).ID
 }
 
 func (s *stack) processor(env ...string) *process {

@@ -5,10 +5,10 @@
 -- Index: operations_pkey, operations_refers_to_idx.
 select
   o.id, o.kind, o.wallet_id, o.merchant_id, o.reason is null, coalesce(l.left_after, o.moved, o.amount, 0), o.invoice, l.kind, h.parts,
-  h.captured
+  h.captured, o.mandate_day
 from unnest($2::uuid[]) as u (id)
 cross join lateral (
-  select id, kind, wallet_id, merchant_id, reason, moved, amount, invoice
+  select id, kind, wallet_id, merchant_id, reason, moved, amount, invoice, mandate_day
   from operations
   where partition = $1 and id = u.id
   limit 1

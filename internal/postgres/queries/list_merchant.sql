@@ -1,5 +1,5 @@
 -- A page of a merchant's operations, newest first.
--- $1 to $10: see @walk; $11 merchant ID; after the operation decided at $12 (infinity: the first page) with $13 ID.
+-- $1 to $11: see @walk; $12 merchant ID; after the operation decided at $13 (infinity: the first page) with $14 ID.
 -- Locks: none.
 -- Index: operations_merchant_idx.
 with walked as (
@@ -7,7 +7,7 @@ with walked as (
   from (
     select *
     from operations
-    where merchant_id = $11 and (decided_at, id) < ($12::timestamptz, $13::uuid) and decided_at >= coalesce($7::timestamptz, '-infinity')
+    where merchant_id = $12 and (decided_at, id) < ($13::timestamptz, $14::uuid) and decided_at >= coalesce($7::timestamptz, '-infinity')
     order by decided_at desc, id desc
     limit $3
   ) h

@@ -30,11 +30,11 @@ made as (
       from holds h
       where h.partition = $1 and h.wallet_id = known.wallet_id
     ) as open_holds, last.limit_after as credit_limit, last.sequence as last_sequence, opened.decided_at as opened_at,
-    $1::integer as partition, known.wallet_id as id, opened.client_id, opened.currency, last.status_after as status,
+    $1::integer as partition, known.wallet_id as id, opened.client_id, opened.currency, opened.charges, last.status_after as status,
     last.digest as last_digest
   from known
   cross join lateral (
-    select decided_at, client_id, currency
+    select decided_at, client_id, currency, charges
     from operations
     where partition = $1 and wallet_id = known.wallet_id and sequence is not null
     order by sequence
@@ -51,19 +51,19 @@ made as (
 ),
 written as (
   insert into wallets as w (
-    balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
+    balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest, charges
   )
-  select balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest
+  select balance, held, open_holds, credit_limit, last_sequence, opened_at, partition, id, client_id, currency, status, last_digest, charges
   from made
   on conflict (partition, id) do update
   set balance = excluded.balance, held = excluded.held, open_holds = excluded.open_holds, credit_limit = excluded.credit_limit, last_sequence = excluded.last_sequence,
     opened_at = excluded.opened_at, client_id = excluded.client_id, currency = excluded.currency, status = excluded.status,
-    last_digest = excluded.last_digest
+    last_digest = excluded.last_digest, charges = excluded.charges
   where (
-    w.balance, w.held, w.open_holds, w.credit_limit, w.last_sequence, w.opened_at, w.client_id, w.currency, w.status, w.last_digest
+    w.balance, w.held, w.open_holds, w.credit_limit, w.last_sequence, w.opened_at, w.client_id, w.currency, w.status, w.last_digest, w.charges
   ) is distinct from (
     excluded.balance, excluded.held, excluded.open_holds, excluded.credit_limit, excluded.last_sequence, excluded.opened_at, excluded.client_id,
-    excluded.currency, excluded.status, excluded.last_digest
+    excluded.currency, excluded.status, excluded.last_digest, excluded.charges
   )
   returning 1
 ),

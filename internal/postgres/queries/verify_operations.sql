@@ -8,9 +8,9 @@
 -- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key, operations_pkey, operations_refers_to_idx, operations_holds_idx.
 select
   @operation,
-  o.invoice_key, w.client_id, w.currency, w.status, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
+  o.invoice_key, w.client_id, w.currency, w.status, w.charges, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
   w.opened_at, w.held, w.open_holds, a.id, a.sequence, h.id, r.kind, r.wallet_id, r.merchant_id, r.reason is null,
-  coalesce(l.left_after, r.moved, r.amount, 0), r.invoice, l.kind, t.parts, t.captured
+  coalesce(l.left_after, r.moved, r.amount, 0), r.invoice, l.kind, t.parts, t.captured, r.mandate_day
 from operations o
 left join lateral (
   select *
@@ -32,8 +32,8 @@ left join lateral (
     select id, invoice_key
     from operations c
     where c.partition = $1 and c.wallet_id = o.wallet_id and c.kind = 'hold' and c.reason is null
-      and (c.invoice_key, c.sequence) < (o.invoice_key, o.sequence)
-    order by c.invoice_key desc, c.sequence desc
+      and (c.invoice_key, c.position) < (o.invoice_key, o.position)
+    order by c.invoice_key desc, c.position desc
     limit 1
   ) last
   where last.invoice_key = o.invoice_key and (
@@ -45,7 +45,7 @@ left join lateral (
   ) is distinct from 0
 ) h on true
 left join lateral (
-  select kind, wallet_id, merchant_id, reason, moved, amount, invoice
+  select kind, wallet_id, merchant_id, reason, moved, amount, invoice, mandate_day
   from operations c
   where c.partition = $1 and c.id = o.refers_to and c.position < o.position
   limit 1

@@ -1,6 +1,6 @@
 -- Tables with rows in a partition that the topic does not have, and how many.
 -- $1 number of partitions.
--- Locks: none. Reads the ends of the indexes by partition, and all open holds.
+-- Locks: none. Reads the ends of the indexes by partition, all open holds and all mandates.
 select name, rows
 from (
   select 'operations' as name, count(*) as rows from operations where partition < 0 or partition >= $1
@@ -8,6 +8,8 @@ from (
   select 'wallets', count(*) from wallets where partition < 0 or partition >= $1
   union all
   select 'holds', count(*) from holds where partition < 0 or partition >= $1
+  union all
+  select 'mandates', count(*) from mandates where partition < 0 or partition >= $1
   union all
   select 'account_balances', count(*) from account_balances where partition < 0 or partition >= $1
   union all

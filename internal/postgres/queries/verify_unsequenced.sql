@@ -6,7 +6,7 @@
 -- Index: operations_wallet_unsequenced_idx, operations_pkey.
 select
   @operation, o.invoice_key, r.kind, r.wallet_id, r.merchant_id, r.reason is null, coalesce(r.amount, 0), null::text,
-  null::text, 0::bigint, false
+  null::text, 0::bigint, false, null::integer
 from operations o
 left join lateral (
   select kind, wallet_id, merchant_id, reason, amount
