@@ -85,7 +85,7 @@ func TestRequestsNameWhatTheyReferTo(t *testing.T) {
 			t.Errorf("%s refers to %q, keeps %v", row.Kind, row.Refers(), row.Keeps())
 		}
 	}
-	if slices.Contains(client.Submitted(), ledger.KindExpire) || !client.Refers(ledger.KindExpire) {
+	if slices.Contains(client.Asked(), ledger.KindExpire) || !client.Refers(ledger.KindExpire) {
 		t.Error("an expire refers to a hold, and nobody submits one")
 	}
 }
@@ -165,5 +165,25 @@ func TestEachEndsWithTheFirstError(t *testing.T) {
 	})
 	if n := calls.Load(); err == nil || n < 11 || n > 100 {
 		t.Errorf("%d calls, %v", n, err)
+	}
+}
+
+// TestMandatesAreAskedForAtTheirOwnPlace: what is decided at once is not among what can be submitted.
+func TestMandatesAreAskedForAtTheirOwnPlace(t *testing.T) {
+	t.Parallel()
+	q := client.Request{Wallet: "wal_1", Merchant: "mer_1", Currency: "EUR", Limits: client.Limits{PerDay: 7}}
+	for kind, method := range map[ledger.Kind]string{ledger.KindGrant: http.MethodPut, ledger.KindRevoke: http.MethodDelete} {
+		q.Kind = kind
+		call := q.Call("key", "one")
+		if call.Method != method || call.Path != "/v1/wallets/wal_1/mandates/mer_1" || (call.Body != nil) != (kind == ledger.KindGrant) {
+			t.Errorf("%+v", call)
+		}
+		if !slices.Contains(client.Asked(), kind) || slices.Contains(client.Submitted(), kind) {
+			t.Errorf("%s is not asked for, or submitted", kind)
+		}
+	}
+	q.Kind = ledger.KindGrant
+	if body, err := json.Marshal(q); err != nil || string(body) != `{"currency":"EUR","per_day":7}` {
+		t.Errorf("%s, %v", body, err)
 	}
 }

@@ -19,6 +19,8 @@ type Operation struct {
 	Status              string   `json:"status"`
 	Amount              int64    `json:"amount"`
 	Currency            string   `json:"currency"`
+	Merchant            string   `json:"merchant_id"`
+	Limits              Limits   `json:"limits"` // of a grant
 	Charge              string   `json:"charge"`
 	Refundable          *int64   `json:"refundable_after"` // nil: it does not say
 	Refunded            int64    `json:"amount_refunded"`
@@ -57,6 +59,7 @@ func (h Holding) Until(captureBefore string) Holding {
 type Failure struct {
 	Reason      string `json:"reason"`
 	DuplicateOf string `json:"duplicate_of"`
+	Left        int64  `json:"limit_left"` // of a mandate_limit_exceeded: how much would have been let through
 }
 
 // Taken reports whether a submission that was answered with the status was taken:

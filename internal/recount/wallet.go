@@ -13,11 +13,14 @@ import (
 type Operation struct {
 	ID        string
 	Kind      ledger.Kind
-	Refers    string // of a refund: the charge or the capture; of a capture, a release and an expire: the hold
-	Asked     int64  // of what refers to another one 0: all that is left
-	Keeps     bool   // of a capture: what it leaves stays held
-	ExpiresIn int64  // of a hold: seconds
-	Invoice   string // of a charge and a hold; empty: none. Where there are several merchants, their names are part of it
+	Refers    string        // of a refund: the charge or the capture; of a capture, a release and an expire: the hold
+	Asked     int64         // of what refers to another one 0: all that is left
+	Keeps     bool          // of a capture: what it leaves stays held
+	ExpiresIn int64         // of a hold: seconds
+	Invoice   string        // of a charge and a hold; empty: none. Where there are several merchants, their names are part of it
+	Mandated  bool          // of an open: who charges needs a mandate
+	Merchant  string        // of a charge, a hold, a grant and a revoke; only needed where the wallet is mandated
+	Limits    client.Limits // of a grant; no mandate of the recount expires
 
 	// Answered is when the caller knew that it was taken, by a clock that differs from Monedero's by less than 10 s; zero: not known.
 	Answered time.Time
@@ -25,7 +28,7 @@ type Operation struct {
 	Sequence     int64
 	Reason       ledger.Reason // empty: accepted
 	Moved        int64         // only of one that was accepted; of a hold what it took from what is available
-	Left         int64         // of what refers to another one: what it left of that
+	Left         int64         // of what refers to another one: what it left of that; of what a mandate does not let through: how much it would
 	BalanceAfter int64
 	HeldAfter    int64
 	// At is when it was decided. Where the database was restored to an earlier moment, and decisions were made anew, it
@@ -40,6 +43,8 @@ type Wallet struct {
 	open                    int64 // holds
 	referred                map[string]*referred
 	invoices                map[string]bool // that are taken
+	mandated                bool
+	mandates                map[string]*mandate // by merchant; of those that were ever given
 }
 
 // referred is an operation that others may refer to: a charge or a capture, or a hold.
@@ -49,6 +54,7 @@ type referred struct {
 	amount   int64
 	left     int64 // that can still be given back, or is held
 
+	use                         *use   // of the mandate, if the wallet is mandated
 	invoice                     string // of a hold
 	expiresAt                   time.Time
 	captured, released, expired int64
@@ -88,6 +94,8 @@ func (w *Wallet) Next(o Operation) (fault string) {
 		fault = fmt.Sprintf("moved %d, not %d", o.Moved, moved)
 	case client.Refers(o.Kind) && o.Left != left:
 		fault = fmt.Sprintf("leaves %d of what it refers to, not %d", o.Left, left)
+	case reason == ledger.ReasonMandateLimit && o.Left != left:
+		fault = fmt.Sprintf("says that the mandate lets %d through, not %d", o.Left, left)
 	case o.BalanceAfter != balance:
 		fault = fmt.Sprintf("leaves a balance of %d, not %d", o.BalanceAfter, balance)
 	case o.HeldAfter != held:
@@ -119,13 +127,27 @@ func (o Operation) leaves(left, moved int64) int64 {
 // refers to before it.
 func (w *Wallet) decide(o Operation) (left int64, reason ledger.Reason) {
 	switch o.Kind {
-	case ledger.KindHold:
-		if w.open >= maxOpen {
+	case ledger.KindHold, ledger.KindCharge:
+		left, reason := w.lets(o)
+		switch {
+		case reason != "":
+			return left, reason
+		case o.Kind == ledger.KindHold && w.open >= maxOpen:
 			return 0, ledger.ReasonTooManyHolds
 		}
 		return 0, w.takes(o)
-	case ledger.KindCharge, ledger.KindWithdraw:
+	case ledger.KindWithdraw:
 		return 0, w.takes(o)
+	case ledger.KindGrant:
+		if !w.mandated {
+			return 0, ledger.ReasonWalletNotMandated
+		}
+		return 0, ""
+	case ledger.KindRevoke:
+		if m := w.mandates[o.Merchant]; m == nil || !m.given {
+			return 0, ledger.ReasonMandateNotFound
+		}
+		return 0, ""
 	case ledger.KindRefund:
 		c := w.referred[o.Refers]
 		switch {
@@ -198,7 +220,7 @@ func (w *Wallet) keep(o Operation) {
 			w.referred, w.invoices = map[string]*referred{}, map[string]bool{}
 		}
 		w.referred[o.ID] = &referred{
-			kind: o.Kind, accepted: o.Reason == "", amount: o.Moved, left: o.Moved,
+			kind: o.Kind, accepted: o.Reason == "", amount: o.Moved, left: o.Moved, use: w.used(o),
 			invoice: o.Invoice, expiresAt: o.At.Add(time.Duration(o.ExpiresIn) * time.Second),
 		}
 	default: // nothing refers to it
@@ -206,8 +228,16 @@ func (w *Wallet) keep(o Operation) {
 	if o.Reason != "" {
 		return
 	}
-	if o.Kind == ledger.KindHold {
+	switch o.Kind {
+	case ledger.KindHold:
 		w.open++
+	case ledger.KindOpen:
+		w.mandated = o.Mandated
+	case ledger.KindGrant:
+		w.mandate(o.Merchant).give(o.Limits)
+	case ledger.KindRevoke:
+		w.mandate(o.Merchant).given = false
+	default:
 	}
 	if o.Invoice != "" {
 		w.invoices[o.Invoice] = true
@@ -229,11 +259,14 @@ func (w *Wallet) use(of *referred, o Operation) {
 	case ledger.KindCapture:
 		of.captured += o.Moved
 		of.released += before - o.Moved - of.left
+		of.use.unuse(before - o.Moved - of.left)
 		of.invoiceKept = true
 	case ledger.KindExpire:
 		of.expired += o.Moved
+		of.use.unuse(o.Moved)
 	default:
 		of.released += o.Moved
+		of.use.unuse(o.Moved)
 	}
 	if of.left == 0 {
 		w.open--
