@@ -37,7 +37,7 @@ Environment:
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&o.Charges, "charges", 10_000, "how many charges are sent, retries included; refunds, holds, top-ups and withdrawals come beside them")
+	flags.IntVar(&o.Charges, "charges", 10_000, "how many charges are sent, retries included; refunds, holds, mandates, top-ups and withdrawals come beside them")
 	flags.IntVar(&o.Wallets, "wallets", 1_000, "how many wallets there are")
 	flags.IntVar(&o.Callers, "callers", 64, "how many callers send at the same time")
 	flags.Uint64Var(&o.Seed, "seed", 1, "the same seed plans the same day")

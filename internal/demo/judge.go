@@ -95,12 +95,15 @@ func (j *judge) fresh(st story, i int, results []result) string {
 		return "has the ID of another request"
 	case label(op) != s.label():
 		return fmt.Sprintf("is %s, not %s", label(op), s.label())
-	case op.Invoice != st.invoice(i) || op.Description != s.body.Description:
+	case op.Invoice != st.invoice(i) || op.Description != s.body.Description, op.Merchant != s.body.Merchant && s.body.Merchant != "", op.Limits != s.body.Limits:
 		return "does not show what was asked"
 	case op.ConflictingRequests != st.conflicts(i):
 		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, st.conflicts(i))
 	case op.Reason() == ledger.ReasonDuplicateInvoice && op.Failure.DuplicateOf != results[s.want.first].operation.ID:
 		return fmt.Sprintf("names %q as what has its invoice, not %s", op.Failure.DuplicateOf, results[s.want.first].operation.ID)
+	}
+	if op.Failure != nil && op.Failure.Left != s.want.left {
+		return fmt.Sprintf("says that its mandate lets %d through, not %d", op.Failure.Left, s.want.left)
 	}
 	of := ""
 	if client.Refers(s.body.Kind) {

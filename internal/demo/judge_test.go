@@ -32,7 +32,7 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 			op := st.money(i, of)
 			op.ID, op.Kind, op.Status, op.Invoice = id, string(s.body.Kind), "accepted", st.invoice(i)
 			op.Description, op.ConflictingRequests = s.body.Description, st.conflicts(i)
-			op.DecidedAt = decidedAt
+			op.DecidedAt, op.Merchant, op.Limits = decidedAt, s.body.Merchant, s.body.Limits
 			if op.Holding != nil {
 				op.Holding.CaptureBefore = "2026-01-09T15:04:05.000002Z"
 				if s.body.ExpiresIn == shortest {
@@ -40,7 +40,7 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 				}
 			}
 			if s.want.reason != "" {
-				op.Status, op.Failure = "failed", &client.Failure{Reason: string(s.want.reason)}
+				op.Status, op.Failure = "failed", &client.Failure{Reason: string(s.want.reason), Left: s.want.left}
 			}
 			if s.want.reason == ledger.ReasonDuplicateInvoice {
 				op.Failure.DuplicateOf = fmt.Sprint("op ", s.want.first)
@@ -103,6 +103,13 @@ func TestJudgeFindsEveryDifference(t *testing.T) {
 		"amount":   change(func(op *client.Operation) { op.Amount++ }),
 		"currency": change(func(op *client.Operation) { op.Currency = "CHF" }),
 		"invoice":  change(func(op *client.Operation) { op.Invoice += "x" }),
+		"limits":   change(func(op *client.Operation) { op.Limits.PerDay++ }),
+		"limit left": change(func(op *client.Operation) {
+			if op.Failure == nil {
+				op.Failure = &client.Failure{}
+			}
+			op.Failure = &client.Failure{Reason: op.Failure.Reason, DuplicateOf: op.Failure.DuplicateOf, Left: op.Failure.Left + 1}
+		}),
 		"kind":     change(func(op *client.Operation) { op.Kind = "freeze" }),
 		"charge":   change(func(op *client.Operation) { op.Charge += "x" }),
 		"refunded": change(func(op *client.Operation) { op.Refunded++ }),

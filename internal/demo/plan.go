@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/monedero/monedero/internal/client"
@@ -33,6 +34,7 @@ type planner struct {
 	zipf  *rand.Zipf
 	next  int // number of the next request
 	told  int // so many of the world's counted wallets have their story
+	given int // so many of its mandated ones do
 }
 
 // newPlan plans a day of exactly so many charges. Days have keys and invoices
@@ -51,11 +53,25 @@ func newPlan(w *world, day int, seed uint64, charges int, now time.Time) plan {
 	}
 	rng.Shuffle(len(stories), func(i, j int) { stories[i], stories[j] = stories[j], stories[i] })
 	for i := range stories {
-		stories[i].steps[0].wait = i%waitEvery == 0 && stories[i].together < len(stories[i].steps) && stories[i].steps[0].want.what == fresh
+		stories[i].waits(i%waitEvery == 0)
 	}
 	today := plan{stories: stories, malformed: p.malformed()}
 	today.topUps = p.topUps(today)
 	return today
+}
+
+// waits says which steps wait for their outcome: what is asked of a mandate is decided before all that is queued, and so
+// sent when what stands before it is decided; and the first one if it is to, and can.
+func (st story) waits(first bool) {
+	for i := range st.steps {
+		queued := slices.Contains(client.Submitted(), st.steps[i].body.Kind)
+		switch {
+		case !queued && i > 0:
+			st.steps[i-1].wait = true
+		case queued && i == 0:
+			st.steps[i].wait = first && st.together < len(st.steps) && st.steps[i].want.what == fresh
+		}
+	}
 }
 
 // genre is one sort of story and how many of a thousand are of it.
@@ -66,7 +82,7 @@ type genre struct {
 
 func genres() []genre {
 	return []genre{
-		{665, (*planner).ordinary},
+		{660, (*planner).ordinary},
 		{30, (*planner).retried},
 		{25, (*planner).retriedAtOnce},
 		{15, (*planner).keyReused},
@@ -118,6 +134,12 @@ func genres() []genre {
 		{1, (*planner).holdTooShort},
 		{1, (*planner).allHeld},
 		{1, (*planner).leftOpen},
+
+		{1, (*planner).mandateUsedUp},
+		{1, (*planner).mandateRevoked},
+		{1, (*planner).mandateMissing},
+		{1, (*planner).mandateRaised},
+		{1, (*planner).mandateOfAnyone},
 	}
 }
 
@@ -279,7 +301,7 @@ func (p *planner) topUps(day plan) []topUp {
 	pay := func(w *wallet, amount int64) {
 		paid = append(paid, topUp{wallet: w, idempotencyKey: fmt.Sprintf("topup-%04d-%06d", p.day, len(paid)), amount: amount})
 	}
-	for _, pool := range [][]*wallet{p.world.rich, p.world.frozen, {p.world.own}} {
+	for _, pool := range [][]*wallet{p.world.rich, p.world.frozen, {p.world.own}, p.world.mandated[:p.given]} {
 		for _, w := range pool {
 			pay(w, needed[w.id]+lowChange+p.rng.Int64N(highChange-lowChange+1))
 		}

@@ -25,7 +25,7 @@ func paperWorld() *world {
 		merchants:   []*merchant{{name: "one", key: "key one"}, {name: "two", key: "key two"}},
 		ownMerchant: &merchant{name: "own", key: "key own"},
 		own:         some(1)[0],
-		rich:        some(40), poor: some(3), frozen: some(2), closed: some(1), counted: some(4),
+		rich:        some(40), poor: some(3), frozen: some(2), closed: some(1), counted: some(4), mandated: some(5),
 		clientKey: "client's key", operator: "operator's key",
 	}
 }
@@ -50,6 +50,8 @@ func TestPlanIsExactAndCoversEveryOutcome(t *testing.T) {
 			"top_up accepted", "withdraw accepted", "withdraw insufficient_funds",
 			"hold accepted", "hold insufficient_funds", "hold wallet_frozen", "hold duplicate_invoice",
 			"capture accepted", "capture hold_closed", "capture exceeds_hold", "capture hold_not_found", "capture hold_not_accepted", "capture currency_mismatch",
+			"charge mandate_limit_exceeded", "hold mandate_limit_exceeded", "hold mandate_required",
+			"grant accepted", "grant wallet_not_mandated", "revoke accepted", "revoke mandate_not_found",
 			"release accepted", "release hold_closed", "release exceeds_hold", rowReplay, rowReused, rowRefused,
 		} {
 			if !seen[label] {

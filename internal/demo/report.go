@@ -83,7 +83,7 @@ func (r Report) Write(to io.Writer) error {
 // sent says how many requests of which kinds there were, and how many together.
 func (r Report) sent() (kinds string, requests int) {
 	var parts []string
-	for _, kind := range client.Submitted() {
+	for _, kind := range client.Asked() {
 		if n := r.Sent[kind]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, client.Plural(kind)))
 			requests += n
@@ -160,7 +160,7 @@ func outcomeLabel(kind ledger.Kind, reason ledger.Reason) string {
 // order of precedence; then the rest.
 func rank(row string) int {
 	var order []string
-	for _, kind := range client.Submitted() {
+	for _, kind := range client.Asked() {
 		order = append(order, outcomeLabel(kind, ""))
 		for _, r := range kind.Reasons() {
 			order = append(order, outcomeLabel(kind, r))

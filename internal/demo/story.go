@@ -32,6 +32,7 @@ type want struct {
 	reason ledger.Reason // of a fresh operation; empty: accepted
 	first  int           // of a replay, a reused key and a duplicate invoice: the story's step that came first
 	status int           // of a refused request
+	left   int64         // of what a mandate does not let through: how much it would, in minor units
 }
 
 // verdict is what kind of thing is to come of a step.

@@ -16,8 +16,10 @@ const (
 	closedWallets = 3
 	// countedWallets are new every day, so that nothing of another day is in them.
 	countedWallets = 8
+	// mandatedWallets are new every day, too: so is what their merchants use of mandates.
+	mandatedWallets = 8
 	// MinWallets leaves enough wallets that are neither.
-	MinWallets = 50
+	MinWallets = 60
 
 	walletsPerClient = 2
 	dollarEvery      = 10 // every so many wallets one is in dollars
@@ -28,12 +30,21 @@ const (
 	dollar = "USD"
 )
 
+// Who may charge a wallet.
+const (
+	anyone   = "anyone"
+	mandated = "mandated"
+)
+
 func shopNames() []string {
 	return []string{"Panadería Luz", "Café Orto", "Librería Abajo", "Mercado Sur", "Metro de la Villa", "Cine Alameda"}
 }
 
 // wallet is a wallet as the demo knows it.
-type wallet struct{ id, client, currency string }
+type wallet struct {
+	id, client, currency string
+	key                  string // of its client; only of those that are charged under mandates
+}
 
 // merchant is a merchant with a key to charge with.
 type merchant struct{ id, name, key string }
@@ -48,6 +59,7 @@ type world struct {
 	frozen      []*wallet
 	closed      []*wallet
 	counted     []*wallet // each gets what one story takes
+	mandated    []*wallet // each is charged under mandates, by one story; the others anyone charges
 	clientKey   string    // of the client who owns rich[0]
 	operator    string    // API key
 }
@@ -58,14 +70,15 @@ func (w *world) wallets() []*wallet {
 	all = append(all, w.poor...)
 	all = append(all, w.frozen...)
 	all = append(all, w.closed...)
-	return append(all, w.counted...)
+	all = append(all, w.counted...)
+	return append(all, w.mandated...)
 }
 
 // traders is every merchant of the world.
 func (w *world) traders() []*merchant { return append([]*merchant{w.ownMerchant}, w.merchants...) }
 
 // founder makes the world over the API, by many callers at once. All it makes, but for the
-// counted wallets, has an idempotency key that is the same on every day, so that on data of an
+// counted and the mandated wallets and the keys of their clients, has an idempotency key that is the same on every day, so that on data of an
 // earlier day it finds what it made then.
 type founder struct {
 	day      int
@@ -80,19 +93,21 @@ func (f *founder) found(ctx context.Context, wallets int, t *tally) (*world, err
 	w := &world{operator: f.operator}
 	var own []*wallet
 	for _, p := range []struct {
-		name string
-		size int
-		into *[]*wallet
+		name    string
+		size    int
+		into    *[]*wallet
+		charges string
 	}{
-		{"own", 1, &own},
-		{"rich", wallets - 1 - poorWallets - frozenWallets - closedWallets - countedWallets, &w.rich},
-		{"poor", poorWallets, &w.poor},
-		{"frozen", frozenWallets, &w.frozen},
-		{"closed", closedWallets, &w.closed},
-		{fmt.Sprint("counted-", f.day), countedWallets, &w.counted},
+		{"own", 1, &own, anyone},
+		{"rich", wallets - 1 - poorWallets - frozenWallets - closedWallets - countedWallets - mandatedWallets, &w.rich, anyone},
+		{"poor", poorWallets, &w.poor, anyone},
+		{"frozen", frozenWallets, &w.frozen, anyone},
+		{"closed", closedWallets, &w.closed, anyone},
+		{fmt.Sprint("counted-", f.day), countedWallets, &w.counted, anyone},
+		{fmt.Sprint("mandated-", f.day), mandatedWallets, &w.mandated, mandated},
 	} {
 		var err error
-		if *p.into, err = f.pool(ctx, p.name, p.size, t); err != nil {
+		if *p.into, err = f.pool(ctx, p.name, p.size, p.charges, t); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +138,7 @@ func (f *founder) openShops(ctx context.Context, w *world) (err error) {
 }
 
 // pool opens size wallets, a few for each client.
-func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]*wallet, error) {
+func (f *founder) pool(ctx context.Context, name string, size int, charges string, t *tally) ([]*wallet, error) {
 	pool := make([]*wallet, size)
 	clients := (size + walletsPerClient - 1) / walletsPerClient
 	err := client.Each(ctx, f.callers, clients, func(ctx context.Context, c int) error {
@@ -131,16 +146,22 @@ func (f *founder) pool(ctx context.Context, name string, size int, t *tally) ([]
 		if err != nil {
 			return err
 		}
+		key := ""
+		if charges == mandated {
+			if key, err = f.api.CreateKey(ctx, f.operator, client.NewKey{Role: "client", Client: owner, Name: "demo"}); err != nil {
+				return err
+			}
+		}
 		for i := c * walletsPerClient; i < min((c+1)*walletsPerClient, size); i++ {
 			currency := euro
 			if i%dollarEvery == dollarEvery-1 {
 				currency = dollar
 			}
-			id, err := f.create(ctx, "/v1/wallets", fmt.Sprintf("wallet-%s-%d", name, i), map[string]string{"client_id": owner, "currency": currency, "charges": "anyone"})
+			id, err := f.create(ctx, "/v1/wallets", fmt.Sprintf("wallet-%s-%d", name, i), map[string]string{"client_id": owner, "currency": currency, "charges": charges})
 			if err != nil {
 				return err
 			}
-			pool[i] = &wallet{id: id, client: owner, currency: currency}
+			pool[i] = &wallet{id: id, client: owner, currency: currency, key: key}
 			t.add(1)
 		}
 		return nil
