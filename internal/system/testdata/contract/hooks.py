@@ -30,6 +30,12 @@ FAULTS = {
     ("body.expires_in", "must be an integer, without fraction and exponent"),
     ("body.rate", "must be an integer, without fraction and exponent"),
     ("body.overlap_seconds", "must be an integer, without fraction and exponent"),
+    ("body.max_amount", "must be an integer, without fraction and exponent"),
+    ("body.per_day", "must be an integer, without fraction and exponent"),
+    ("body.per_month", "must be an integer, without fraction and exponent"),
+    ("body.total", "must be an integer, without fraction and exponent"),
+    # Only some roles may say it.
+    ("body.note", "is for operators"),
 }
 
 
