@@ -28,11 +28,17 @@ var (
 func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
-	leave, err := s.enterLane(ctx, r.Wallet.Partition(s.deployment.Partitions))
-	if err != nil {
-		return ledger.Operation{}, false, err
+	lanes := []lane{{partition: r.Wallet.Partition(s.deployment.Partitions)}}
+	if r.Asker.Role == ledger.RoleClient {
+		lanes = []lane{{partition: lanes[0].partition, clients: true}, lanes[0]}
 	}
-	defer leave()
+	for _, l := range lanes {
+		leave, err := s.enterLane(ctx, l)
+		if err != nil {
+			return ledger.Operation{}, false, err
+		}
+		defer leave()
+	}
 	conn, err := s.direct.Acquire(ctx)
 	if err != nil {
 		return ledger.Operation{}, false, fmt.Errorf("acquire connection: %w", err)
@@ -47,15 +53,22 @@ func (s *Store) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, 
 	return op, made, nil
 }
 
-// enterLane waits until this store has no other direct operation of the partition under
-// way. They could not go on at once anyway, and each would hold a connection while it waits: with
+// lane is where one direct operation is at a time. Those of clients pass one of their own first: however many
+// they are, one of them at most is before an operator's.
+type lane struct {
+	partition int
+	clients   bool
+}
+
+// enterLane waits until this store has no other direct operation in the lane. Those of a
+// partition could not go on at once anyway, and each would hold a connection while it waits: with
 // all connections so, one busy partition would hold up the others.
-func (s *Store) enterLane(ctx context.Context, partition int) (leave func(), err error) {
-	held, _ := s.lanes.LoadOrStore(partition, make(chan struct{}, 1))
-	lane := held.(chan struct{})
+func (s *Store) enterLane(ctx context.Context, l lane) (leave func(), err error) {
+	held, _ := s.lanes.LoadOrStore(l, make(chan struct{}, 1))
+	token := held.(chan struct{})
 	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
+	case token <- struct{}{}:
+		return func() { <-token }, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the partition's direct operations before this one: %w", ctx.Err())
 	}

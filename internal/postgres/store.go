@@ -37,7 +37,7 @@ const (
 type Store struct {
 	pool       *pgxpool.Pool
 	direct     *pgxpool.Pool // for direct operations: no read may delay them; connects when needed
-	lanes      sync.Map      // partition to a chan struct{} that holds the token of its one direct operation
+	lanes      sync.Map      // lane to a chan struct{} that holds the token of the one direct operation in it
 	unblockers *pgxpool.Pool // logged in without the service's role; connects when needed
 	deployment Deployment
 	owner      string
