@@ -41,6 +41,8 @@ func (s *Store) Wallet(ctx context.Context, id ledger.WalletID) (ledger.Wallet, 
 
 // KnownWallets finds those of the list whose wallet is there to the merchant, in no order; see [ingest.Accounts].
 func (s *Store) KnownWallets(ctx context.Context, list []ledger.WalletMerchant) ([]ledger.WalletMerchant, error) {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
 	n := len(list)
 	partitions, wallets, merchants := make([]int32, n), make([]ledger.WalletID, n), make(pgtype.FlatArray[pgtype.UUID], n)
 	for i, of := range list {

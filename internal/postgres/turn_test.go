@@ -69,6 +69,15 @@ func TestWhoHangsUpClosesNoConnection(t *testing.T) {
 			return err
 		}},
 		{"a wallet", "wallets", func(ctx context.Context) error { _, err := w.store.Wallet(ctx, wallet); return err }},
+		{"a wallet that may be there", "wallets", func(ctx context.Context) error {
+			_, err := w.store.KnownWallets(ctx, []ledger.WalletMerchant{{Wallet: wallet, Merchant: shop}})
+			return err
+		}},
+		{"mandates", "mandates", func(ctx context.Context) error { _, err := w.store.Mandates(ctx, wallet, shop); return err }},
+		{"a dry run", "wallets", func(ctx context.Context) error {
+			_, err := w.store.DryRun(ctx, *w.charge(wallet, shop, 1, ""))
+			return err
+		}},
 		{"a merchant", "merchants", func(ctx context.Context) error { _, err := w.store.Merchant(ctx, shop); return err }},
 		{"balances", "account_balances", func(ctx context.Context) error { _, err := w.store.Balances(ctx, shop); return err }},
 		{"a creation", "clients", func(ctx context.Context) error {
