@@ -111,9 +111,9 @@ func (b books) recount(l *load, asked map[string]*taken) (faults []string) {
 		}
 	}
 	wallets, earned := map[string]*recount.Wallet{}, int64(0)
-	funding := map[string]int64{}
+	funding, limits := map[string]int64{}, map[string]client.Limits{}
 	for i, id := range l.wallets {
-		wallets[id], funding[id] = new(recount.Wallet), l.funding(i)
+		wallets[id], funding[id], limits[id] = new(recount.Wallet), l.funding(i), l.mandate(i)
 	}
 	for _, o := range b.history {
 		w := wallets[o.wallet]
@@ -125,7 +125,12 @@ func (b books) recount(l *load, asked map[string]*taken) (faults []string) {
 			o.Asked, o.Keeps, o.ExpiresIn, o.Invoice, o.Answered = c.Amount, c.Keeps(), c.ExpiresIn, c.Invoice, c.at
 		case o.Kind == ledger.KindTopUp:
 			o.Asked = funding[o.wallet]
+		case o.Kind == ledger.KindOpen:
+			o.Mandated = limits[o.wallet].Total != 0
+		case o.Kind == ledger.KindGrant:
+			o.Limits = limits[o.wallet]
 		}
+		o.Merchant = l.merchant
 		if l.restored { // and decided anew
 			o.At = o.received
 		}
@@ -186,7 +191,9 @@ type recorded struct {
 }
 
 // loaded reports whether the operation is of a kind that only callers ask for.
-func (o recorded) loaded() bool { return client.Plural(o.Kind) != "" && o.Kind != ledger.KindTopUp }
+func (o recorded) loaded() bool {
+	return slices.Contains(client.Submitted(), o.Kind) && o.Kind != ledger.KindTopUp
+}
 
 // books is all that is on record at one moment: a hold may expire at any time.
 type books struct {

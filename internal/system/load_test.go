@@ -17,24 +17,27 @@ import (
 )
 
 const (
-	loadCallers  = 16
-	loadAmount   = 7  // of a charge, a hold and a withdrawal, minor units
-	loadPart     = 3  // a charge can give it back twice, and a hold
-	refundOne    = 10 // one of so many requests is a refund
-	withdrawOne  = 20 // one of so many requests is a withdrawal
-	holdOne      = 10 // one of so many requests is a hold
-	poorHoldOne  = 2  // of a wallet with little money
-	endOne       = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
-	invoiceOne   = 20 // and charges its invoice in one of so many
-	anyOne       = 30 // one of so many times it looks back at any request, else at one of the last
-	loadFunding  = 1 << 40
-	poorFunding  = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
-	poorEvery    = 5
-	loadThink    = 10 * time.Millisecond // of a caller between two requests
-	loadPatience = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
-	mostFaults   = 20                    // that are told: what goes wrong does so a hundred thousand times
-	repeatEvery  = 25                    // so many requests, one is submitted again
-	lookEvery    = 10                    // so many requests, the caller looks at an earlier one
+	loadCallers = 16
+	loadAmount  = 7  // of a charge, a hold and a withdrawal, minor units
+	loadPart    = 3  // a charge can give it back twice, and a hold
+	refundOne   = 10 // one of so many requests is a refund
+	withdrawOne = 20 // one of so many requests is a withdrawal
+	holdOne     = 10 // one of so many requests is a hold
+	poorHoldOne = 2  // of a wallet with little money
+	endOne      = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
+	invoiceOne  = 20 // and charges its invoice in one of so many
+	anyOne      = 30 // one of so many times it looks back at any request, else at one of the last
+	loadFunding = 1 << 40
+	poorFunding = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
+	poorEvery   = 5
+	// mandatedTotal is what one in mandatedEvery wallets lets its merchant take: it runs out, and what is released gives some of it back.
+	mandatedTotal = 40 * loadAmount
+	mandatedEvery = 4
+	loadThink     = 10 * time.Millisecond // of a caller between two requests
+	loadPatience  = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
+	mostFaults    = 20                    // that are told: what goes wrong does so a hundred thousand times
+	repeatEvery   = 25                    // so many requests, one is submitted again
+	lookEvery     = 10                    // so many requests, the caller looks at an earlier one
 )
 
 // taken is a request that was answered 202, as its caller remembers it.
@@ -79,7 +82,12 @@ func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load 
 		l.gates = append(l.gates, o.as(shop.till.key))
 	}
 	for i := range wallets {
-		w := shop.wallet()
+		var w string
+		if limits := l.mandate(i); limits.Total != 0 {
+			w = shop.mandated(limits.Total)
+		} else {
+			w = shop.wallet()
+		}
 		l.wallets = append(l.wallets, w)
 		operators[0].topUp(w, l.funding(i))
 	}
@@ -102,6 +110,14 @@ func (l *load) funding(i int) int64 {
 		return poorFunding
 	}
 	return loadFunding
+}
+
+// mandate is what the i-th wallet allows the merchant; no limits: anyone charges it.
+func (l *load) mandate(i int) client.Limits {
+	if i%mandatedEvery == 1 {
+		return client.Limits{Total: mandatedTotal}
+	}
+	return client.Limits{}
 }
 
 // call is one caller.
@@ -259,7 +275,8 @@ func (l *load) seen(c *taken, o object) {
 	}
 	switch ledger.Reason(o.Failure.Reason) {
 	case "", ledger.ReasonInsufficientFunds, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge, ledger.ReasonDuplicateInvoice,
-		ledger.ReasonTooManyHolds, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonHoldExpired, ledger.ReasonExceedsHold:
+		ledger.ReasonTooManyHolds, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonHoldExpired, ledger.ReasonExceedsHold,
+		ledger.ReasonMandateLimit:
 	default:
 		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
 	}

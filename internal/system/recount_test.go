@@ -25,6 +25,7 @@ func TestCheckerFindsWhatItDidNotAskFor(t *testing.T) {
 	for _, kind := range []string{
 		"charge", "refund", "charge insufficient_funds", "charge duplicate_invoice", "refund refund_exceeds_charge", "withdraw",
 		"hold", "hold insufficient_funds", "capture", "capture exceeds_hold", "capture hold_closed", "release", "release exceeds_hold",
+		"grant", "charge mandate_limit_exceeded",
 	} {
 		if kinds[kind] == 0 {
 			t.Errorf("the load has no %s: %v", kind, kinds)
@@ -46,6 +47,7 @@ func TestCheckerFindsWhatItDidNotAskFor(t *testing.T) {
 	tooMuch, tooMuchAsked := find(ledger.KindRefund, ledger.ReasonRefundExceedsCharge, loadAmount+1)
 	out, outAsked := find(ledger.KindWithdraw, "", loadAmount)
 	hold, holdAsked := find(ledger.KindHold, "", loadAmount)
+	beyond, beyondAsked := find(ledger.KindCharge, ledger.ReasonMandateLimit, loadAmount)
 	twice, twiceAsked := find(ledger.KindCharge, ledger.ReasonDuplicateInvoice, loadAmount)
 	kept, keptAsked := find(ledger.KindCapture, "", loadPart)
 	tooLarge, tooLargeAsked := find(ledger.KindCapture, ledger.ReasonExceedsHold, loadAmount+1)
@@ -68,6 +70,8 @@ func TestCheckerFindsWhatItDidNotAskFor(t *testing.T) {
 		"a hold of much more":          {func(_ *recorded, c *taken) { c.Amount = 2 * loadFunding }, hold, holdAsked, "not insufficient_funds"},
 		"a hold of less":               {func(_ *recorded, c *taken) { c.Amount = 1 }, hold, holdAsked, "moved 7, not 1"},
 		"an invoice that is not taken": {func(_ *recorded, c *taken) { c.Invoice = "another" }, twice, twiceAsked, "is duplicate_invoice, not"},
+		"a limit of another amount":    {func(o *recorded, _ *taken) { o.Left++ }, beyond, beyondAsked, "says that the mandate lets"},
+		"no limit":                     {func(o *recorded, _ *taken) { o.Reason = "" }, beyond, beyondAsked, "is accepted, not mandate_limit_exceeded"},
 		"what is held":                 {func(o *recorded, _ *taken) { o.HeldAfter-- }, hold, holdAsked, "held, not"},
 		"a capture that was the last":  {func(_ *recorded, c *taken) { c.Final = nil }, kept, keptAsked, "of what it refers to, not 0"},
 		"a capture of too much":        {func(_ *recorded, c *taken) { c.Amount = 9 }, kept, keptAsked, "not exceeds_hold"},

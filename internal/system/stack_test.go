@@ -1,13 +1,16 @@
 package system
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/monedero/monedero/internal/client"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres/pgtest"
 	"github.com/monedero/monedero/internal/proxytest"
 )
@@ -146,10 +149,24 @@ func (s *shop) newKey() string {
 	return s.operator.create("/v1/api-keys", map[string]any{"role": "merchant", "merchant_id": s.merchant, "name": "till"}).Secret
 }
 
-// wallet opens an empty wallet.
+// wallet opens an empty wallet that anyone may charge.
 func (s *shop) wallet() string {
 	s.operator.t.Helper()
 	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": "anyone"}).ID
+}
+
+// mandated opens an empty wallet that its client gives the merchant a mandate of, for so much in all.
+func (s *shop) mandated(total int64) string {
+	t := s.operator.t
+	t.Helper()
+	w := s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": "mandated"}).ID
+	owner := s.operator.as(s.operator.create("/v1/api-keys", map[string]any{"role": "client", "client_id": s.client, "name": "owner"}).Secret)
+	grant := client.Request{Kind: ledger.KindGrant, Wallet: w, Merchant: s.merchant, Currency: "EUR", Limits: client.Limits{Total: total}}.Call("", "")
+	status, o, err := owner.call(t.Context(), grant.Method, grant.Path, nil, grant.Body)
+	if err != nil || status != http.StatusOK || o.Status != string(ledger.StatusAccepted) {
+		t.Fatalf("a mandate of %s: %d %s %s, %v", w, status, o.Code, o.Status, err)
+	}
+	return w
 }
 
 func (s *stack) processor(env ...string) *process {
