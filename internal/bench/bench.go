@@ -52,6 +52,7 @@ type Row struct {
 // Rows lists what can be measured, in the order of the report.
 func Rows() []Row {
 	return slices.Concat([]Row{drainRow(), hotWalletRow()}, kindRows(), []Row{
+		mandatesRow(),
 		growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
 		submitRow(), pollRow(), waitRow(), memoryIngestRow(),

@@ -17,7 +17,7 @@ func hotWalletRow() Row {
 				s.partitions = 1
 				s.charges = max(s.charges/2, 1) // one partition takes longer
 			}
-			err := r.byTurns(ctx, one, many, &f)
+			err := r.byTurns(ctx, one, many, rateOf, &f)
 			return f, err
 		},
 	}

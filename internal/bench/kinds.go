@@ -29,7 +29,7 @@ func kindRow(name string, kind ledger.Kind, goal float64, what string) Row {
 		Unit: name + "/s",
 		Goal: ratioAtLeast(goal),
 		measure: func(ctx context.Context, r *run) (f Figures, err error) {
-			err = r.byTurns(ctx, r.behind(kind), r.behind(ledger.KindCharge), &f)
+			err = r.byTurns(ctx, r.behind(kind), r.behind(ledger.KindCharge), rateOf, &f)
 			return f, err
 		},
 	}
@@ -43,8 +43,10 @@ func (r *run) behind(kind ledger.Kind) settleSpec {
 	return s
 }
 
-// byTurns settles ours and the limit by turns.
-func (r *run) byTurns(ctx context.Context, ours, limit settleSpec, f *Figures) error {
+func rateOf(d drained) float64 { return d.rate }
+
+// byTurns settles ours and the limit by turns. The figure is what is measured of a round.
+func (r *run) byTurns(ctx context.Context, ours, limit settleSpec, figure func(drained) float64, f *Figures) error {
 	for _, s := range []settleSpec{ours, limit} { // before either is measured
 		if _, err := r.world(ctx, s.scale); err != nil {
 			return err
@@ -60,7 +62,7 @@ func (r *run) byTurns(ctx context.Context, ours, limit settleSpec, f *Figures) e
 		if err != nil {
 			return err
 		}
-		f.Ours, f.Limit = append(f.Ours, a.rate), append(f.Limit, b.rate)
+		f.Ours, f.Limit = append(f.Ours, figure(a)), append(f.Limit, figure(b))
 		f.OursCPU, f.LimitCPU = f.OursCPU.plus(a.cpu), f.LimitCPU.plus(b.cpu)
 	}
 	return nil

@@ -57,3 +57,21 @@ func TestHoldsAreAsCharges(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestChargesOfAMandatedWorldHaveMandates: only the merchants make them that every wallet gives one.
+func TestChargesOfAMandatedWorldHaveMandates(t *testing.T) {
+	t.Parallel()
+	for mandated, want := range map[bool]int{true: mandatedMerchants, false: worldMerchants} {
+		w := &world{scale: scale{mandated: mandated}, wallets: [][]ledger.WalletID{{newID()}}}
+		for range worldMerchants {
+			w.merchants = append(w.merchants, newID())
+		}
+		seen, draw := map[ledger.MerchantID]bool{}, w.draw(0)
+		for range 10_000 {
+			seen[draw().Merchant] = true
+		}
+		if len(seen) != want {
+			t.Errorf("mandated %v: %d merchants charge, want %d", mandated, len(seen), want)
+		}
+	}
+}

@@ -43,6 +43,8 @@ type scale struct {
 	// behind says that the topic is of requests of this kind, behind as many that are settled already: of what
 	// they refer to, or else charges. Empty: it is of charges, behind nothing.
 	behind ledger.Kind
+	// mandated says that wallets are charged under mandates, and that each gave some merchants one, which make all charges.
+	mandated bool
 }
 
 // world is a topic full of charges, and a database as it was before the first of
@@ -151,6 +153,10 @@ func (r *run) populate(ctx context.Context, w *world, store *postgres.Store) err
 		w.merchants = append(w.merchants, id)
 	}
 	w.wallets = make([][]ledger.WalletID, w.partitions)
+	var charges ledger.Charges
+	if w.mandated {
+		charges = ledger.ChargesMandated
+	}
 	var group errgroup.Group
 	group.SetLimit(worldConns)
 	for i := range w.scale.wallets {
@@ -162,9 +168,12 @@ func (r *run) populate(ctx context.Context, w *world, store *postgres.Store) err
 		w.wallets[partition] = append(w.wallets[partition], id)
 		group.Go(func() error {
 			_, _, err := store.Apply(ctx, r.minted(ledger.Request{
-				Kind: ledger.KindOpen, Wallet: id, Client: clients[i%worldClients], Currency: currency, IdempotencyKey: "open",
+				Kind: ledger.KindOpen, Wallet: id, Client: clients[i%worldClients], Currency: currency, Charges: charges, IdempotencyKey: "open",
 			}))
-			return err
+			if err != nil || !w.mandated {
+				return err
+			}
+			return r.grant(ctx, w, store, id)
 		})
 	}
 	return group.Wait()
@@ -210,6 +219,10 @@ func (r *run) fill(ctx context.Context, w *world, draws func(partition int) func
 // and an idempotency key of its own, on any wallet of the partition.
 func (w *world) draw(partition int) func() ledger.Request {
 	random := mathrand.New(mathrand.NewPCG(uint64(partition), mathrand.Uint64()))
+	merchants := w.merchants
+	if w.mandated {
+		merchants = merchants[:mandatedMerchants]
+	}
 	n := 0
 	return func() ledger.Request {
 		n++
@@ -217,7 +230,7 @@ func (w *world) draw(partition int) func() ledger.Request {
 		var key [16]byte
 		_, _ = rand.Read(key[:]) // never fails
 		return ledger.Request{
-			Kind: ledger.KindCharge, Wallet: wallets[random.IntN(len(wallets))], Merchant: w.merchants[random.IntN(len(w.merchants))],
+			Kind: ledger.KindCharge, Wallet: wallets[random.IntN(len(wallets))], Merchant: merchants[random.IntN(len(merchants))],
 			Amount: 1 + random.Int64N(maxCharge), Currency: currency, Invoice: fmt.Sprintf("INV-%03d-%07d", partition, n),
 			IdempotencyKey: hex.EncodeToString(key[:]),
 		}
@@ -227,7 +240,7 @@ func (w *world) draw(partition int) func() ledger.Request {
 // minted gives the request its ID and the time of its receipt.
 func (r *run) minted(q ledger.Request) ledger.Request {
 	q.ReceivedAt, q.Asker.Party = time.Now().UTC(), ledger.AsOperator()
-	if !q.Merchant.IsZero() {
+	if !q.Merchant.IsZero() && q.Kind != ledger.KindGrant {
 		q.Asker.Party = ledger.AsMerchant(q.Merchant)
 	}
 	q.ID = r.minter.OperationID(q.Identity())
