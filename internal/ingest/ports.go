@@ -216,12 +216,12 @@ type Registry interface {
 }
 
 // Direct decides operations that must not wait in the queue: open, freeze,
-// unfreeze, close, set_limit.
+// unfreeze, close, set_limit, grant, revoke. No read is before them.
 type Direct interface {
 	// Apply decides r and records its outcome in one transaction, or finds the
 	// operation of the same ID: then it returns that one and made == false, or
 	// ledger.ErrReused if that is another request. It fails with ledger.ErrNotFound if the
-	// wallet (of an open: the client) does not exist; nothing is recorded then.
+	// wallet (of an open: the client) does not exist, or is not there to who asks; nothing is recorded then.
 	Apply(ctx context.Context, r ledger.Request) (op ledger.Operation, made bool, err error)
 }
 

@@ -87,17 +87,18 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 		}
 		return found.decided.Operation, false, nil
 	}
-	if _, exists := found.known.Wallets[r.Wallet]; !exists && (!r.Kind.Opens() || !found.client) {
+	w, exists := found.known.Wallets[r.Wallet]
+	if !exists && (!r.Kind.Opens() || !found.client) || exists && !r.Asker.SeesWallet(w.Client) {
 		return ledger.Operation{}, false, ledger.ErrNotFound
 	}
 	book := ledger.NewBook(found.known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
-	w := writeSet{partition: partition, book: book}
-	if err := w.copyOperations(ctx, conn.Conn()); err != nil {
+	set := writeSet{partition: partition, book: book}
+	if err := set.copyOperations(ctx, conn.Conn()); err != nil {
 		return ledger.Operation{}, false, err
 	}
 	b := &pgx.Batch{}
-	w.queue(b)
+	set.queue(b)
 	b.Queue(movePositionSQL, partition, book.Position())
 	if err := commit(ctx, conn, b); err != nil {
 		return ledger.Operation{}, false, err

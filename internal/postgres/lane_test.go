@@ -12,8 +12,9 @@ import (
 func TestOperatorsWaitForNoCrowdOfClients(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wallet, shop := w.mandated(1), w.merchant(ledger.ClientID{})
-	owner := ledger.Asker{Party: ledger.AsClient(w.client())}
+	wallet, shop, client := walletID(1), w.merchant(ledger.ClientID{}), w.client()
+	w.apply(ledger.Request{Kind: ledger.KindOpen, Wallet: wallet, Client: client, Currency: "EUR", Charges: ledger.ChargesMandated})
+	owner := ledger.Asker{Party: ledger.AsClient(client)}
 	person := w.schemaOwner()
 	for _, sql := range []string{"begin", "select from partition_progress where partition = 1 for update"} {
 		if _, err := person.Exec(t.Context(), sql); err != nil {
