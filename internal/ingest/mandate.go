@@ -16,8 +16,8 @@ type grantBody struct {
 	PerMonth    *int64            `json:"per_month,omitempty" doc:"The most for one calendar month in UTC, in minor units. Absent: no limit." example:"50000"`
 	Total       *int64            `json:"total,omitempty" doc:"The most in all, in minor units. Absent: no limit." example:"200000"`
 	ValidUntil  time.Time         `json:"valid_until,omitzero" doc:"From this time on nothing is let through. Absent: no limit." example:"2030-01-01T00:00:00Z"`
-	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Monthly plan"`
-	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"contract\":\"93\"}"`
+	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet and the merchant see it." example:"Monthly plan"`
+	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet and the merchant see it." example:"{\"contract\":\"93\"}"`
 	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it, and nobody else writes one." example:"Agreed on the phone"`
 }
 
