@@ -25,7 +25,7 @@ const (
 	holdOne     = 10 // one of so many requests is a hold
 	poorHoldOne = 2  // of a wallet with little money
 	endOne      = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
-	invoiceOne  = 20 // and charges its invoice in one of so many
+	invoiceOne  = 5  // and charges its invoice in one of so many
 	anyOne      = 30 // one of so many times it looks back at any request, else at one of the last
 	loadFunding = 1 << 40
 	poorFunding = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted

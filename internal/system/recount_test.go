@@ -18,7 +18,7 @@ func TestCheckerFindsWhatItDidNotAskFor(t *testing.T) {
 	_, operator := s.ingest()
 	s.processor()
 	l := startLoad(t, newRand(t), []*api{operator}, 10)
-	l.await(1500)
+	l.await(4000)
 	s.check(l)
 	asked, b := byKey(l.all), s.books()
 	kinds := outcomes(b.history)
