@@ -87,7 +87,9 @@ func (s *Server) listOperations(ctx context.Context, f Filter, some bool) (page 
 	}
 	data = make([]operationBody, 0, len(page.Operations))
 	for _, d := range page.Operations {
-		data = append(data, newOperation(d, caller(ctx)))
+		if caller(ctx).SeesOperation(d.Operation, d.Owner) {
+			data = append(data, newOperation(d, caller(ctx)))
+		}
 	}
 	return page, data, nil
 }

@@ -151,6 +151,16 @@ func TestMandateFaults(t *testing.T) {
 	}
 	fails(p.payer.do(http.MethodPut, p.mandate(), nil, `{"currency":"USD"}`), ledger.ReasonCurrencyMismatch)
 	fails(open.payer.do(http.MethodPut, open.mandate(), nil, `{"currency":"EUR"}`), ledger.ReasonWalletNotMandated)
+	// What gave the merchant nothing does not tell it that there is the wallet.
+	failed := p.payer.do(http.MethodPut, p.mandate(), nil, `{"currency":"USD","description":"read this"}`).want(t, http.StatusOK).text("id")
+	p.payer.get("/v1/operations/"+failed).want(t, http.StatusOK)
+	p.shop.get("/v1/operations/"+failed).want(t, http.StatusNotFound)
+	p.shop.get("/v1/operations/"+failed+"/explain").want(t, http.StatusNotFound)
+	for _, query := range []string{"", "?kind=grant", "?wallet_id=" + p.wallet} {
+		if list := p.shop.get("/v1/operations"+query).want(t, http.StatusOK); len(list.get("data").([]any)) != 0 {
+			t.Errorf("%s lists a grant that failed: %s", query, list.body)
+		}
+	}
 	nobody := "/v1/wallets/" + p.wallet + "/mandates/" + ledger.MerchantID(uuid.New()).String()
 	fails(p.payer.do(http.MethodPut, nobody, nil, `{"currency":"EUR"}`), ledger.ReasonMerchantNotFound)
 	s.operator.post("/v1/wallets", nil, `{"client_id":"`+p.client+`","currency":"EUR","charges":"nobody"}`).want(t, http.StatusUnprocessableEntity)

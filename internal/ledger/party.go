@@ -95,9 +95,14 @@ func (p Party) SeesWallet(owner ClientID) bool {
 	return p.May("get-wallet", Party{Role: RoleClient, Owner: owner})
 }
 
-// SeesOperation reports whether the party may see the operation, given whose its wallet is.
+// SeesOperation reports whether the party may see the operation, given whose its wallet is. A mandate that was not given, or
+// not revoked, is nothing to the merchant that it names: anybody may name one.
 func (p Party) SeesOperation(o Operation, owner ClientID) bool {
-	return p.May("get-operation", Party{Role: RoleMerchant, Owner: o.Merchant}, Party{Role: RoleClient, Owner: owner})
+	merchant := o.Merchant
+	if o.Kind.row().mandate != 0 && o.Reason != "" {
+		merchant = MerchantID{}
+	}
+	return p.May("get-operation", Party{Role: RoleMerchant, Owner: merchant}, Party{Role: RoleClient, Owner: owner})
 }
 
 // Asker is who asked: a party, and with which of its keys.
