@@ -33,7 +33,8 @@ this command does not mend it.
 
 Forward: every record that is passed over and still in the log gets an outcome: a
 failed operation (processing_error) with its payload as a dead letter, or a dead
-letter where it is none of ours. Nothing stays pending. A long stretch is passed over
+letter where it is none of ours. Nothing stays pending. Captures that fail are named,
+up to a hundred of a partition: their holds keep the money. A long stretch is passed over
 in slices, each in one transaction with the progress; nothing is settled in between,
 and freezing and the like is done between two slices. If the command is broken off, the
 partition stays halted where it came to; the same offset again, without --new-log, goes on.
@@ -207,6 +208,7 @@ func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved, failed error
 		cmd.Printf("%s %d offsets: %d failed operations, %d dead letters, %d had their outcome before\n",
 			passed, done.Offsets, done.Failed, done.Dead, done.Known)
 	}
+	tellCaptures(cmd, done.Passed, m.DryRun)
 	if done.To.Log > done.From.Log && !done.Made {
 		cmd.Printf("what was answered 202 into log %d at offset %d or later and is not in log %d is lost: "+
 			"it stays pending until its sender submits it again under the same idempotency key\n",
@@ -214,5 +216,31 @@ func tellMove(cmd *cobra.Command, m repair.Move, done repair.Moved, failed error
 	}
 	if done.Missing > 0 {
 		cmd.Printf("%d offsets are in the log no more, or cannot be read: what was pending there stays pending until it is submitted again\n", done.Missing)
+	}
+}
+
+// tellCaptures names the captures that failed, or would fail: their holds keep the money until somebody acts.
+func tellCaptures(cmd *cobra.Command, p repair.Passed, dryRun bool) {
+	if len(p.Captures) == 0 {
+		return
+	}
+	fail := "failed"
+	if dryRun {
+		fail = "would fail"
+	}
+	cmd.Printf("%d of these operations are captures that %s; until its hold ends, each can be captured again, under another idempotency key "+
+		"(amounts in minor units):\n", int64(len(p.Captures))+p.Unnamed, fail)
+	for _, c := range p.Captures {
+		hold, amount := c.Hold.String(), "all that is left"
+		switch {
+		case c.Hold.IsZero():
+			hold, amount = "not readable", "not readable"
+		case c.Amount != 0:
+			amount = fmt.Sprintf("%d %s", c.Amount, c.Currency)
+		}
+		cmd.Printf("  capture %s, wallet %s, hold %s, merchant %s, amount %s\n", c.ID, c.Wallet, hold, c.Merchant, amount)
+	}
+	if p.Unnamed > 0 {
+		cmd.Printf("  and %d more: all of them are among the dead letters\n", p.Unnamed)
 	}
 }

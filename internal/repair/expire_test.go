@@ -32,11 +32,7 @@ func TestAnExpireThatIsPassedOverComesAgain(t *testing.T) {
 		IdempotencyKey: "hold", ReceivedAt: f.clock, Asker: ledger.Asker{Party: ledger.AsMerchant(f.merchant)},
 	}
 	hold.ID = f.minter.OperationID(hold.Identity())
-	capture := ledger.Request{
-		Kind: ledger.KindCapture, Wallet: f.wallet, Merchant: f.merchant, Refers: hold.ID,
-		IdempotencyKey: "capture", ReceivedAt: f.clock, Asker: hold.Asker,
-	}
-	capture.ID = f.minter.OperationID(capture.Identity())
+	capture := f.capture(hold.ID, "capture", 0)
 	expire := processor.Expire(ledger.Hold{ID: hold.ID, Wallet: f.wallet, Merchant: f.merchant, ExpiresAt: f.clock.Add(time.Minute)}, f.clock)
 	expire.ID = f.minter.OperationID(expire.Identity())
 
@@ -70,9 +66,8 @@ func TestAnExpireThatIsPassedOverComesAgain(t *testing.T) {
 	}
 	f.verify()
 
-	part := capture
-	part.Amount, part.Currency, part.Rest, part.IdempotencyKey = 4, "EUR", ledger.RestKept, "part"
-	part.ID = f.minter.OperationID(part.Identity())
+	part := f.capture(hold.ID, "part", 4)
+	part.Rest = ledger.RestKept
 	f.append(f.encoded(part))
 	f.settled()
 	f.becomes(part.ID, "accepted")

@@ -103,9 +103,11 @@ type Setting interface {
 
 // Passed is what became of records that were passed over.
 type Passed struct {
-	Failed int64 // failed operations, each with its dead letter
-	Dead   int64 // dead letters and no more
-	Known  int64 // had their outcome before, or were dead letters
+	Failed   int64           // failed operations, each with its dead letter
+	Captures []FailedCapture // of the failed: the captures, in the log's order, at most MaxFailedCaptures
+	Unnamed  int64           // captures that failed beyond those
+	Dead     int64           // dead letters and no more
+	Known    int64           // had their outcome before, or were dead letters
 }
 
 // Moved is what moving a progress did.
@@ -136,8 +138,8 @@ type Moved struct {
 //
 // It fails with [ErrMove] where the log does not bear it, be it after some slices, with [ErrMovedMeanwhile] where
 // somebody else set the progress between two slices, and with [ErrMaybeMoved] where nobody
-// knows what a slice came to. It keeps no more than one slice in memory, and of a dry run
-// the IDs that would fail.
+// knows what a slice came to. It keeps no more than one slice and the captures that it names
+// in memory, and of a dry run the IDs that would fail.
 func SetProgress(ctx context.Context, setter Setter, log Log, m Move) (Moved, error) {
 	mover := mover{move: m, log: log, setter: setter, failing: map[ledger.OperationID]bool{}}
 	err := mover.first(ctx)
@@ -262,6 +264,8 @@ func (m *mover) done(step Moved, err error) error {
 	}
 	m.moved.To, m.at = step.To, step.To
 	m.moved.Failed += step.Failed
+	m.moved.Captures = append(m.moved.Captures, step.Captures...)
+	m.moved.Unnamed += step.Unnamed
 	m.moved.Dead += step.Dead
 	m.moved.Known += step.Known
 	m.moved.Offsets += step.Offsets
@@ -416,6 +420,13 @@ func (m *mover) count(items []processor.Item, known Known) (p Passed) {
 			}
 			m.failing[r.ID] = true
 			p.Failed++
+			switch {
+			case r.Kind != ledger.KindCapture:
+			case len(m.moved.Captures)+len(p.Captures) < MaxFailedCaptures:
+				p.Captures = append(p.Captures, failedCapture(item))
+			default:
+				p.Unnamed++
+			}
 		}
 	}
 	return p

@@ -386,7 +386,7 @@ func TestAMoveFailsBeforeItsFirstSlice(t *testing.T) {
 	old := f.claim()
 	gone := errors.New("the broker is gone")
 	moved, err := f.move(to, writtenLog{f: f, before: func(int64) error { return gone }})
-	if !errors.Is(err, gone) || moved != (repair.Moved{}) {
+	if !errors.Is(err, gone) || !cmp.Equal(moved, repair.Moved{}) {
 		t.Errorf("got %+v, %v", moved, err)
 	}
 	if err := f.holds(old); err != nil {
