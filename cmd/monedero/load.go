@@ -23,7 +23,7 @@ func newLoad(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Put a constant load on a running system, measure it and check every outcome",
-		Long: withEnvironment[config.API](`Makes wallets and merchants over the API, submits charges, refunds, holds
+		Long: withEnvironment[config.API](`Makes wallets, mandates and merchants over the API, submits charges, refunds, holds
 and withdrawals at a constant rate, and says how long they took: until they were
 accepted (202), and until their outcome was visible. The load is open: requests
 arrive by a fixed schedule, whatever the system does, and every latency counts
@@ -32,7 +32,7 @@ from the moment at which the request was to be sent. What is answered 503 or 429
 In the end it reads everything over the API, and decides each wallet's history
 again: each request that was taken has exactly one outcome, the one that it
 should have, retries have the same operation, no charge is given back beyond
-what it took, nothing is taken from a hold that it does not hold, and all balances add up. It exits with 1 if that does not hold, or
+what it took, nothing is taken from a hold that it does not hold, nor beyond a mandate, and all balances add up. It exits with 1 if that does not hold, or
 if not every request could be sent.
 
 The wallets and what was charged stay: use it on a system that may keep them.`),
@@ -49,6 +49,7 @@ The wallets and what was charged stay: use it on a system that may keep them.`),
 	flags.Float64Var(&o.Withdrawals, "withdrawals", 0.01, "share of requests that withdraw as much as a charge takes")
 	flags.Float64Var(&o.Holds, "holds", 0.05, "share of requests that hold as much as a charge takes, or that capture or release one of the last twenty holds, in part, what is left of it, or too much")
 	flags.Float64Var(&o.Poor, "poor", 0.05, "share of wallets without enough available money, spread over the ranks: half of them have it held")
+	flags.Float64Var(&o.Mandated, "mandated", 0.1, "share of wallets that are charged under mandates, spread over the ranks: one merchant's run out halfway, and on some another has none")
 	flags.Float64Var(&o.Follow, "follow", 0.25, "share of requests that are sent with Prefer: wait, to measure outcomes")
 	flags.IntVar(&o.InFlight, "in-flight", 4096, "requests in flight at most; beyond it arrivals are not sent, and the run fails")
 	flags.Uint64Var(&o.Seed, "seed", 1, "the same seed makes the same arrivals")

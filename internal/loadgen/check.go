@@ -171,9 +171,9 @@ func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
 		case c.outcome != "" && c.outcome != label(op):
 			l.violation("operation %s was %s, and then %s", op.ID, c.outcome, label(op))
 		case client.Refers(c.kind): // what it comes to hangs on the order: the recount finds it
-		case c.kind == ledger.KindHold && op.Reason() == ledger.ReasonTooManyHolds: // so does this
-		case op.Reason() != l.fate(c):
-			l.violation("operation %s, %s, is %q, not %q", op.ID, l.told(i), op.Reason(), l.fate(c))
+		case op.Reason() == ledger.ReasonTooManyHolds, op.Reason() == ledger.ReasonMandateLimit: // so does this
+		case op.Reason() != l.fate(i):
+			l.violation("operation %s, %s, is %q, not %q", op.ID, l.told(i), op.Reason(), l.fate(i))
 		}
 	}
 }
@@ -183,6 +183,9 @@ func (l *load) founding(op client.Operation) bool {
 	switch ledger.Kind(op.Kind) {
 	case ledger.KindOpen, ledger.KindTopUp:
 		return true
+	case ledger.KindGrant:
+		_, given := l.world.grants[op.ID]
+		return given
 	case ledger.KindHold:
 		return op.Invoice == "" // those of the load have one
 	default:
@@ -191,9 +194,12 @@ func (l *load) founding(op client.Operation) bool {
 }
 
 // fate is why the request must fail, however its wallet's requests are ordered; empty: it
-// must be accepted.
-func (l *load) fate(c request) ledger.Reason {
-	if l.plan.poor[c.wallet] {
+// must be accepted, where a mandate does not run out.
+func (l *load) fate(i int32) ledger.Reason {
+	switch {
+	case !l.plan.lets(i):
+		return ledger.ReasonMandateRequired
+	case l.plan.poor[l.plan.requests[i].wallet]:
 		return ledger.ReasonInsufficientFunds
 	}
 	return ""
@@ -205,22 +211,7 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) c
 	var w recount.Wallet
 	captured := map[string]bool{} // holds
 	for _, op := range history {
-		i := l.number(op)
-		o := recount.Operation{
-			ID: op.ID, Kind: ledger.Kind(op.Kind), Refers: op.Refers(), Sequence: op.Sequence, Reason: op.Reason(),
-		}
-		switch {
-		case i != stranger:
-			o.Asked, o.Keeps, o.Invoice = int64(l.plan.requests[i].amount), l.plan.requests[i].keeps, l.invoice(i)
-		case o.Kind == ledger.KindTopUp:
-			o.Asked = l.world.funds[wallet]
-		case o.Kind == ledger.KindHold:
-			o.Asked = l.plan.held[wallet]
-		}
-		if o.Reason == "" {
-			o.Moved = op.Amount
-		}
-		o.Left, o.BalanceAfter, o.HeldAfter = value(op.Left()), value(op.BalanceAfter), value(op.HeldAfter)
+		i, o := l.number(op), l.remembered(wallet, op)
 		if fault := w.Next(o); fault != "" {
 			l.violation("operation %s, a %s, %s", op.ID, op.Kind, fault)
 		}
@@ -233,7 +224,7 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) c
 		if op.Invoice != o.Invoice {
 			l.violation("operation %s, a %s, shows the invoice %q, not %q", op.ID, op.Kind, op.Invoice, o.Invoice)
 		}
-		if m, ok := l.merchant(i); ok {
+		if m, ok := l.plan.merchant(i); ok {
 			_, times := client.Moves(o.Kind)
 			earned[m] += times * o.Moved
 		}
@@ -242,6 +233,34 @@ func (l *load) recount(wallet int, history []client.Operation, earned []int64) c
 		l.became(&w, op)
 	}
 	return client.Funds{Balance: w.Balance(), Held: w.Held(), Available: w.Balance() - w.Held()}
+}
+
+// remembered is the operation as it is on record, and what the load knows that it asked for.
+func (l *load) remembered(wallet int, op client.Operation) recount.Operation {
+	o := recount.Operation{
+		ID: op.ID, Kind: ledger.Kind(op.Kind), Refers: op.Refers(), Sequence: op.Sequence, Reason: op.Reason(),
+		Left: cmp.Or(value(op.Left()), value(op.Failure).Left), BalanceAfter: value(op.BalanceAfter), HeldAfter: value(op.HeldAfter),
+	}
+	if o.Reason == "" {
+		o.Moved = op.Amount
+	}
+	m := holder
+	switch i := l.number(op); {
+	case i != stranger:
+		o.Asked, o.Keeps, o.Invoice = int64(l.plan.requests[i].amount), l.plan.requests[i].keeps, l.invoice(i)
+		m, _ = l.plan.merchant(i)
+	case o.Kind == ledger.KindOpen:
+		o.Mandated = l.plan.mandates[wallet] != nil
+	case o.Kind == ledger.KindGrant:
+		m = l.world.grants[op.ID]
+		o.Limits = l.plan.mandates[wallet][m]
+	case o.Kind == ledger.KindTopUp:
+		o.Asked = l.world.funds[wallet]
+	case o.Kind == ledger.KindHold:
+		o.Asked = l.plan.held[wallet]
+	}
+	o.Merchant = strconv.Itoa(m)
+	return o
 }
 
 // became compares what became of the operation with what its wallet's history makes of it.

@@ -84,8 +84,8 @@ func start(t *testing.T) (api, operator string) {
 
 func lowLoad(api, operator string) Options {
 	return Options{
-		API: api, Operator: operator, Rate: 150, For: 2 * time.Second, Wallets: 120, Skew: 0.8,
-		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Holds: 0.25, Poor: 0.25, Follow: 0.5, InFlight: 1000, Seed: 1,
+		API: api, Operator: operator, Rate: 150, For: 4 * time.Second, Wallets: 120, Skew: 1,
+		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Holds: 0.25, Poor: 0.25, Mandated: 0.3, Follow: 0.5, InFlight: 1000, Seed: 6,
 	}
 }
 
@@ -106,17 +106,18 @@ func TestLoad(t *testing.T) {
 		"charge accepted", "charge insufficient_funds", "withdraw accepted", "withdraw insufficient_funds",
 		"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted",
 		"hold accepted", "hold insufficient_funds", "capture accepted", "capture hold_closed", "release accepted",
+		"charge mandate_limit_exceeded", "charge mandate_required",
 	} {
 		if report.Outcomes[outcome] == 0 {
 			t.Errorf("there is no %s: %v", outcome, report.Outcomes)
 		}
 	}
 	// A refund that is due before its charge was answered is left out, and not all of its submissions have to be.
-	sent := 300 - report.LeftOut
-	if n := report.Requests.Sum(); n >= 300 || report.Submissions != 300 || report.Outcomes.Sum() > n || report.Outcomes.Sum() < n-report.LeftOut {
+	sent := 600 - report.LeftOut
+	if n := report.Requests.Sum(); n >= 600 || report.Submissions != 600 || report.Outcomes.Sum() > n || report.Outcomes.Sum() < n-report.LeftOut {
 		t.Errorf("%d submissions of %v came to %v, %d left out", report.Submissions, report.Requests, report.Outcomes, report.LeftOut)
 	}
-	if n := report.Accept.Count + report.Outcome.Count; n != sent || sent < 250 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 300 {
+	if n := report.Accept.Count + report.Outcome.Count; n != sent || sent < 500 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 600 {
 		t.Errorf("%d submissions were measured: %+v", n, report)
 	}
 	for name, s := range map[string]Spread{"accept": report.Accept, "outcome": report.Outcome} {
@@ -127,7 +128,7 @@ func TestLoad(t *testing.T) {
 	if report.Answers["202"]+report.Answers["200"] != sent || len(report.Answers) != 2 {
 		t.Errorf("the answers are %v", report.Answers)
 	}
-	if !strings.Contains(progress.String(), "send 300 submissions") {
+	if !strings.Contains(progress.String(), "send 600 submissions") {
 		t.Errorf("it said %q", &progress)
 	}
 	var text, object bytes.Buffer
@@ -154,15 +155,24 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	if r := l.report(); r.Err() != nil {
 		t.Fatalf("%v: %q", r.Err(), r.Violations)
 	}
-	rich := slices.IndexFunc(l.plan.requests, func(c request) bool { return c.kind == ledger.KindCharge && !l.plan.poor[c.wallet] })
+	// free says that neither the wallet's money nor a mandate stands against the request.
+	free := func(i int) bool {
+		m, _ := l.plan.merchant(int32(i))
+		w := l.plan.requests[i].wallet
+		return !l.plan.poor[w] && l.plan.mandates[w][m].Total == 0 && l.plan.lets(int32(i))
+	}
+	rich := 0
+	for !free(rich) || l.plan.requests[rich].kind != ledger.KindCharge {
+		rich++
+	}
 	c, good, till := &l.plan.requests[rich], l.plan.requests[rich], l.world.merchants[0].id
-	// of finds a request of a wallet that is not poor, and the first that refers to what it refers to: that is all there.
+	// of finds a request that is free, and the first that refers to what it refers to: that is all there.
 	of := func(kind ledger.Kind, amount int32, keeps bool) *request {
 		t.Helper()
 		referred := map[int32]bool{}
 		for i := range l.plan.requests {
 			c := &l.plan.requests[i]
-			if c.id == "" || l.plan.poor[c.wallet] {
+			if c.id == "" || !free(i) {
 				continue
 			}
 			if c.kind == kind && c.amount == amount && c.keeps == keeps && !(client.Refers(kind) && referred[c.of]) {
@@ -178,6 +188,28 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	part, tooMuch, out := of(ledger.KindRefund, 40, false), of(ledger.KindRefund, 101, false), of(ledger.KindWithdraw, 100, false)
 	taken, held := of(ledger.KindCapture, 40, true), of(ledger.KindHold, 100, false)
 	charged, capturedOf := part.of, taken.of
+	// under finds the mandates of the wallet of a charge that this became of, and the charge's merchant.
+	under := func(became string) (wallet int32, given map[int]client.Limits, merchant int) {
+		t.Helper()
+		i := slices.IndexFunc(l.plan.requests, func(c request) bool {
+			return c.outcome == became && l.plan.mandates[c.wallet] != nil
+		})
+		if i < 0 {
+			t.Fatalf("no %s of a mandated wallet was followed", became)
+		}
+		wallet = l.plan.requests[i].wallet
+		merchant, _ = l.plan.merchant(int32(i))
+		return wallet, l.plan.mandates[wallet], merchant
+	}
+	_, lets, letsOne := under("charge accepted")
+	_, lacks, lacksOne := under("charge mandate_required")
+	mandated, ends, endsOne := under("charge mandate_limit_exceeded")
+	let, total := lets[letsOne], ends[endsOne]
+	var grant string
+	for grant = range l.world.grants { // whichever comes first
+		break
+	}
+	grantee := l.world.grants[grant]
 	for name, tampered := range map[string]struct {
 		do, undo func()
 		want     string
@@ -226,6 +258,27 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 		},
 		"a withdrawal of more than the wallet holds": {
 			func() { out.amount = 1 << 30 }, func() { out.amount = 100 }, "is accepted, not insufficient_funds",
+		},
+		"a mandate that was not given": {
+			func() { delete(lets, letsOne) }, func() { lets[letsOne] = let }, `is "", not "mandate_required"`,
+		},
+		"a mandate that was given": {
+			func() { lacks[lacksOne] = client.Limits{} }, func() { delete(lacks, lacksOne) }, `is "mandate_required", not`,
+		},
+		"a mandate of a larger total": {
+			func() { ends[endsOne] = client.Limits{} }, func() { ends[endsOne] = total }, "is mandate_limit_exceeded, not accepted",
+		},
+		"a mandate of a smaller total": {
+			func() { ends[endsOne] = client.Limits{Total: 1} }, func() { ends[endsOne] = total }, "is accepted, not mandate_limit_exceeded",
+		},
+		"how much a mandate lets through": {
+			func() { ends[endsOne] = client.Limits{Total: total.Total + 1} }, func() { ends[endsOne] = total }, "says that the mandate lets",
+		},
+		"a mandated wallet that anyone charges": {
+			func() { l.plan.mandates[mandated] = nil }, func() { l.plan.mandates[mandated] = ends }, "not wallet_not_mandated",
+		},
+		"a mandate that nobody gave": {
+			func() { delete(l.world.grants, grant) }, func() { l.world.grants[grant] = grantee }, "which nobody asked of it",
 		},
 		"a merchant's money": {
 			func() { l.world.merchants[0].id = l.world.merchants[1].id }, func() { l.world.merchants[0].id = till }, "merchant ",

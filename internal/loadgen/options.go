@@ -47,6 +47,10 @@ type Options struct {
 	// spread evenly over the ranks, and the wallet of rank 1 is not one of them as
 	// long as any other is not.
 	Poor float64
+	// Mandated is the share of wallets that are charged under mandates, spread evenly over the ranks too. What one merchant
+	// may take of them runs out halfway, and on some of them another one has no mandate: on no more than Monedero
+	// takes from a merchant at once.
+	Mandated float64
 	// Follow is the share of first submissions that wait for their outcome (Prefer:
 	// wait). They make up the latencies of outcomes, all other submissions those of
 	// acceptance.
@@ -83,6 +87,7 @@ func (o Options) Check() error {
 	share("withdrawals", o.Withdrawals, maxNoCharge)
 	share("holds", o.Holds, maxNoCharge)
 	share("poor", o.Poor, 1)
+	share("mandated", o.Mandated, 1)
 	share("follow", o.Follow, 1)
 	within("in-flight", o.InFlight, 1, maxInFlight)
 	if len(faults) == 0 {

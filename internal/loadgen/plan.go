@@ -19,9 +19,10 @@ const (
 type plan struct {
 	arrivals []arrival
 	requests []request
-	poor     []bool  // by wallet
-	held     []int64 // by wallet: what is held of the poor to begin with
-	takes    []int64 // requests that take chargeAmount of what is available, by wallet
+	poor     []bool                  // by wallet
+	held     []int64                 // by wallet: what is held of the poor to begin with
+	takes    []int64                 // requests that take chargeAmount of what is available, by wallet
+	mandates []map[int]client.Limits // by wallet and merchant; nil: anyone charges the wallet
 }
 
 // arrival is one submission: of a request, for the first time or again.
@@ -51,8 +52,8 @@ func newPlan(o Options) *plan {
 		poor:     make([]bool, o.Wallets), held: make([]int64, o.Wallets), takes: make([]int64, o.Wallets),
 	}
 	for rank := range p.poor {
-		before, poor := math.Floor(float64(rank)*o.Poor), math.Floor(float64(rank+1)*o.Poor)
-		if p.poor[rank] = poor > before; p.poor[rank] && int64(poor)%2 == 0 {
+		var nth int
+		if nth, p.poor[rank] = picked(rank, o.Poor, 0); p.poor[rank] && nth%2 == 0 {
 			p.held[rank] = heldAmount
 		}
 	}
@@ -87,7 +88,15 @@ func newPlan(o Options) *plan {
 		p.arrivals[i] = arrival{request: next}
 		p.requests = append(p.requests, c)
 	}
+	p.mandate(o.Mandated)
 	return p
+}
+
+// picked reports whether the rank is one of the share of all, spread evenly; nth counts those up to it. The phase, below 1, brings
+// them forward by that part of the distance between them.
+func picked(rank int, share, phase float64) (nth int, is bool) {
+	upTo := func(rank int) int { return int(math.Floor(float64(rank)*share + phase)) }
+	return upTo(rank + 1), upTo(rank+1) > upTo(rank)
 }
 
 // part is the request as one of the kind, which moves a part of one of those.

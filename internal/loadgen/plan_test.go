@@ -14,7 +14,7 @@ import (
 )
 
 func goodOptions() Options {
-	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Holds: 0.05, Poor: 0.25, Follow: 0.5, InFlight: 100, Seed: 7}
+	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Holds: 0.05, Poor: 0.25, Mandated: 0.2, Follow: 0.5, InFlight: 100, Seed: 7}
 }
 
 func TestFaultsAreNamedAllAtOnce(t *testing.T) {
@@ -22,8 +22,8 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	if err := goodOptions().Check(); err != nil {
 		t.Fatal(err)
 	}
-	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Holds: math.NaN(), Poor: 1.1, Follow: math.NaN()}.Check()
-	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "holds must", "poor must", "follow must", "in-flight must"} {
+	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Holds: math.NaN(), Poor: 1.1, Mandated: -1, Follow: math.NaN()}.Check()
+	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "holds must", "poor must", "mandated must", "follow must", "in-flight must"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

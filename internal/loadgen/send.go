@@ -46,22 +46,10 @@ func (l *load) submission(i int32) (client.Call, bool) {
 
 // key is the API key that the i-th request is sent with.
 func (l *load) key(i int32) string {
-	if m, ok := l.merchant(i); ok {
+	if m, ok := l.plan.merchant(i); ok {
 		return l.world.merchants[m].key
 	}
 	return l.options.Operator
-}
-
-// merchant is the number of the merchant that makes the i-th request; false: the operator does.
-func (l *load) merchant(i int32) (int, bool) {
-	switch c := l.plan.requests[i]; {
-	case c.kind == ledger.KindWithdraw:
-		return 0, false
-	case client.Refers(c.kind):
-		return int(c.of % merchants), true
-	default:
-		return int(i % merchants), true
-	}
 }
 
 // invoice is that of the i-th request, of a charge or a hold.
