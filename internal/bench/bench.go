@@ -55,7 +55,7 @@ func Rows() []Row {
 		mandatesRow(),
 		growthRow(), copyGrowthRow(), walRow(), memoryRow(),
 		takeoverRow(), joinRow(), leaveRow(),
-		submitRow(), pollRow(), waitRow(), memoryIngestRow(),
+		submitRow(), pollRow(), waitRow(), estimateRow(), memoryIngestRow(),
 		endToEndRow(), endToEndTailRow(),
 	})
 }

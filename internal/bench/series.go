@@ -18,6 +18,14 @@ func (s series) median() float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
+// quantile is the one that such a part is below; 0 of none.
+func (s series) quantile(part float64) float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(s))[min(int(part*float64(len(s))), len(s)-1)]
+}
+
 // largest is 0 of none.
 func (s series) largest() float64 {
 	if len(s) == 0 {

@@ -138,7 +138,7 @@ func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error
 			list[i] = r.minted(draw())
 			requests = append(requests, getOperation(list[i].ID.String(), keys[list[i].Merchant], fmt.Sprintf("Prefer: wait=%d\r\n", waitSeconds)))
 		}
-		if err := w.produce(ctx, producer, partition, list); err != nil {
+		if _, err := w.produce(ctx, producer, partition, list); err != nil {
 			return nil, errors.Join(err, done())
 		}
 	}

@@ -59,6 +59,7 @@ type world struct {
 	before    int64              // records before the first charge
 	tally                        // of all charges
 	stored    [][]ledger.Request // by partition, while they are written: what the topic's requests are behind
+	marks     [][]mark           // by partition: some requests of the topic, in order, the last one among them
 }
 
 // world is the one of that scale, made when it is first asked for.
@@ -122,7 +123,7 @@ func (r *run) found(ctx context.Context, w *world) error {
 			})
 		}
 		for some := range slices.Chunk(list, inFlight) {
-			if err := w.produce(ctx, producer, partition, some); err != nil {
+			if _, err := w.produce(ctx, producer, partition, some); err != nil {
 				return err
 			}
 		}
@@ -186,6 +187,7 @@ func (r *run) fill(ctx context.Context, w *world, draws func(partition int) func
 		return err
 	}
 	tallies := make([]tally, w.partitions)
+	w.marks = make([][]mark, w.partitions)
 	err = w.each(func(partition int) error {
 		share := w.scale.charges / w.partitions
 		if partition < w.scale.charges%w.partitions {
@@ -201,9 +203,11 @@ func (r *run) fill(ctx context.Context, w *world, draws func(partition int) func
 					w.stored[partition] = append(w.stored[partition], list[i])
 				}
 			}
-			if err := w.produce(ctx, producer, partition, list); err != nil {
+			last, err := w.produce(ctx, producer, partition, list)
+			if err != nil {
 				return err
 			}
+			w.marks[partition] = append(w.marks[partition], mark{list[len(list)-1].ID, last})
 			share -= len(list)
 		}
 		return nil
@@ -260,26 +264,27 @@ func (r *run) producer(w *world) (*kafka.Producer, func() error, error) {
 	}, nil
 }
 
-// produce writes the requests in their order, and waits until all are durable.
-func (w *world) produce(ctx context.Context, p *kafka.Producer, partition int, list []ledger.Request) error {
+// produce writes the requests in their order, and waits until all are durable. It returns the
+// offset of the last one.
+func (w *world) produce(ctx context.Context, p *kafka.Producer, partition int, list []ledger.Request) (last int64, err error) {
 	pending := make([]kafka.Pending, 0, len(list))
 	for _, q := range list {
 		record, err := encoded(q)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		one, err := p.Enqueue(ctx, w.topic, partition, record)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		pending = append(pending, one)
 	}
 	for _, one := range pending {
-		if _, err := one.Wait(); err != nil {
-			return err
+		if last, err = one.Wait(); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return last, nil
 }
 
 func encoded(q ledger.Request) (record.Record, error) {

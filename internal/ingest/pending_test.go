@@ -34,19 +34,16 @@ func (s *stack) tick() {
 // estimate was, as a part of the time that it really took, for those that spoke of a second or more; and how many polls there were.
 func (s *stack) estimates(p people, charges int, settle func()) (off []float64, polls int) {
 	s.t.Helper()
+	var batch strings.Builder
+	for i := range charges {
+		fmt.Fprintln(&batch, p.item(fmt.Sprint(i), 1))
+	}
 	last := ""
-	for from := 0; from < charges; from += 10_000 {
-		var batch strings.Builder
-		for i := from; i < min(charges, from+10_000); i++ {
-			fmt.Fprintln(&batch, p.item(fmt.Sprint(i), 1))
+	for line := range strings.Lines(p.shop.post(batchPath, asBatch(), batch.String()).want(s.t, http.StatusOK).body) {
+		if !strings.Contains(line, `"status":202`) {
+			s.t.Fatal(line)
 		}
-		got := p.shop.post(batchPath, asBatch(), batch.String()).want(s.t, http.StatusOK)
-		for line := range strings.Lines(got.body) {
-			if !strings.Contains(line, `"status":202`) {
-				s.t.Fatal(line)
-			}
-			last = line
-		}
+		last = line
 	}
 	charged := answer{body: last}
 	path := "/v1/operations/" + charged.text("operation.id") + "?offset=" + charged.text("operation.offset")
@@ -90,20 +87,5 @@ func TestPendingSaysHowLongItTakes(t *testing.T) {
 		t.Errorf("half of %d estimates are off by more than %.0f %%", len(off), 100*median)
 	} else {
 		t.Logf("half of %d estimates are off by %.0f %% at most", len(off), 100*median)
-	}
-}
-
-// BenchmarkEstimate measures how far off the estimates are at full drain.
-func BenchmarkEstimate(b *testing.B) {
-	for b.Loop() {
-		s := newStack(b)
-		s.tick()
-		off, _ := s.estimates(s.people("Ada"), 60_000, s.settle)
-		if len(off) == 0 {
-			b.Fatal("no estimate")
-		}
-		b.ReportMetric(100*off[len(off)/2], "median-off-%")
-		b.ReportMetric(100*off[len(off)*9/10], "p90-off-%")
-		b.ReportMetric(float64(len(off)), "estimates")
 	}
 }
