@@ -61,23 +61,25 @@ func TestReplayOfTheWholeTopic(t *testing.T) {
 		ledger.ReasonWalletFrozen, ledger.ReasonCurrencyMismatch, ledger.ReasonDuplicateInvoice, ledger.ReasonInsufficientFunds,
 		ledger.ReasonProcessingError, ledger.ReasonChargeNotFound, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge,
 		ledger.ReasonHoldNotFound, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonExceedsHold,
+		ledger.ReasonMandateRequired, ledger.ReasonMandateLimit,
 	} {
 		if !slices.Contains(reasons, string(want)) {
 			t.Errorf("nothing failed with %s: %v", want, reasons)
 		}
 	}
 	kinds := p.column("select distinct kind from operations where reason is null order by 1")
-	for _, want := range client.Submitted() {
+	for _, want := range client.Asked() {
 		if !slices.Contains(kinds, string(want)) {
 			t.Errorf("no %s was accepted: %v", want, kinds)
 		}
 	}
 	for what, query := range map[string]string{
-		"open holds":   "select count(*) from holds",
-		"conflicts":    "select count(*) from conflicts",
-		"dead letters": "select count(*) from dead_letters where operation_id is null",
-		"duplicates":   "select sum(duplicates)::bigint from partition_progress",
-		"gaps":         "select sum(gaps)::bigint from partition_progress",
+		"open holds":              "select count(*) from holds",
+		"mandates that were used": "select count(*) from mandates where used > 0",
+		"conflicts":               "select count(*) from conflicts",
+		"dead letters":            "select count(*) from dead_letters where operation_id is null",
+		"duplicates":              "select sum(duplicates)::bigint from partition_progress",
+		"gaps":                    "select sum(gaps)::bigint from partition_progress",
 	} {
 		if p.count(query) == 0 {
 			t.Errorf("there are no %s", what)
@@ -103,13 +105,19 @@ type day struct {
 	owner   *api // with the key of a merchant that owns the wallets
 	wallets []string
 	fragile [2]string // frozen and unfrozen again, and closed once it holds nothing
+	allows  string    // lets the merchant charge it up to dayTotal, while the mandate is not revoked
 }
+
+// dayTotal is soon used up.
+const dayTotal = 100
 
 func newDay(p *pair) *day {
 	operator := p.shop.operator
 	own := operator.create("/v1/merchants", map[string]any{"name": "Her own", "client_id": p.shop.client})
 	key := operator.create("/v1/api-keys", map[string]any{"role": "merchant", "merchant_id": own.ID, "name": "till"})
 	d := &day{pair: p, owner: operator.as(key.Secret), fragile: [2]string{p.shop.wallet(), p.shop.wallet()}}
+	d.allows = p.shop.mandated(dayTotal)
+	operator.topUp(d.allows, 10*dayTotal)
 	unknown := p.wallets[0]
 	unknown[15]++
 	for _, w := range p.wallets {
@@ -119,7 +127,7 @@ func newDay(p *pair) *day {
 	if status, o, err := operator.call(p.t.Context(), http.MethodPost, "/v1/wallets/"+closed+"/close", nil, nil); err != nil || o.Status != "accepted" {
 		p.t.Fatalf("close a wallet: %d %s, %v", status, o.Status, err)
 	}
-	d.wallets = append(d.wallets, unknown.String(), p.shop.wallet(), d.fragile[0], d.fragile[1], closed)
+	d.wallets = append(d.wallets, unknown.String(), p.shop.wallet(), d.fragile[0], d.fragile[1], closed, d.allows)
 	return d
 }
 
@@ -134,8 +142,8 @@ func (d *day) submit(ctx context.Context, own *memory, key string) error {
 	r := own.r
 	wallet := "/v1/wallets/" + d.wallets[r.IntN(len(d.wallets))]
 	body := map[string]any{"amount": 1 + r.IntN(20), "currency": "EUR"}
-	to, path := d.shop.till, wallet+"/charges"
-	switch r.IntN(24) {
+	to, method, path := d.shop.till, http.MethodPost, wallet+"/charges"
+	switch r.IntN(26) {
 	case 0, 1:
 		key = "one of ten " + fmt.Sprint(r.IntN(10)) // of several bodies
 	case 2, 3:
@@ -147,7 +155,7 @@ func (d *day) submit(ctx context.Context, own *memory, key string) error {
 	case 6:
 		to = d.owner
 	case 7, 8:
-		to, path = d.shop.operator, wallet+"/top-ups"
+		to, path, body["amount"] = d.shop.operator, wallet+"/top-ups", 60 // as much as several charges take: much is accepted
 	case 9:
 		verb := []string{"freeze", "unfreeze", "unfreeze"}[r.IntN(3)]
 		to, path, body = d.shop.operator, "/v1/wallets/"+d.fragile[0]+"/"+verb, map[string]any{}
@@ -157,7 +165,7 @@ func (d *day) submit(ctx context.Context, own *memory, key string) error {
 		to, path = d.shop.operator, wallet+"/withdrawals"
 	case 12, 13, 14:
 		path, body["expires_in"] = wallet+"/holds", ledger.MaxExpiresIn
-	case 15, 16:
+	case 15, 16, 24:
 		path = own.part(own.charges, "charge", []string{"/refunds"}, body, path)
 	case 17, 18, 19:
 		path = own.part(own.held, "hold", []string{"/captures", "/captures", "/releases"}, body, path)
@@ -165,13 +173,18 @@ func (d *day) submit(ctx context.Context, own *memory, key string) error {
 		path = own.part(own.held, "charge", []string{"/refunds"}, body, path)
 	case 21:
 		path = own.part(own.charges, "hold", []string{"/releases"}, body, path)
+	case 22, 23:
+		to, path = d.shop.operator, "/v1/wallets/"+d.allows+"/mandates/"+d.shop.merchant
+		if method, body = http.MethodPut, map[string]any{"currency": "EUR", "total": dayTotal}; r.IntN(3) == 0 {
+			method, body = http.MethodDelete, map[string]any{}
+		}
 	}
 	for range 2 { // and again
-		status, o, err := to.call(ctx, http.MethodPost, path, map[string]string{"Idempotency-Key": key}, body)
+		status, o, err := to.call(ctx, method, path, map[string]string{"Idempotency-Key": key}, body)
 		// Of charges of the wallet that does not exist no more than a hundred are taken.
 		refused := o.Code == "idempotency_key_reused" || o.Code == "rate_limited"
 		if err == nil && status != http.StatusAccepted && status != http.StatusOK && !refused {
-			err = fmt.Errorf("POST %s: %d %s", path, status, o.Code)
+			err = fmt.Errorf("%s %s: %d %s", method, path, status, o.Code)
 		}
 		if err == nil && !refused {
 			own.remember(path, o.ID)
@@ -219,7 +232,7 @@ func (p *pair) awaitNext(partition int, offset int64) {
 // everything is every row that settling writes, but for the progress.
 func (p *pair) everything() (rows []string) {
 	p.t.Helper()
-	for _, table := range []string{"operations", "wallets", "account_balances", "holds", "dead_letters", "conflicts"} {
+	for _, table := range []string{"operations", "wallets", "account_balances", "holds", "mandates", "dead_letters", "conflicts"} {
 		rows = append(rows, p.column("select '"+table+"' || to_jsonb(t)::text from "+table+" t order by 1")...)
 	}
 	return rows
