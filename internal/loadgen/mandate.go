@@ -53,7 +53,7 @@ func (p *plan) mandate(share float64) {
 
 // merchant is the number of the merchant that makes the i-th request; false: the operator does.
 func (p *plan) merchant(i int32) (int, bool) {
-	switch c := p.requests[i]; {
+	switch c := &p.requests[i]; { // what its callers know of it may be written meanwhile
 	case c.kind == ledger.KindWithdraw:
 		return 0, false
 	case client.Refers(c.kind):
