@@ -43,7 +43,7 @@ Environment:
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.Only, "only", nil, "measure this row alone; can be given several times")
-	f.BoolVar(&o.Quick, "quick", false, "end within three minutes: fewer rounds and charges, growth at 1 million operations")
+	f.BoolVar(&o.Quick, "quick", false, "take some seven minutes: fewer rounds and charges, growth at 1 million operations")
 	f.StringVarP(&o.Format, "output", "o", bench.FormatTable, "table or json")
 	f.IntVar(&o.Rounds, "rounds", 0, "how often each row is measured (default 5, quick 3)")
 	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 400,000, quick 60,000)")

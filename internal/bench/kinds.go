@@ -38,7 +38,7 @@ func kindRow(name string, kind ledger.Kind, goal float64, what string) Row {
 // behind is the spec of requests of a kind behind as many of what they refer to, or else charges.
 func (r *run) behind(kind ledger.Kind) settleSpec {
 	s := r.baseSpec()
-	s.charges = max(s.charges/2, 1) // what is before them takes as long
+	s.charges = max(s.charges/r.choose(0, 4, 2), 1) // what is before them takes as long
 	s.scale.behind = kind
 	return s
 }
