@@ -38,7 +38,7 @@ func (b *grantBody) terms(faults []Fault) (ledger.Terms, []Fault) {
 			continue
 		}
 		if *limit.to = *limit.most; *limit.to == 0 {
-			faults = addFault(faults, "body."+string(limit.name), "must not be 0: leave it out for no limit, or revoke the mandate")
+			faults = addFault(faults, inBody(string(limit.name)), "must not be 0: leave it out for no limit, or revoke the mandate")
 		}
 	}
 	return t, faults
@@ -53,11 +53,7 @@ type MandatePath struct {
 func (p MandatePath) read(faults []Fault) (ledger.WalletMerchant, []Fault) {
 	var of ledger.WalletMerchant
 	of.Wallet, faults = pathWallet(p.Wallet, faults)
-	merchant, err := ledger.ParseMerchantID(p.Merchant)
-	if err != nil {
-		faults = addFault(faults, "path.merchant", "is not a merchant ID")
-	}
-	of.Merchant = merchant
+	of.Merchant, faults = pathMerchant(p.Merchant, faults)
 	return of, faults
 }
 

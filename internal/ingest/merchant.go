@@ -77,6 +77,15 @@ func (s *Server) createMerchant(ctx context.Context, in *creationInput) (*mercha
 	return &merchantOutput{Status: created(made), Replayed: replayed(made), Body: newMerchant(m, nil)}, nil
 }
 
+// pathMerchant reads the merchant of a path.
+func pathMerchant(text string, faults []Fault) (ledger.MerchantID, []Fault) {
+	id, err := ledger.ParseMerchantID(text)
+	if err != nil {
+		faults = addFault(faults, "path.merchant", "is not a merchant ID")
+	}
+	return id, faults
+}
+
 type merchantInput struct {
 	Merchant string `path:"merchant" doc:"The merchant." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 }
@@ -84,9 +93,9 @@ type merchantInput struct {
 // merchant shows a merchant and its settlement balances to itself, to the client
 // that owns it and to the operator.
 func (s *Server) merchant(ctx context.Context, in *merchantInput) (*struct{ Body merchantBody }, error) {
-	id, err := ledger.ParseMerchantID(in.Merchant)
-	if err != nil {
-		return nil, invalid([]Fault{{Location: "path.merchant", Message: "is not a merchant ID"}})
+	id, faults := pathMerchant(in.Merchant, nil)
+	if err := invalid(faults); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

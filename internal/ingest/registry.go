@@ -150,10 +150,7 @@ func (s *Server) suspend(suspended bool) func(context.Context, *merchantChangeIn
 			return nil, err
 		}
 		by, faults := changing(ctx, b.Note, faults)
-		id, err := ledger.ParseMerchantID(in.Merchant)
-		if err != nil {
-			faults = addFault(faults, "path.merchant", "is not a merchant ID")
-		}
+		id, faults := pathMerchant(in.Merchant, faults)
 		if err := invalid(faults); err != nil {
 			return nil, err
 		}

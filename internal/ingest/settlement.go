@@ -37,11 +37,7 @@ type settledDayBody struct {
 // settlement sums by day and currency what the merchant's account got and gave back, for itself, the
 // client that owns it and the operator.
 func (s *Server) settlement(ctx context.Context, in *settlementInput) (*listOutput[settlementBody], error) {
-	id, err := ledger.ParseMerchantID(in.Merchant)
-	var faults []Fault
-	if err != nil {
-		faults = addFault(faults, "path.merchant", "is not a merchant ID")
-	}
+	id, faults := pathMerchant(in.Merchant, nil)
 	from, to, faults := between(in.From, in.To, faults)
 	if err := invalid(faults); err != nil {
 		return nil, err
