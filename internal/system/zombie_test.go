@@ -12,19 +12,32 @@ import (
 // session of an owner that is stopped.
 const claimLimit = 2 * time.Second
 
-// syncMessage is how a client ends a pipeline of statements.
-const syncMessage = "S\x00\x00\x00\x04"
+// How a client ends what it copies, and a pipeline of statements.
+const (
+	copyDone    = "c\x00\x00\x00\x04"
+	syncMessage = "S\x00\x00\x00\x04"
+)
 
-// pipelineAfterCopy finds the n-th pipeline behind a COPY; pass says how many of
-// its bytes go through.
+// pipelineAfterCopy finds the n-th pipeline behind a COPY that runs statements; pass says
+// how many of its bytes go through. A pipeline that prepares them goes before it the first
+// time that a session runs one, and is not counted.
 func pipelineAfterCopy(n int, pass func(chunk []byte) int) func([]byte) int {
-	copied := false
+	copied, first := false, byte(0) // the first message of the pipeline
 	return func(chunk []byte) int {
-		if bytes.Contains(chunk, []byte("PGCOPY\n")) {
-			copied = true
+		copied = copied || bytes.Contains(chunk, []byte("PGCOPY\n"))
+		if !copied || bytes.HasSuffix(chunk, []byte(copyDone)) {
+			first = 0
 			return -1
 		}
-		if !copied || !bytes.HasSuffix(chunk, []byte(syncMessage)) {
+		if first == 0 {
+			first = chunk[0]
+		}
+		if !bytes.HasSuffix(chunk, []byte(syncMessage)) {
+			return -1
+		}
+		prepares := first == 'P'
+		first = 0
+		if prepares {
 			return -1
 		}
 		n--

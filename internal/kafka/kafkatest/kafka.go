@@ -6,10 +6,12 @@ package kafkatest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
@@ -94,7 +96,7 @@ func (k *Kafka) Create(t testing.TB, name string, partitions int) kafka.Topic {
 	}
 	for {
 		topic, err := c.Describe(ctx, name)
-		if err != nil {
+		if err != nil && !errors.Is(err, kafkago.UnknownTopicOrPartition) { // one of that name may just go
 			t.Fatal(err)
 		}
 		if topic.Partitions == partitions && k.leads(ctx, c, topic) {
