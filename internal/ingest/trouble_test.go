@@ -1,11 +1,9 @@
 package ingest_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,7 +12,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedero/monedero/internal/ledger"
+	"github.com/monedero/monedero/internal/kafka/kafkatest"
 )
 
 var errShut = errors.New("the test shut the queue")
@@ -70,63 +68,48 @@ func TestKafkaSlow(t *testing.T) {
 	}
 }
 
-// TestQueueFull holds the broker back and submits large charges until no more
-// fit: those are refused at once, and all others are taken once it goes on.
+// TestQueueFull holds the broker back and submits charges of one wallet until its partition
+// holds its share of those who wait: more are refused at once, and all others are taken once
+// the broker goes on.
 func TestQueueFull(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
+	const callers = 40 // more than the share of one of 64 partitions
+	s := newStackOf(t, time.Now(), 64)
 	p := s.people("Ada")
-	held := make(chan struct{})
+	held, asked := make(chan struct{}), make(chan bool, 100)
 	release := sync.OnceFunc(func() { close(held) })
 	t.Cleanup(release)
 	s.kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		s.kafka.KeepControl()
+		asked <- true
 		s.kafka.SleepControl(func() { <-held })
 		return nil, nil, false
 	})
-	metadata := map[string]string{}
-	for i := range ledger.MaxMetadataEntries {
-		metadata[fmt.Sprint("k", i)] = strings.Repeat("💶", ledger.MaxMetadataValueLength)
-	}
-	large, err := json.Marshal(map[string]any{"amount": 1, "currency": "EUR", "metadata": metadata})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.shop.get("/v1/merchants/"+p.merchant).want(t, http.StatusOK) // from now on its key is known
-	const callers = 300                                            // with 40 KB each: more than the 8 MiB of one partition
 	var taken, refused atomic.Int64
 	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			post := func() (answer, error) {
-				return p.shop.try(t.Context(), http.MethodPost, p.charges(), headers{"Idempotency-Key": fmt.Sprint("k", i)}, string(large))
-			}
-			got, err := post()
-			for range 3 { // on a slow machine a body may not arrive in time, and its connection is closed
-				if err == nil {
-					break
-				}
-				got, err = post()
-			}
-			switch {
-			case err == nil && got.status == http.StatusAccepted:
-				taken.Add(1)
-			case err == nil && got.text("code") == "overloaded" && got.header.Get("Retry-After") != "":
-				refused.Add(1)
-				release()
-			case err == nil && got.text("code") == "queue_unavailable": // on a slow machine it may have waited in vain
-				release()
-			default:
-				t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
-			}
-		})
+	submit := func(i int) {
+		got, err := p.shop.try(t.Context(), http.MethodPost, p.charges(), headers{"Idempotency-Key": fmt.Sprint("k", i)}, charge)
+		switch {
+		case err == nil && got.status == http.StatusAccepted:
+			taken.Add(1)
+		case err == nil && got.text("code") == "overloaded" && got.header.Get("Retry-After") != "":
+			refused.Add(1)
+			release()
+		default:
+			t.Errorf("a charge: %d %s, %v", got.status, got.body, err)
+		}
+	}
+	wg.Go(func() { submit(0) })
+	kafkatest.Receive(t, asked)
+	<-time.After(150 * time.Millisecond) // from then on the partition is slow
+	for i := range callers - 1 {
+		wg.Go(func() { submit(i + 1) })
 	}
 	wg.Wait()
 	if refused.Load() == 0 {
 		t.Error("the queue took everything")
 	}
-	// The records of those who waited in vain count as well.
-	if n := s.produced(); taken.Load() == 0 || n < taken.Load() || n == callers {
+	if n := s.produced(); n != taken.Load() {
 		t.Errorf("%d charges were taken, %d records were produced", taken.Load(), n)
 	}
 }
