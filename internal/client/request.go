@@ -30,10 +30,11 @@ type Request struct {
 
 // Limits are what a mandate allows, in minor units; zero: no limit.
 type Limits struct {
-	MaxAmount int64 `json:"max_amount,omitempty"` // of one charge or hold
-	PerDay    int64 `json:"per_day,omitempty"`    // in UTC
-	PerMonth  int64 `json:"per_month,omitempty"`  // in UTC
-	Total     int64 `json:"total,omitempty"`
+	MaxAmount  int64     `json:"max_amount,omitempty"` // of one charge or hold
+	PerDay     int64     `json:"per_day,omitempty"`    // in UTC
+	PerMonth   int64     `json:"per_month,omitempty"`  // in UTC
+	Total      int64     `json:"total,omitempty"`
+	ValidUntil time.Time `json:"valid_until,omitzero"` // from then on nothing is let through
 }
 
 // Of is the request, of a kind that refers to another operation, of the one with this ID.
@@ -122,9 +123,10 @@ func Asked() []ledger.Kind {
 }
 
 // Submitted lists those of them that are queued.
-func Submitted() []ledger.Kind {
-	return slices.DeleteFunc(Asked(), func(kind ledger.Kind) bool { return kindOf(kind).method != "" })
-}
+func Submitted() []ledger.Kind { return slices.DeleteFunc(Asked(), Direct) }
+
+// Direct reports whether operations of the kind are decided at once, and not queued: those of mandates.
+func Direct(kind ledger.Kind) bool { return kindOf(kind).method != "" }
 
 // Plural is what many operations of the kind are called, to people, and in paths where they are queued; empty for a
 // kind that nobody can ask for.

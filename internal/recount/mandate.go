@@ -70,6 +70,9 @@ func (w *Wallet) lets(o Operation) (left int64, reason ledger.Reason) {
 	if m == nil || !m.given {
 		return 0, ledger.ReasonMandateRequired
 	}
+	if until := m.limits.ValidUntil; !until.IsZero() && !o.At.Before(until) {
+		return 0, ledger.ReasonMandateExpired
+	}
 	if left, exceeded := m.left(o.Asked, o.At); exceeded {
 		return left, ledger.ReasonMandateLimit
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/monedero/monedero/internal/recount"
 )
 
+// evening is when the mandates of the test begin: on the last day of a month.
+func evening() time.Time { return time.Date(2026, 1, 31, 23, 0, 0, 0, time.UTC) }
+
 // mandatedHistory is a mandated wallet's life with every outcome of mandates, in the evening of the last day of a month.
 func mandatedHistory() []recount.Operation {
 	charge := func(id string, amount, balance int64) recount.Operation {
@@ -48,9 +51,11 @@ func mandatedHistory() []recount.Operation {
 		charge("e", 20, 855), failed("day 3", 1, 855, 0, ledger.ReasonMandateLimit),
 		grant(client.Limits{PerMonth: 30}, 855),
 		failed("month 2", 11, 855, 10, ledger.ReasonMandateLimit), charge("f", 10, 845),
+		grant(client.Limits{MaxAmount: 5, ValidUntil: evening().Add(24*time.Hour + 31*time.Second)}, 845),
+		charge("g", 5, 840), failed("over", 6, 840, 0, ledger.ReasonMandateExpired),
 	}
 	for i := range all {
-		all[i].Sequence, all[i].At = int64(i+1), time.Date(2026, 1, 31, 23, 0, i, 0, time.UTC)
+		all[i].Sequence, all[i].At = int64(i+1), evening().Add(time.Duration(i)*time.Second)
 		if i >= 23 {
 			all[i].At = all[i].At.Add(24 * time.Hour)
 		}
@@ -60,7 +65,7 @@ func mandatedHistory() []recount.Operation {
 
 func TestMandatesAreDecidedAgain(t *testing.T) {
 	t.Parallel()
-	if w, faults := recounted(mandatedHistory()); len(faults) > 0 || w.Balance() != 845 {
+	if w, faults := recounted(mandatedHistory()); len(faults) > 0 || w.Balance() != 840 {
 		t.Errorf("%q, balance %d", faults, w.Balance())
 	}
 	for i, o := range mandatedHistory() {

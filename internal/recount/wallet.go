@@ -20,7 +20,7 @@ type Operation struct {
 	Invoice   string        // of a charge and a hold; empty: none. Where there are several merchants, their names are part of it
 	Mandated  bool          // of an open: who charges needs a mandate
 	Merchant  string        // of a charge, a hold, a grant and a revoke; only needed where the wallet is mandated
-	Limits    client.Limits // of a grant; no mandate of the recount expires
+	Limits    client.Limits // of a grant
 
 	// Answered is when the caller knew that it was taken, by a clock that differs from Monedero's by less than 10 s; zero: not known.
 	Answered time.Time
@@ -31,9 +31,19 @@ type Operation struct {
 	Left         int64         // of what refers to another one: what it left of that; of what a mandate does not let through: how much it would
 	BalanceAfter int64
 	HeldAfter    int64
-	// At is when it was decided. Where the database was restored to an earlier moment, and decisions were made anew, it
-	// is when it was received.
-	At time.Time
+	At           time.Time // when it was decided
+
+	// Received is when it was received. Where the database was restored to an earlier moment, and decisions were made anew, the time
+	// of a hold counts from then, and not from At; zero: it does not.
+	Received time.Time
+}
+
+// heldAt is the moment that counts for how long a hold was open.
+func (o Operation) heldAt() time.Time {
+	if o.Received.IsZero() {
+		return o.At
+	}
+	return o.Received
 }
 
 // Wallet is a wallet without a credit limit, which is neither frozen nor closed, and which
@@ -203,8 +213,8 @@ func (w *Wallet) inTime(o Operation) string {
 	h := w.referred[o.Refers]
 	switch {
 	case h == nil:
-	case o.Kind == ledger.KindExpire && o.At.Before(h.expiresAt):
-		return fmt.Sprintf("came %s before the hold expires", h.expiresAt.Sub(o.At))
+	case o.Kind == ledger.KindExpire && o.heldAt().Before(h.expiresAt):
+		return fmt.Sprintf("came %s before the hold expires", h.expiresAt.Sub(o.heldAt()))
 	case o.Kind == ledger.KindCapture && o.Reason == ledger.ReasonHoldExpired && !o.Answered.IsZero() && o.Answered.Before(h.expiresAt):
 		return fmt.Sprintf("is %s, and was taken %s before", o.Reason, h.expiresAt.Sub(o.Answered))
 	}
@@ -221,7 +231,7 @@ func (w *Wallet) keep(o Operation) {
 		}
 		w.referred[o.ID] = &referred{
 			kind: o.Kind, accepted: o.Reason == "", amount: o.Moved, left: o.Moved, use: w.used(o),
-			invoice: o.Invoice, expiresAt: o.At.Add(time.Duration(o.ExpiresIn) * time.Second),
+			invoice: o.Invoice, expiresAt: o.heldAt().Add(time.Duration(o.ExpiresIn) * time.Second),
 		}
 	default: // nothing refers to it
 	}

@@ -193,6 +193,16 @@ func TestHoldsThatEndTooEarlyAreFound(t *testing.T) {
 			t.Errorf("an expire %s after its hold: %q", after, faults)
 		}
 	}
+	for after, want := range map[time.Duration]string{59 * time.Second: "before the hold expires", time.Minute: ""} { // decided anew, at once
+		operations := heldHistory()
+		for i := range operations {
+			operations[i].Received, operations[i].At = operations[i].At, hold.At
+		}
+		operations[expire].Received = hold.At.Add(after)
+		if _, faults := recounted(operations); want == "" != (len(faults) == 0) || !strings.Contains(strings.Join(faults, ""), want) {
+			t.Errorf("an expire received %s after its hold: %q", after, faults)
+		}
+	}
 	for after, want := range map[time.Duration]string{59 * time.Second: "was taken 1s before", time.Minute: ""} {
 		operations := heldHistory()
 		operations[refused].Answered = hold.At.Add(after)
