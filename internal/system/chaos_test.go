@@ -172,7 +172,7 @@ func newChaos(t *testing.T) *chaos {
 	}
 	c.motion = watchMotion(t, c.database)
 	c.load = startLoad(t, c.r, c.operators, chaosWallets)
-	c.load.resent, c.load.restored = true, true
+	c.load.resent = true
 	return c
 }
 

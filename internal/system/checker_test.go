@@ -40,26 +40,9 @@ func (s *stack) check(l *load) verdict {
 	t := s.t
 	t.Helper()
 	all := l.finish()
-	v := verdict{requests: len(all)}
-	asked, times, sequences := byKey(all), map[string]int{}, map[string]int64{}
-	b := s.books()
-	for _, o := range b.history {
-		times[o.wallet+o.key]++
-		sequences[o.wallet+o.key] = o.Sequence
-		if c := asked[o.wallet+o.key]; o.loaded() && (c == nil || c.Kind != o.Kind || c.Refers() != o.Refers) {
-			t.Errorf("on record is a %s that no caller was told of: %s", o.Kind, o.key)
-		}
-	}
-	for _, c := range all {
-		switch n := times[c.Wallet+c.key]; {
-		case n == 0:
-			v.lost = append(v.lost, c)
-		case n > 1:
-			v.twice = append(v.twice, c)
-		}
-	}
-	v.disordered = disordered(all, sequences)
-	for _, fault := range b.recount(l, asked) {
+	asked, b := byKey(all), s.books()
+	v, faults := b.judge(l, all, asked)
+	for _, fault := range append(faults, b.recount(l, asked)...) {
 		t.Error(fault)
 	}
 	if n := s.count("select count(*) from operations where (kind is not distinct from 'expire') <> (asker_role is not distinct from 'system')"); n != 0 {
@@ -82,6 +65,31 @@ func (s *stack) check(l *load) verdict {
 		t.Errorf("not as promised: %s\n%s", v, list)
 	}
 	return v
+}
+
+// judge holds what is on record against what the callers remember. Only what was decided at once may be lost, and that only where the
+// database was put back to a moment before.
+func (b books) judge(l *load, all []*taken, asked map[string]*taken) (v verdict, faults []string) {
+	v.requests = len(all)
+	times, sequences := map[string]int{}, map[string]int64{}
+	for _, o := range b.history {
+		times[o.wallet+o.key]++
+		sequences[o.wallet+o.key] = o.Sequence
+		if c := asked[o.wallet+o.key]; o.loaded() && (c == nil || c.Kind != o.Kind || c.Refers() != o.Refers) {
+			faults = append(faults, fmt.Sprintf("on record is a %s that no caller was told of: %s", o.Kind, o.key))
+		}
+	}
+	for _, c := range all {
+		switch n := times[c.Wallet+c.key]; {
+		case n == 0 && client.Direct(c.Kind) && l.mayBeUndone(c.at):
+		case n == 0:
+			v.lost = append(v.lost, c)
+		case n > 1:
+			v.twice = append(v.twice, c)
+		}
+	}
+	v.disordered = disordered(all, sequences)
+	return v, faults
 }
 
 // byKey finds a request by its wallet and its key.
@@ -111,9 +119,9 @@ func (b books) recount(l *load, asked map[string]*taken) (faults []string) {
 		}
 	}
 	wallets, earned := map[string]*recount.Wallet{}, int64(0)
-	funding, limits := map[string]int64{}, map[string]client.Limits{}
+	funding := map[string]int64{}
 	for i, id := range l.wallets {
-		wallets[id], funding[id], limits[id] = new(recount.Wallet), l.funding(i), l.mandate(i)
+		wallets[id], funding[id] = new(recount.Wallet), l.funding(i)
 	}
 	for _, o := range b.history {
 		w := wallets[o.wallet]
@@ -122,17 +130,15 @@ func (b books) recount(l *load, asked map[string]*taken) (faults []string) {
 		}
 		switch c := asked[o.wallet+o.key]; {
 		case c != nil:
-			o.Asked, o.Keeps, o.ExpiresIn, o.Invoice, o.Answered = c.Amount, c.Keeps(), c.ExpiresIn, c.Invoice, c.at
+			o.Asked, o.Keeps, o.ExpiresIn, o.Invoice, o.Limits, o.Answered = c.Amount, c.Keeps(), c.ExpiresIn, c.Invoice, c.Limits, c.at
 		case o.Kind == ledger.KindTopUp:
 			o.Asked = funding[o.wallet]
 		case o.Kind == ledger.KindOpen:
-			o.Mandated = limits[o.wallet].Total != 0
-		case o.Kind == ledger.KindGrant:
-			o.Limits = limits[o.wallet]
+			o.Mandated = slices.Contains(l.consents.wallets, o.wallet)
 		}
 		o.Merchant = l.merchant
-		if l.restored { // and decided anew
-			o.At = o.received
+		if len(l.undone) > 0 { // and decided anew
+			o.Received = o.received
 		}
 		if fault := w.Next(o.Operation); fault != "" {
 			wrong("operation %s of wallet %s, a %s under %q, %s", o.ID, o.wallet, o.Kind, o.key, fault)
@@ -192,7 +198,7 @@ type recorded struct {
 
 // loaded reports whether the operation is of a kind that only callers ask for.
 func (o recorded) loaded() bool {
-	return slices.Contains(client.Submitted(), o.Kind) && o.Kind != ledger.KindTopUp
+	return slices.Contains(client.Asked(), o.Kind) && o.Kind != ledger.KindTopUp
 }
 
 // books is all that is on record at one moment: a hold may expire at any time.

@@ -52,9 +52,11 @@ func (c *chaos) restore() {
 	backup := c.server.backup()
 	c.load.await(chaosForgotten)
 	point := fmt.Sprintf("moment %d", c.load.requests())
-	c.server.point(point)
-	c.load.await(chaosForgotten)
-	c.server.restore(backup, point)
+	c.load.undo(func() {
+		c.server.point(point)
+		c.load.await(chaosForgotten)
+		c.server.restore(backup, point)
+	})
 	c.server.must(os.RemoveAll(backup))
 	c.letGoOn()
 }
@@ -64,9 +66,11 @@ func (c *chaos) failOver() {
 	c.t.Helper()
 	second := c.server.standby()
 	c.load.await(chaosForgotten)
-	second.lag()
-	c.load.await(chaosForgotten)
-	c.server.failOver(second)
+	c.load.undo(func() {
+		second.lag()
+		c.load.await(chaosForgotten)
+		c.server.failOver(second)
+	})
 	c.letGoOn()
 }
 

@@ -58,6 +58,7 @@ func TestIngestStoppedInTheMiddleOfAFreeze(t *testing.T) {
 	l := startLoad(t, newRand(t), []*api{operator}, 10)
 	l.await(100)
 
+	resume := l.quiet() // it is the settle that is to end it
 	trap := proxy.HoldAt(proxytest.ToServer, proxytest.Before("copy operations ("))
 	freezer := newAPI(t, "http://"+address, operator.key)
 	var frozen sync.WaitGroup
@@ -72,6 +73,7 @@ func TestIngestStoppedInTheMiddleOfAFreeze(t *testing.T) {
 	awaitTrap(t, trap)
 	stopped.suspend()
 	settler.awaitOutput("ended a session that held a lock")
+	resume()
 	l.await(100)
 	took := m.stall(started, time.Now())
 	t.Logf("longest stall: %v", took)

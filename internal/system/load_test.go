@@ -17,30 +17,29 @@ import (
 )
 
 const (
-	loadCallers = 16
-	loadAmount  = 7  // of a charge, a hold and a withdrawal, minor units
-	loadPart    = 3  // a charge can give it back twice, and a hold
-	refundOne   = 10 // one of so many requests is a refund
-	withdrawOne = 20 // one of so many requests is a withdrawal
-	holdOne     = 10 // one of so many requests is a hold
-	poorHoldOne = 2  // of a wallet with little money
-	endOne      = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
-	invoiceOne  = 5  // and charges its invoice in one of so many
-	anyOne      = 30 // one of so many times it looks back at any request, else at one of the last
-	loadFunding = 1 << 40
-	poorFunding = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
-	poorEvery   = 5
-	// mandatedTotal is what one in mandatedEvery wallets lets its merchant take: it runs out, and what is released gives some of it back.
-	mandatedTotal = 40 * loadAmount
-	mandatedEvery = 4
-	loadThink     = 10 * time.Millisecond // of a caller between two requests
-	loadPatience  = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
-	mostFaults    = 20                    // that are told: what goes wrong does so a hundred thousand times
-	repeatEvery   = 25                    // so many requests, one is submitted again
-	lookEvery     = 10                    // so many requests, the caller looks at an earlier one
+	loadCallers  = 16
+	loadAmount   = 7  // of a charge, a hold and a withdrawal, minor units
+	loadPart     = 3  // a charge can give it back twice, and a hold
+	refundOne    = 10 // one of so many requests is a refund
+	withdrawOne  = 20 // one of so many requests is a withdrawal
+	holdOne      = 10 // one of so many requests is a hold
+	poorHoldOne  = 2  // of a wallet with little money
+	endOne       = 2  // where a caller looks back at a hold, it ends it, or a part of it, in one of so many cases
+	invoiceOne   = 5  // and charges its invoice in one of so many
+	anyOne       = 30 // one of so many times it looks back at any request, else at one of the last
+	loadFunding  = 1 << 40
+	poorFunding  = 5 * loadAmount // of one in poorEvery wallets: soon it hangs on the order what is accepted
+	poorEvery    = 5
+	loadThink    = 10 * time.Millisecond // of a caller between two requests
+	loadPatience = 2 * time.Minute       // for a request to be taken and decided, once the faults are over
+	mostFaults   = 20                    // that are told: what goes wrong does so a hundred thousand times
+	repeatEvery  = 25                    // so many requests, one is submitted again
+	lookEvery    = 10                    // so many requests, the caller looks at an earlier one
+
+	pending = "pending" // the status of what has no outcome
 )
 
-// taken is a request that was answered 202, as its caller remembers it.
+// taken is a request that was answered 202, or decided at once, as its caller remembers it.
 type taken struct {
 	client.Request
 	id     string
@@ -48,28 +47,32 @@ type taken struct {
 	caller int
 	at     time.Time
 	view   string // what the caller saw last: pending, or the outcome
+	seen   time.Time
 }
 
 // load is many callers who charge, refund, hold, capture, release and withdraw over HTTP until they are told to
-// stop. Where that takes longer than a minute, holds expire that nobody ended. Each submits again under the same key when it got no answer or a 503, as the API
-// asks, and looks at its requests in between: what is final stays as it is.
+// stop, and few owners who grant and revoke mandates of the wallets meanwhile. Where that takes longer than a minute, holds expire that nobody
+// ended. Each submits again under the same key when it got no answer or a 503, as the API
+// asks, and looks at its requests in between: what is final stays as it is. An owner waits for a database that is away; the callers do not.
 type load struct {
 	t         *testing.T
 	gates     []*api // each an ingest, under the merchant's key
 	operators []*api // the same, under an operator's
+	owners    []*api // the same, under that of the client who owns the wallets
 	merchant  string
 	wallets   []string
+	consents  consents
 
 	stop     chan struct{}
 	group    sync.WaitGroup
 	cancel   context.CancelFunc
 	repeated atomic.Int64 // submissions of a key that was taken before, and those without an answer
 	resent   bool         // Kafka fails too: an ingest that gets no answer writes the same records again
-	restored bool         // the database is restored to earlier moments: an outcome may be pending again
 
 	mu     sync.Mutex
 	all    []*taken
 	faults []string // what no caller may ever see
+	undone []undoing
 }
 
 // startLoad opens so many wallets, tops them up, and lets the callers go, each to
@@ -79,21 +82,24 @@ func startLoad(t *testing.T, r *rand.Rand, operators []*api, wallets int) *load 
 	shop := operators[0].open()
 	l := &load{t: t, stop: make(chan struct{}), operators: operators, merchant: shop.merchant}
 	for _, o := range operators {
-		l.gates = append(l.gates, o.as(shop.till.key))
+		l.gates, l.owners = append(l.gates, o.as(shop.till.key)), append(l.owners, o.as(shop.owner.key))
 	}
-	for i := range wallets {
-		var w string
-		if limits := l.mandate(i); limits.Total != 0 {
-			w = shop.mandated(limits.Total)
-		} else {
-			w = shop.wallet()
-		}
-		l.wallets = append(l.wallets, w)
-		operators[0].topUp(w, l.funding(i))
-	}
+	l.consents.grants = map[string]int64{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	l.cancel = cancel
-	for i := range loadCallers {
+	for i := range wallets {
+		w := shop.open(isMandated(i))
+		l.wallets = append(l.wallets, w)
+		operators[0].topUp(w, l.funding(i))
+		if isMandated(i) {
+			l.consents.wallets = append(l.consents.wallets, w)
+			first := &taken{Request: l.consents.grant(r, w, l.merchant), key: "the first", caller: loadCallers}
+			if !l.ask(ctx, r, first) || first.view != string(ledger.StatusAccepted) {
+				t.Fatalf("the first mandate of a wallet is %q: %q", first.view, l.faults)
+			}
+		}
+	}
+	for i := range loadCallers + loadOwners {
 		own := rand.New(rand.NewPCG(r.Uint64(), uint64(i)))
 		l.group.Go(func() { l.call(ctx, i, own) })
 	}
@@ -112,15 +118,7 @@ func (l *load) funding(i int) int64 {
 	return loadFunding
 }
 
-// mandate is what the i-th wallet allows the merchant; no limits: anyone charges it.
-func (l *load) mandate(i int) client.Limits {
-	if i%mandatedEvery == 1 {
-		return client.Limits{Total: mandatedTotal}
-	}
-	return client.Limits{}
-}
-
-// call is one caller.
+// call is one caller, or, of the numbers behind theirs, an owner.
 func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 	var own []*taken
 	for i := 0; ; i++ {
@@ -129,33 +127,53 @@ func (l *load) call(ctx context.Context, caller int, r *rand.Rand) {
 			return
 		case <-ctx.Done():
 			return
-		case <-time.After(l.think(own)):
+		case <-time.After(l.think(caller, own)):
 		}
-		c := &taken{Request: l.draw(r, own), key: fmt.Sprintf("caller %d request %d", caller, i), caller: caller, view: "pending"}
+		c := &taken{key: fmt.Sprintf("caller %d request %d", caller, i), caller: caller}
+		if caller < loadCallers {
+			c.Request = l.draw(r, own)
+		} else {
+			c.Request = l.consents.draw(r, l.merchant)
+		}
 		if (c.Kind == ledger.KindCharge || c.Kind == ledger.KindHold) && c.Invoice == "" {
 			c.Invoice = "INV " + c.key
 		}
-		id, ok := l.submit(ctx, r, c)
-		if !ok {
+		if !l.ask(ctx, r, c) {
 			return
 		}
-		l.remember(c, id)
 		own = append(own, c)
-		if r.IntN(repeatEvery) == 0 {
-			l.repeated.Add(1)
-			if again, ok := l.submit(ctx, r, c); ok && again != id {
-				l.fault("%s has the IDs %s and %s", c.key, id, again)
-			}
-		}
 		if r.IntN(lookEvery) == 0 {
 			l.look(ctx, r, own[max(0, len(own)-1-r.IntN(50))])
 		}
 	}
 }
 
+// ask submits the request until it is taken, and sometimes once more.
+func (l *load) ask(ctx context.Context, r *rand.Rand, c *taken) (ok bool) {
+	o, ok := l.submit(ctx, r, c)
+	if !ok {
+		return false
+	}
+	l.remember(c, o)
+	if r.IntN(repeatEvery) == 0 {
+		l.repeated.Add(1)
+		again, ok := l.submit(ctx, r, c)
+		switch {
+		case ok && again.ID != c.id:
+			l.fault("%s has the IDs %s and %s", c.key, c.id, again.ID)
+		case ok && client.Direct(c.Kind):
+			l.see(c, again)
+		}
+	}
+	return true
+}
+
 // think is how long the caller waits now: not at all behind what refers to another request, so that another one
 // of the same comes into the same batch.
-func (l *load) think(own []*taken) time.Duration {
+func (l *load) think(caller int, own []*taken) time.Duration {
+	if caller >= loadCallers {
+		return ownerThink
+	}
 	if n := len(own); n > 0 && own[n-1].Refers() != "" {
 		return 0
 	}
@@ -212,42 +230,50 @@ func part(r *rand.Rand, kind ledger.Kind, wallet, of string) client.Request {
 	return q
 }
 
-// submit submits until the request is taken, and returns its ID. A caller that was
+// submit submits until the request is taken, and returns the answer. A caller that was
 // told to stop goes on until it knows: only the end of the test stops it here.
-func (l *load) submit(ctx context.Context, r *rand.Rand, c *taken) (id string, ok bool) {
+func (l *load) submit(ctx context.Context, r *rand.Rand, c *taken) (o object, ok bool) {
+	if client.Direct(c.Kind) {
+		l.consents.resting.RLock()
+		defer l.consents.resting.RUnlock()
+	}
 	call := c.Call("", c.key)
 	for {
 		status, o, err := draw(r, l.of(c)).call(ctx, call.Method, call.Path, map[string]string{"Idempotency-Key": c.key}, call.Body)
 		switch {
 		case ctx.Err() != nil:
-			return "", false
+			return object{}, false
 		case err != nil:
 			l.repeated.Add(1) // it may have arrived
 		case status == http.StatusAccepted || status == http.StatusOK:
-			return o.ID, true
+			return o, true
 		case status == http.StatusServiceUnavailable:
 			l.repeated.Add(1) // so may this one
 		default:
 			l.fault("%s, a %s, was answered %d %s", c.key, c.Kind, status, o.Code)
-			return "", false
+			return object{}, false
 		}
 		if pause(ctx) != nil {
-			return "", false
+			return object{}, false
 		}
 	}
 }
 
-func (l *load) remember(c *taken, id string) {
+func (l *load) remember(c *taken, o object) {
+	c.id, c.at, c.view = o.ID, time.Now(), pending
+	l.see(c, o)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.id, c.at = id, time.Now()
 	l.all = append(l.all, c)
 }
 
 // of is every ingest, under the key of who made the request.
 func (l *load) of(c *taken) []*api {
-	if c.Kind == ledger.KindWithdraw {
+	switch {
+	case c.Kind == ledger.KindWithdraw:
 		return l.operators
+	case client.Direct(c.Kind):
+		return l.owners
 	}
 	return l.gates
 }
@@ -262,28 +288,29 @@ func (l *load) look(ctx context.Context, r *rand.Rand, c *taken) {
 	case status != http.StatusOK:
 		l.fault("%s was taken, and then answered %d %s", c.id, status, o.Code)
 	default:
-		l.seen(c, o)
+		l.see(c, o)
 	}
 }
 
-// seen compares what a caller sees with what it saw before. For which of the reasons that
-// callers give a request fails hangs on the order of the log: the checker decides it again.
-func (l *load) seen(c *taken, o object) {
+// see compares what a caller sees with what it saw before. For which of the reasons that
+// callers give a request fails hangs on the order of the log: the checker decides it again. Where the database was put
+// back, what it had decided is pending again, and under other mandates it may come to something else.
+func (l *load) see(c *taken, o object) {
 	now := o.Status + o.Failure.Reason
-	if c.view != "pending" && now != c.view && !(l.restored && now == "pending") {
+	if c.view != pending && now != c.view && !(l.mayBeUndone(c.seen) && (now == pending || slices.Contains(l.consents.wallets, c.Wallet))) {
 		l.fault("%s was %s, and then %s", c.id, c.view, now)
 	}
 	switch ledger.Reason(o.Failure.Reason) {
 	case "", ledger.ReasonInsufficientFunds, ledger.ReasonChargeNotAccepted, ledger.ReasonRefundExceedsCharge, ledger.ReasonDuplicateInvoice,
 		ledger.ReasonTooManyHolds, ledger.ReasonHoldNotAccepted, ledger.ReasonHoldClosed, ledger.ReasonHoldExpired, ledger.ReasonExceedsHold,
-		ledger.ReasonMandateLimit:
+		ledger.ReasonMandateLimit, ledger.ReasonMandateRequired, ledger.ReasonMandateExpired, ledger.ReasonMandateNotFound:
 	default:
 		l.fault("%s is %s for %q", c.id, o.Status, o.Failure.Reason)
 	}
 	if h := o.Holding; c.Kind == ledger.KindHold && o.Status == string(ledger.StatusAccepted) && h.Captured+h.Released+h.Expired+h.Remaining != c.Amount {
 		l.fault("%s holds %d, and shows %+v", c.id, c.Amount, h)
 	}
-	c.view = now
+	c.view, c.seen = now, time.Now()
 }
 
 func (l *load) fault(format string, args ...any) {
@@ -335,10 +362,13 @@ func (l *load) finish() []*taken {
 	for range loadCallers {
 		readers.Go(func() {
 			for c := range queue {
+				if client.Direct(c.Kind) && l.mayBeUndone(c.at) {
+					continue // nothing comes of it again by itself
+				}
 				if o, err := l.outcome(ctx, c); err != nil {
 					l.fault("%s has no outcome: %v", c.id, err)
 				} else {
-					l.seen(c, o)
+					l.see(c, o)
 				}
 				if l.countFaults() >= mostFaults {
 					cancel()

@@ -48,6 +48,7 @@ func TestCommitAnswerLost(t *testing.T) {
 	l := startLoad(t, newRand(t), []*api{operator}, 10)
 	l.await(100)
 	claims := p.metric("monedero_kafka_claims_total")
+	resume := l.quiet() // their commits would wait too
 
 	own := func(lose func()) {
 		t.Helper()
@@ -77,6 +78,7 @@ func TestCommitAnswerLost(t *testing.T) {
 		})
 		exec("select pg_advisory_unlock(1)")
 	})
+	resume()
 	l.await(100)
 	mustNotFence(t, p)
 	if now := p.metric("monedero_kafka_claims_total"); now != claims || p.metric("monedero_kafka_fences_total") != 0 {

@@ -129,6 +129,7 @@ func (s *stack) behind() (*proxytest.Proxy, string) {
 type shop struct {
 	operator *api
 	till     *api   // with a merchant's key
+	owner    *api   // with the client's
 	client   string // who owns the wallets
 	merchant string
 }
@@ -140,6 +141,7 @@ func (a *api) open() *shop {
 	merchant := a.create("/v1/merchants", map[string]any{"name": "Bakery"})
 	s := &shop{operator: a, client: client.ID, merchant: merchant.ID}
 	s.till = a.as(s.newKey())
+	s.owner = a.as(a.create("/v1/api-keys", map[string]any{"role": "client", "client_id": s.client, "name": "owner"}).Secret)
 	return s
 }
 
@@ -152,17 +154,26 @@ func (s *shop) newKey() string {
 // wallet opens an empty wallet that anyone may charge.
 func (s *shop) wallet() string {
 	s.operator.t.Helper()
-	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": "anyone"}).ID
+	return s.open(false)
+}
+
+// open opens an empty wallet, which is charged under mandates or by anyone.
+func (s *shop) open(mandated bool) string {
+	s.operator.t.Helper()
+	charges := "anyone"
+	if mandated {
+		charges = "mandated"
+	}
+	return s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": charges}).ID
 }
 
 // mandated opens an empty wallet that its client gives the merchant a mandate of, for so much in all.
 func (s *shop) mandated(total int64) string {
 	t := s.operator.t
 	t.Helper()
-	w := s.operator.create("/v1/wallets", map[string]any{"client_id": s.client, "currency": "EUR", "charges": "mandated"}).ID
-	owner := s.operator.as(s.operator.create("/v1/api-keys", map[string]any{"role": "client", "client_id": s.client, "name": "owner"}).Secret)
+	w := s.open(true)
 	grant := client.Request{Kind: ledger.KindGrant, Wallet: w, Merchant: s.merchant, Currency: "EUR", Limits: client.Limits{Total: total}}.Call("", "")
-	status, o, err := owner.call(t.Context(), grant.Method, grant.Path, nil, grant.Body)
+	status, o, err := s.owner.call(t.Context(), grant.Method, grant.Path, nil, grant.Body)
 	if err != nil || status != http.StatusOK || o.Status != string(ledger.StatusAccepted) {
 		t.Fatalf("a mandate of %s: %d %s %s, %v", w, status, o.Code, o.Status, err)
 	}

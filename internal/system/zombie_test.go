@@ -72,6 +72,7 @@ func TestZombies(t *testing.T) {
 			l := startLoad(t, newRand(t), []*api{operator}, 10)
 			m.awaitOwns(zombie, 1)
 			l.await(100)
+			resume := l.quiet() // it is the successor that is to end what holds the lock
 			trap := proxy.HoldAt(proxytest.ToServer, c.at)
 			awaitTrap(t, trap)
 			zombie.suspend()
@@ -89,6 +90,7 @@ func TestZombies(t *testing.T) {
 			} else {
 				awaitThat(t, "the zombie is fenced", func() bool { return zombie.metric("monedero_fenced_total") == 1 })
 			}
+			resume()
 			l.await(100)
 			mustNotFence(t, successor)
 			s.check(l)
