@@ -104,18 +104,21 @@ func (c *Client) Once(ctx context.Context, r Call) (Answer, error) {
 	ctx, cancel := linger(ctx)
 	defer cancel()
 	var body io.Reader
-	if r.Body != nil {
+	switch {
+	case r.Body != nil:
 		text, err := json.Marshal(r.Body)
 		if err != nil {
 			return Answer{}, fmt.Errorf("encode the body of %s %s: %w", r.Method, r.Path, err)
 		}
 		body = bytes.NewReader(text)
+	case r.Method != http.MethodGet:
+		body = io.MultiReader() // empty, and not to be read again
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, c.base+r.Path, body)
 	if err != nil {
 		return Answer{}, err
 	}
-	// With a body to read again, and an idempotency key, the transport would send
+	// With a body to read again, or none, and an idempotency key, the transport would send
 	// the request a second time when the connection breaks, and say nothing.
 	req.GetBody = nil
 	header := func(name, value string) {
@@ -126,7 +129,7 @@ func (c *Client) Once(ctx context.Context, r Call) (Answer, error) {
 	if r.Key != "" {
 		header("Authorization", "Bearer "+r.Key)
 	}
-	if body != nil {
+	if r.Body != nil {
 		header("Content-Type", "application/json")
 	}
 	header("Idempotency-Key", r.IdempotencyKey)

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -136,20 +137,29 @@ func TestRequestInHandOutlivesItsContext(t *testing.T) {
 
 // TestOnceIsOnce: a request whose connection breaks is not sent again behind the
 // caller's back, though its key would make that safe.
+// TestOnceIsOnce breaks a connection that was used before: with a body or without one, nothing is sent again.
 func TestOnceIsOnce(t *testing.T) {
 	t.Parallel()
-	var calls atomic.Int64
-	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		if calls.Add(1) > 1 { // on a connection that was used before
-			panic(http.ErrAbortHandler)
+	for _, r := range []client.Call{
+		{Method: http.MethodPost, Path: "/", IdempotencyKey: "one", Body: client.Request{Amount: 1}},
+		{Method: http.MethodPost, Path: "/", IdempotencyKey: "one"},
+		{Method: http.MethodDelete, Path: "/", IdempotencyKey: "one"},
+	} {
+		var calls atomic.Int64
+		c := serve(t, func(_ http.ResponseWriter, got *http.Request) {
+			if body, err := io.ReadAll(got.Body); err != nil || (len(body) > 0) != (r.Body != nil) {
+				t.Errorf("%s came with the body %q, %v", r.Method, body, err)
+			}
+			if calls.Add(1) > 1 {
+				panic(http.ErrAbortHandler)
+			}
+		})
+		if _, err := c.Once(t.Context(), r); err != nil {
+			t.Fatal(err)
 		}
-	})
-	r := client.Call{Method: http.MethodPost, Path: "/", IdempotencyKey: "one", Body: client.Request{Amount: 1}}
-	if _, err := c.Once(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Once(t.Context(), r); err == nil || calls.Load() != 2 {
-		t.Errorf("%d calls, %v", calls.Load(), err)
+		if _, err := c.Once(t.Context(), r); err == nil || calls.Load() != 2 {
+			t.Errorf("%s with the body %v: %d calls, %v", r.Method, r.Body, calls.Load(), err)
+		}
 	}
 }
 
