@@ -50,6 +50,7 @@ The wallets and what was charged stay: use it on a system that may keep them.`),
 	flags.Float64Var(&o.Holds, "holds", 0.05, "share of requests that hold as much as a charge takes, or that capture or release one of the last twenty holds, in part, what is left of it, or too much")
 	flags.Float64Var(&o.Poor, "poor", 0.05, "share of wallets without enough available money, spread over the ranks: half of them have it held")
 	flags.Float64Var(&o.Mandated, "mandated", 0.1, "share of wallets that are charged under mandates, spread over the ranks: one merchant's run out halfway, and on some another has none")
+	flags.Float64Var(&o.Grants, "grants", 0.005, "share of requests that revoke the mandate of a third merchant of such a wallet, or grant it again")
 	flags.Float64Var(&o.Follow, "follow", 0.25, "share of requests that are sent with Prefer: wait, to measure outcomes")
 	flags.IntVar(&o.InFlight, "in-flight", 4096, "requests in flight at most; beyond it arrivals are not sent, and the run fails")
 	flags.Uint64Var(&o.Seed, "seed", 1, "the same seed makes the same arrivals")

@@ -41,8 +41,12 @@ func (l *load) checkWithin(ctx context.Context, patience time.Duration) error {
 	}
 	l.say("read every operation and every balance")
 	byWallet := make([][]int32, len(l.world.wallets))
+	l.decided = map[string]int32{}
 	for i, c := range l.plan.requests {
 		byWallet[c.wallet] = append(byWallet[c.wallet], int32(i))
+		if client.Direct(c.kind) && c.id != "" {
+			l.decided[c.id] = int32(i)
+		}
 	}
 	funds, earned := make([]client.Funds, len(byWallet)), make([]int64, merchants)
 	if err := client.Each(ctx, setupCallers, len(byWallet), func(ctx context.Context, w int) error {
@@ -125,8 +129,12 @@ func (l *load) history(ctx, settle context.Context, wallet string, requests []in
 // stranger is the number of an operation that no request of the plan came to.
 const stranger = -1
 
-// number is the number of the request that came to the operation.
+// number is the number of the request that came to the operation. A revocation has no room for its name: what is decided at once
+// is known by its ID.
 func (l *load) number(op client.Operation) int32 {
+	if i, ok := l.decided[op.ID]; ok {
+		return i
+	}
 	text, own := strings.CutPrefix(cmp.Or(op.Description, op.Invoice), l.run+"-")
 	i, err := strconv.ParseInt(text, 10, 32)
 	if !own || err != nil || i < 0 || i >= int64(len(l.plan.requests)) || string(l.plan.requests[i].kind) != op.Kind {
@@ -166,12 +174,14 @@ func (l *load) judge(wallet int, requests []int32, history []client.Operation) {
 		case op.ID != c.id:
 			l.violation("%s is operation %s, and %s is on record", l.told(i), c.id, op.ID)
 		case op.Currency != c.currency(op.Reason()), client.Refers(c.kind) && op.Refers() != l.plan.requests[c.of].id, c.amount != 0 && op.Amount != int64(c.amount),
-			(op.EndsHold != nil) != (c.kind == ledger.KindCapture), op.EndsHold != nil && *op.EndsHold == c.keeps:
+			(op.EndsHold != nil) != (c.kind == ledger.KindCapture), op.EndsHold != nil && *op.EndsHold == c.keeps,
+			op.Limits != l.plan.limits[i], client.Direct(c.kind) && op.Merchant != l.world.merchants[regranted].id:
 			l.violation("operation %s, %s, does not show what was asked", op.ID, l.told(i))
 		case c.outcome != "" && c.outcome != label(op):
 			l.violation("operation %s was %s, and then %s", op.ID, c.outcome, label(op))
-		case client.Refers(c.kind): // what it comes to hangs on the order: the recount finds it
+		case client.Refers(c.kind), client.Direct(c.kind): // what it comes to hangs on the order: the recount finds it
 		case op.Reason() == ledger.ReasonTooManyHolds, op.Reason() == ledger.ReasonMandateLimit: // so does this
+		case op.Reason() == ledger.ReasonMandateRequired && l.plan.hangsOnOrder(i):
 		case op.Reason() != l.fate(i):
 			l.violation("operation %s, %s, is %q, not %q", op.ID, l.told(i), op.Reason(), l.fate(i))
 		}
@@ -194,7 +204,7 @@ func (l *load) founding(op client.Operation) bool {
 }
 
 // fate is why the request must fail, however its wallet's requests are ordered; empty: it
-// must be accepted, where a mandate does not run out.
+// must be accepted, where a mandate does not run out and is not revoked.
 func (l *load) fate(i int32) ledger.Reason {
 	switch {
 	case !l.plan.lets(i):
@@ -244,8 +254,14 @@ func (l *load) remembered(wallet int, op client.Operation) recount.Operation {
 	if o.Reason == "" {
 		o.Moved = op.Amount
 	}
+	var err error
+	if o.At, err = time.Parse(time.RFC3339, op.DecidedAt); err != nil {
+		l.violation("operation %s, a %s, does not show when it was decided: %v", op.ID, op.Kind, err)
+	}
 	m := holder
 	switch i := l.number(op); {
+	case i != stranger && client.Direct(o.Kind):
+		m, o.Limits = regranted, l.plan.limits[i]
 	case i != stranger:
 		o.Asked, o.Keeps, o.Invoice = int64(l.plan.requests[i].amount), l.plan.requests[i].keeps, l.invoice(i)
 		m, _ = l.plan.merchant(i)
@@ -322,9 +338,9 @@ func (l *load) balances(ctx context.Context, want []client.Funds, earned []int64
 	return nil
 }
 
-// currency is what an operation of the request shows that came to this: of one that left it open, the wallet's, unless what it refers to failed.
+// currency is what an operation of the request shows that came to this: of one that left it open, the wallet's, unless what it refers to failed; of a revocation none.
 func (c *request) currency(r ledger.Reason) string {
-	if c.amount == 0 && (r == ledger.ReasonChargeNotAccepted || r == ledger.ReasonHoldNotAccepted) {
+	if c.kind == ledger.KindRevoke || c.amount == 0 && (r == ledger.ReasonChargeNotAccepted || r == ledger.ReasonHoldNotAccepted) {
 		return ""
 	}
 	return currency

@@ -22,10 +22,12 @@ type load struct {
 	api     *client.Client
 	plan    *plan
 	world   world
+	decided map[string]int32 // what was decided at once, by its ID: the number of the request; written before the check reads it
 
 	late    *latencies // from the intended moment to the sending itself
 	accept  *latencies // to the answer of a submission that was taken and did not wait
 	visible *latencies // to the outcome, where the submission waited
+	direct  *latencies // to the answer of what is decided at once
 	shed    *latencies // to the refusal for want of room
 	began   time.Time
 	took    time.Duration
@@ -67,7 +69,7 @@ func newLoad(o Options) *load {
 	return &load{
 		options: o, run: strings.ToLower(rand.Text()[:10]), plan: newPlan(o),
 		api:  client.New(o.API, max(o.InFlight, setupCallers)),
-		late: newLatencies(), accept: newLatencies(), visible: newLatencies(), shed: newLatencies(),
+		late: newLatencies(), accept: newLatencies(), visible: newLatencies(), direct: newLatencies(), shed: newLatencies(),
 		answers: Counts{}, outcomes: Counts{},
 	}
 }

@@ -85,7 +85,7 @@ func start(t *testing.T) (api, operator string) {
 func lowLoad(api, operator string) Options {
 	return Options{
 		API: api, Operator: operator, Rate: 150, For: 4 * time.Second, Wallets: 120, Skew: 1,
-		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Holds: 0.25, Poor: 0.25, Mandated: 0.3, Follow: 0.5, InFlight: 1000, Seed: 6,
+		Duplicates: 0.2, Refunds: 0.15, Withdrawals: 0.1, Holds: 0.25, Poor: 0.25, Mandated: 0.3, Grants: 0.05, Follow: 0.5, InFlight: 1000, Seed: 6,
 	}
 }
 
@@ -106,7 +106,7 @@ func TestLoad(t *testing.T) {
 		"charge accepted", "charge insufficient_funds", "withdraw accepted", "withdraw insufficient_funds",
 		"refund accepted", "refund refund_exceeds_charge", "refund charge_not_accepted",
 		"hold accepted", "hold insufficient_funds", "capture accepted", "capture hold_closed", "release accepted",
-		"charge mandate_limit_exceeded", "charge mandate_required",
+		"charge mandate_limit_exceeded", "charge mandate_required", "grant accepted", "revoke accepted",
 	} {
 		if report.Outcomes[outcome] == 0 {
 			t.Errorf("there is no %s: %v", outcome, report.Outcomes)
@@ -117,7 +117,7 @@ func TestLoad(t *testing.T) {
 	if n := report.Requests.Sum(); n >= 600 || report.Submissions != 600 || report.Outcomes.Sum() > n || report.Outcomes.Sum() < n-report.LeftOut {
 		t.Errorf("%d submissions of %v came to %v, %d left out", report.Submissions, report.Requests, report.Outcomes, report.LeftOut)
 	}
-	if n := report.Accept.Count + report.Outcome.Count; n != sent || sent < 500 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 600 {
+	if n := report.Accept.Count + report.Outcome.Count + report.Direct.Count; n != sent || sent < 500 || report.Direct.Count < 10 || report.Outcome.Count < 50 || report.Accept.Count < 50 || report.Late.Count != 600 {
 		t.Errorf("%d submissions were measured: %+v", n, report)
 	}
 	for name, s := range map[string]Spread{"accept": report.Accept, "outcome": report.Outcome} {
@@ -159,7 +159,7 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	free := func(i int) bool {
 		m, _ := l.plan.merchant(int32(i))
 		w := l.plan.requests[i].wallet
-		return !l.plan.poor[w] && l.plan.mandates[w][m].Total == 0 && l.plan.lets(int32(i))
+		return !l.plan.poor[w] && l.plan.mandates[w][m].Total == 0 && l.plan.lets(int32(i)) && !l.plan.hangsOnOrder(int32(i))
 	}
 	rich := 0
 	for !free(rich) || l.plan.requests[rich].kind != ledger.KindCharge {
@@ -188,23 +188,39 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 	part, tooMuch, out := of(ledger.KindRefund, 40, false), of(ledger.KindRefund, 101, false), of(ledger.KindWithdraw, 100, false)
 	taken, held := of(ledger.KindCapture, 40, true), of(ledger.KindHold, 100, false)
 	charged, capturedOf := part.of, taken.of
-	// under finds the mandates of the wallet of a charge that this became of, and the charge's merchant.
-	under := func(became string) (wallet int32, given map[int]client.Limits, merchant int) {
+	// under finds the mandates of the wallet of a merchant's charge that this became of.
+	under := func(merchant int, became string) (wallet int32, given map[int]client.Limits) {
 		t.Helper()
-		i := slices.IndexFunc(l.plan.requests, func(c request) bool {
-			return c.outcome == became && l.plan.mandates[c.wallet] != nil
-		})
-		if i < 0 {
-			t.Fatalf("no %s of a mandated wallet was followed", became)
+		for i, c := range l.plan.requests {
+			if m, ok := l.plan.merchant(int32(i)); ok && m == merchant && c.outcome == became && l.plan.mandates[c.wallet] != nil {
+				return c.wallet, l.plan.mandates[c.wallet]
+			}
 		}
-		wallet = l.plan.requests[i].wallet
-		merchant, _ = l.plan.merchant(int32(i))
-		return wallet, l.plan.mandates[wallet], merchant
+		t.Fatalf("no %s of a mandated wallet was followed", became)
+		return 0, nil
 	}
-	_, lets, letsOne := under("charge accepted")
-	_, lacks, lacksOne := under("charge mandate_required")
-	mandated, ends, endsOne := under("charge mandate_limit_exceeded")
-	let, total := lets[letsOne], ends[endsOne]
+	_, lets := under(holder, "charge accepted")
+	_, lacks := under(unlet, "charge mandate_required")
+	mandated, ends := under(limited, "charge mandate_limit_exceeded")
+	let, total := lets[holder], ends[limited]
+	revoked := slices.IndexFunc(l.plan.requests, func(c request) bool { return c.outcome == "revoke accepted" })
+	granted := int32(-1) // behind it, and before another of the wallet's, a charge was accepted
+	last := map[int32]int32{}
+	for i, c := range l.plan.requests {
+		at, after := last[c.wallet]
+		switch {
+		case c.kind == ledger.KindGrant && l.plan.limits[int32(i)].MaxAmount == 0:
+			last[c.wallet] = int32(i)
+		case client.Direct(c.kind):
+			delete(last, c.wallet)
+		case after && c.outcome == "charge accepted" && l.plan.hangsOnOrder(int32(i)):
+			granted = at
+		}
+	}
+	if revoked < 0 || granted < 0 {
+		t.Fatalf("no mandate is revoked, or charged once it was granted again: %v", l.outcomes)
+	}
+	revocation, limits := l.plan.requests[revoked], l.plan.limits[granted]
 	var grant string
 	for grant = range l.world.grants { // whichever comes first
 		break
@@ -260,22 +276,37 @@ func TestLoadFindsWhatIsNotAsExpected(t *testing.T) {
 			func() { out.amount = 1 << 30 }, func() { out.amount = 100 }, "is accepted, not insufficient_funds",
 		},
 		"a mandate that was not given": {
-			func() { delete(lets, letsOne) }, func() { lets[letsOne] = let }, `is "", not "mandate_required"`,
+			func() { delete(lets, holder) }, func() { lets[holder] = let }, `is "", not "mandate_required"`,
 		},
 		"a mandate that was given": {
-			func() { lacks[lacksOne] = client.Limits{} }, func() { delete(lacks, lacksOne) }, `is "mandate_required", not`,
+			func() { lacks[unlet] = client.Limits{} }, func() { delete(lacks, unlet) }, `is "mandate_required", not`,
 		},
 		"a mandate of a larger total": {
-			func() { ends[endsOne] = client.Limits{} }, func() { ends[endsOne] = total }, "is mandate_limit_exceeded, not accepted",
+			func() { ends[limited] = client.Limits{} }, func() { ends[limited] = total }, "is mandate_limit_exceeded, not accepted",
 		},
 		"a mandate of a smaller total": {
-			func() { ends[endsOne] = client.Limits{Total: 1} }, func() { ends[endsOne] = total }, "is accepted, not mandate_limit_exceeded",
+			func() { ends[limited] = client.Limits{Total: 1} }, func() { ends[limited] = total }, "is accepted, not mandate_limit_exceeded",
 		},
 		"how much a mandate lets through": {
-			func() { ends[endsOne] = client.Limits{Total: total.Total + 1} }, func() { ends[endsOne] = total }, "says that the mandate lets",
+			func() { ends[limited] = client.Limits{Total: total.Total + 1} }, func() { ends[limited] = total }, "says that the mandate lets",
 		},
 		"a mandated wallet that anyone charges": {
 			func() { l.plan.mandates[mandated] = nil }, func() { l.plan.mandates[mandated] = ends }, "not wallet_not_mandated",
+		},
+		"a revocation of another wallet": {
+			func() { l.plan.requests[revoked].wallet++ }, func() { l.plan.requests[revoked] = revocation }, "which nobody asked of it",
+		},
+		"a revocation that was not taken": {
+			func() { l.plan.requests[revoked].id = "" }, func() { l.plan.requests[revoked] = revocation }, "which nobody asked of it",
+		},
+		"a revocation that was another": {
+			func() { l.plan.requests[revoked].id = l.plan.requests[granted].id }, func() { l.plan.requests[revoked] = revocation }, "which nobody asked of it",
+		},
+		"other limits of a grant": {
+			func() { l.plan.limits[granted] = client.Limits{PerDay: 1} }, func() { l.plan.limits[granted] = limits }, "is accepted, not mandate_limit_exceeded",
+		},
+		"other limits than are shown": {
+			func() { l.plan.limits[granted] = client.Limits{PerDay: 1} }, func() { l.plan.limits[granted] = limits }, "does not show what was asked",
 		},
 		"a mandate that nobody gave": {
 			func() { delete(l.world.grants, grant) }, func() { l.world.grants[grant] = grantee }, "which nobody asked of it",
@@ -312,8 +343,8 @@ func TestLoadBearsTrouble(t *testing.T) {
 	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int64(0)
 		founding := strings.HasPrefix(r.Header.Get("Idempotency-Key"), "load ")
-		if r.Method == http.MethodPost && !founding && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals", "/holds", "/captures", "/releases"}, func(kind string) bool {
-			return strings.HasSuffix(r.URL.Path, kind)
+		if r.Method != http.MethodGet && !founding && slices.ContainsFunc([]string{"/charges", "/refunds", "/withdrawals", "/holds", "/captures", "/releases", "/mandates/"}, func(kind string) bool {
+			return strings.Contains(r.URL.Path, kind)
 		}) {
 			n = submissions.Add(1) % 10
 		}

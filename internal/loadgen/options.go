@@ -49,8 +49,9 @@ type Options struct {
 	Poor float64
 	// Mandated is the share of wallets that are charged under mandates, spread evenly over the ranks too. What one merchant
 	// may take of them runs out halfway, and on some of them another one has no mandate: on no more than Monedero
-	// takes from a merchant at once.
-	Mandated float64
+	// takes from a merchant at once. Grants is the share of first submissions, where there are such wallets, that revoke the mandate of
+	// a third merchant or grant it again, up to so much a day, a month or in all, or for one charge.
+	Mandated, Grants float64
 	// Follow is the share of first submissions that wait for their outcome (Prefer:
 	// wait). They make up the latencies of outcomes, all other submissions those of
 	// acceptance.
@@ -88,6 +89,7 @@ func (o Options) Check() error {
 	share("holds", o.Holds, maxNoCharge)
 	share("poor", o.Poor, 1)
 	share("mandated", o.Mandated, 1)
+	share("grants", o.Grants, maxGrants)
 	share("follow", o.Follow, 1)
 	within("in-flight", o.InFlight, 1, maxInFlight)
 	if len(faults) == 0 {
@@ -101,6 +103,7 @@ func (o Options) Check() error {
 const (
 	maxDuplicates = 0.9 // leaves something to repeat
 	maxNoCharge   = 0.3 // of each: leaves something to refund
+	maxGrants     = 0.05
 )
 
 // arrivals is how many submissions the options make.

@@ -22,7 +22,9 @@ type plan struct {
 	poor     []bool                  // by wallet
 	held     []int64                 // by wallet: what is held of the poor to begin with
 	takes    []int64                 // requests that take chargeAmount of what is available, by wallet
-	mandates []map[int]client.Limits // by wallet and merchant; nil: anyone charges the wallet
+	mandates []map[int]client.Limits // by wallet and merchant, to begin with; nil: anyone charges the wallet
+	limits   map[int32]client.Limits // by request: of grants during the load
+	grants   map[int32]int64         // how many of those there are, by wallet
 }
 
 // arrival is one submission: of a request, for the first time or again.
@@ -50,6 +52,7 @@ func newPlan(o Options) *plan {
 	p := &plan{
 		arrivals: make([]arrival, o.arrivals()),
 		poor:     make([]bool, o.Wallets), held: make([]int64, o.Wallets), takes: make([]int64, o.Wallets),
+		limits: map[int32]client.Limits{}, grants: map[int32]int64{},
 	}
 	for rank := range p.poor {
 		var nth int
@@ -57,7 +60,8 @@ func newPlan(o Options) *plan {
 			p.held[rank] = heldAmount
 		}
 	}
-	wallets := newSkewed(o.Wallets, o.Skew)
+	wallets, mandated := newSkewed(o.Wallets, o.Skew), o.mandated()
+	consents := newSkewed(len(mandated), o.Skew)
 	var charges, holds []int32
 	for i := range p.arrivals {
 		if i > 0 && r.Float64() < o.Duplicates {
@@ -77,12 +81,15 @@ func newPlan(o Options) *plan {
 			} else {
 				c = c.part(r, c.kind, holds[max(0, len(holds)-holdWindow):])
 			}
+		case at < o.Refunds+o.Withdrawals+o.Holds+o.Grants && len(mandated) > 0:
+			c = p.consent(r, mandated[consents.draw(r)])
 		default:
 			charges = append(charges, next)
 		}
-		if client.Refers(c.kind) {
+		switch {
+		case client.Refers(c.kind):
 			c.wallet = p.requests[c.of].wallet
-		} else {
+		case !client.Direct(c.kind):
 			p.takes[c.wallet]++
 		}
 		p.arrivals[i] = arrival{request: next}

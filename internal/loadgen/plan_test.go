@@ -14,7 +14,7 @@ import (
 )
 
 func goodOptions() Options {
-	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Holds: 0.05, Poor: 0.25, Mandated: 0.2, Follow: 0.5, InFlight: 100, Seed: 7}
+	return Options{Rate: 10_000, For: 10 * time.Second, Wallets: 100, Skew: 1, Duplicates: 0.1, Refunds: 0.05, Withdrawals: 0.02, Holds: 0.05, Poor: 0.25, Mandated: 0.2, Grants: 0.01, Follow: 0.5, InFlight: 100, Seed: 7}
 }
 
 func TestFaultsAreNamedAllAtOnce(t *testing.T) {
@@ -22,8 +22,8 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	if err := goodOptions().Check(); err != nil {
 		t.Fatal(err)
 	}
-	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Holds: math.NaN(), Poor: 1.1, Mandated: -1, Follow: math.NaN()}.Check()
-	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "holds must", "poor must", "mandated must", "follow must", "in-flight must"} {
+	err := Options{Skew: -1, Duplicates: 0.95, Refunds: 0.5, Withdrawals: -1, Holds: math.NaN(), Poor: 1.1, Mandated: -1, Grants: 1, Follow: math.NaN()}.Check()
+	for _, want := range []string{"rate must", "for must", "wallets must", "skew must", "duplicates must", "refunds must", "withdrawals must", "holds must", "poor must", "mandated must", "grants must", "follow must", "in-flight must"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
@@ -74,6 +74,12 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 		if c.keeps {
 			kept++
 		}
+		if client.Direct(c.kind) {
+			if n := p.grants[c.wallet]; p.mandates[c.wallet] == nil || (c.kind == ledger.KindGrant) != (p.limits[int32(i)] != client.Limits{}) || n > 500 {
+				t.Errorf("request %d, %+v, is of limits %+v, and of %d of the wallet", i, c, p.limits[int32(i)], n)
+			}
+			continue
+		}
 		if !client.Refers(c.kind) {
 			takes[c.wallet]++
 			taking++
@@ -104,6 +110,9 @@ func TestPlanIsAsTheOptionsSay(t *testing.T) {
 	near("holds and what ends them", float64(holds+ends)/float64(len(p.requests)), o.Holds)
 	near("holds among those", float64(holds)/float64(holds+ends), 0.4)
 	near("captures that keep the rest", float64(kept)/float64(kinds[ledger.KindCapture]), 0.5)
+	consents := kinds[ledger.KindGrant] + kinds[ledger.KindRevoke]
+	near("grants and revocations, tenfold", 10*float64(consents)/float64(len(p.requests)), 10*o.Grants)
+	near("revocations among those", float64(kinds[ledger.KindRevoke])/float64(consents), revokeShare)
 	harmonic := 0.0
 	for k := range o.Wallets {
 		harmonic += 1 / float64(k+1)

@@ -34,6 +34,7 @@ type Report struct {
 
 	Accept  Spread `json:"accept"`  // from the intended moment to 202 (or 200), of submissions that did not wait
 	Outcome Spread `json:"outcome"` // from the intended moment to the outcome, of those that waited
+	Direct  Spread `json:"direct"`  // from the intended moment to the answer, of grants and revocations: they are decided at once
 	Shed    Spread `json:"shed"`    // from the intended moment to the refusal as overloaded
 
 	Answers    Counts   `json:"answers"`  // submissions by status and problem
@@ -59,7 +60,7 @@ func (l *load) report() Report {
 	r := Report{
 		Rate: l.options.Rate, Began: l.began, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Requests: l.plan.counts(),
 		NotSent: l.overflow, LeftOut: l.leftOut, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.spread(),
-		Accept: l.accept.spread(), Outcome: l.visible.spread(), Shed: l.shed.spread(),
+		Accept: l.accept.spread(), Outcome: l.visible.spread(), Direct: l.direct.spread(), Shed: l.shed.spread(),
 		Answers: l.answers, Outcomes: l.outcomes, Violations: l.violations, More: l.more,
 	}
 	if r.Violations == nil {
@@ -104,7 +105,7 @@ func (r Report) WriteJSON(to io.Writer) error {
 func (r Report) Write(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	var kinds []string
-	for _, kind := range client.Submitted() {
+	for _, kind := range client.Asked() {
 		if n := r.Requests[string(kind)]; n > 0 {
 			kinds = append(kinds, fmt.Sprintf("%d %s", n, client.Plural(kind)))
 		}
@@ -123,7 +124,7 @@ func (r Report) Write(to io.Writer) error {
 	for _, row := range []struct {
 		name string
 		Spread
-	}{{"to sending", r.Late}, {"to accepted", r.Accept}, {"to the outcome", r.Outcome}, {"to refused as overloaded", r.Shed}} {
+	}{{"to sending", r.Late}, {"to accepted", r.Accept}, {"to the outcome", r.Outcome}, {"to decided at once", r.Direct}, {"to refused as overloaded", r.Shed}} {
 		if row.Count > 0 {
 			fmt.Fprintf(w, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\n", row.name, row.Count, row.P50, row.P90, row.P99, row.P999, row.Max)
 		}

@@ -23,8 +23,11 @@ const noAnswer = "no answer"
 func (l *load) submission(i int32) (client.Call, bool) {
 	c := &l.plan.requests[i]
 	r := client.Request{Kind: c.kind, Wallet: l.world.wallets[c.wallet], Amount: int64(c.amount)}
-	if r.Amount != 0 {
+	if r.Amount != 0 || c.kind == ledger.KindGrant {
 		r.Currency = currency
+	}
+	if client.Direct(c.kind) {
+		r.Merchant, r.Limits = l.world.merchants[regranted].id, l.plan.limits[i]
 	}
 	r.Invoice = l.invoice(i)
 	if c.kind != ledger.KindCharge {
@@ -91,6 +94,8 @@ func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
 	case counted == shed(answer):
 		l.shed.add(took)
 	case op.ID == "":
+	case client.Direct(l.plan.requests[a.request].kind):
+		l.direct.add(took)
 	case !follow:
 		l.accept.add(took)
 	default:
