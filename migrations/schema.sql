@@ -397,6 +397,7 @@ CREATE TABLE public.operations (
     valid_until timestamp with time zone,
     mandate_day integer,
     mandate_limit text,
+    reference text,
     CONSTRAINT operations_check CHECK ((("position" >= 1) AND (amount >= 1) AND (amount <= '9007199254740991'::bigint) AND ((log IS NULL) = (log_offset IS NULL)) AND (log >= 1) AND (log_offset >= 0) AND ((sequence IS NULL) = (balance_after IS NULL)) AND ((sequence IS NULL) = (limit_after IS NULL)) AND ((sequence IS NULL) = (status_after IS NULL)) AND (sequence >= 1) AND (((kind IS NOT NULL) AND (received_at IS NOT NULL) AND (asker_role IS NOT NULL)) OR (NOT (reason IS DISTINCT FROM 'processing_error'::text))) AND ((duplicate_of IS NOT NULL) = (NOT (reason IS DISTINCT FROM 'duplicate_invoice'::text))) AND ((invoice IS NULL) = (invoice_key IS NULL)) AND (octet_length(fingerprint) = 32) AND (octet_length(digest) = 32)))
 );
 
@@ -463,6 +464,8 @@ COMMENT ON COLUMN public.operations.valid_until IS 'Of a grant: from when on it 
 COMMENT ON COLUMN public.operations.mandate_day IS 'Of a charge or a hold that used a mandate: for which day, since 1970-01-01, in UTC.';
 
 COMMENT ON COLUMN public.operations.mandate_limit IS 'Of a mandate_limit_exceeded: which. What it would have let through is in left_after.';
+
+COMMENT ON COLUMN public.operations.reference IS 'Of a top-up and a withdrawal: that of the transfer outside.';
 
 CREATE VIEW public.movements AS
  SELECT operations.partition,

@@ -29,6 +29,7 @@ type Operation struct {
 	Remaining           *int64   `json:"remaining_after"` // nil: it does not say
 	Holding             *Holding `json:"holding"`         // only of an accepted hold
 	Invoice             string   `json:"invoice"`
+	Reference           string   `json:"reference"` // of a top-up and a withdrawal
 	Description         string   `json:"description"`
 	Sequence            int64    `json:"sequence"`
 	BalanceAfter        *int64   `json:"balance_after"` // nil: it does not say

@@ -22,6 +22,7 @@ type Request struct {
 	Final       *bool             `json:"final,omitempty"`      // of a capture; nil: true
 	ExpiresIn   int64             `json:"expires_in,omitempty"` // of a hold: seconds; 0: 7 days
 	Invoice     string            `json:"invoice,omitempty"`
+	Reference   string            `json:"reference,omitempty"` // of a top-up and a withdrawal: that of the transfer outside
 	Description string            `json:"description,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	ApplyBefore *time.Time        `json:"apply_before,omitempty"`

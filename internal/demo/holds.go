@@ -147,7 +147,7 @@ func (p *planner) allHeld() story {
 	rest := p.charge(w, m)
 	rest.body.Amount = s.body.Amount - quarter(s)
 	return story{name: "all is held", steps: []step{
-		s, p.cent(p.charge(w, m)), p.cent(p.hold(w, m)), p.cent(p.ask(ledger.KindWithdraw, w, 1)),
+		s, p.cent(p.charge(w, m)), p.cent(p.hold(w, m)), p.cent(p.transfer(ledger.KindWithdraw, w, 1)),
 		p.capture(0, s, quarter(s)).kept(), p.cent(p.charge(w, m)), p.release(0, s, 0), rest,
 	}}
 }

@@ -95,7 +95,7 @@ func (j *judge) fresh(st story, i int, results []result) string {
 		return "has the ID of another request"
 	case label(op) != s.label():
 		return fmt.Sprintf("is %s, not %s", label(op), s.label())
-	case op.Invoice != st.invoice(i) || op.Description != s.body.Description, op.Merchant != s.body.Merchant && s.body.Merchant != "", op.Limits != s.body.Limits:
+	case op.Invoice != st.invoice(i) || op.Reference != s.body.Reference || op.Description != s.body.Description, op.Merchant != s.body.Merchant && s.body.Merchant != "", op.Limits != s.body.Limits:
 		return "does not show what was asked"
 	case op.ConflictingRequests != st.conflicts(i):
 		return fmt.Sprintf("shows %d conflicting requests, not %d", op.ConflictingRequests, st.conflicts(i))

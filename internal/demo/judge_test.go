@@ -31,7 +31,7 @@ func faithful(st story) ([]result, map[string]client.Operation) {
 			}
 			op := st.money(i, of)
 			op.ID, op.Kind, op.Status, op.Invoice = id, string(s.body.Kind), "accepted", st.invoice(i)
-			op.Description, op.ConflictingRequests = s.body.Description, st.conflicts(i)
+			op.Reference, op.Description, op.ConflictingRequests = s.body.Reference, s.body.Description, st.conflicts(i)
 			op.DecidedAt, op.Merchant, op.Limits = decidedAt, s.body.Merchant, s.body.Limits
 			if op.Holding != nil {
 				op.Holding.CaptureBefore = "2026-01-09T15:04:05.000002Z"
@@ -100,10 +100,11 @@ func TestJudgeFindsEveryDifference(t *testing.T) {
 			op.Status, op.Failure = "failed", &client.Failure{Reason: string(ledger.ReasonProcessingError)}
 			found[r.operation.ID] = op
 		},
-		"amount":   change(func(op *client.Operation) { op.Amount++ }),
-		"currency": change(func(op *client.Operation) { op.Currency = "CHF" }),
-		"invoice":  change(func(op *client.Operation) { op.Invoice += "x" }),
-		"limits":   change(func(op *client.Operation) { op.Limits.PerDay++ }),
+		"amount":    change(func(op *client.Operation) { op.Amount++ }),
+		"currency":  change(func(op *client.Operation) { op.Currency = "CHF" }),
+		"invoice":   change(func(op *client.Operation) { op.Invoice += "x" }),
+		"reference": change(func(op *client.Operation) { op.Reference += "x" }),
+		"limits":    change(func(op *client.Operation) { op.Limits.PerDay++ }),
 		"limit left": change(func(op *client.Operation) {
 			if op.Failure == nil {
 				op.Failure = &client.Failure{}

@@ -95,7 +95,7 @@ func (p *planner) grant(w *wallet, m *merchant, limits client.Limits) step {
 // revoke has no body.
 func (p *planner) revoke(w *wallet, m *merchant) step {
 	s := p.ask(ledger.KindRevoke, w, 0)
-	s.key, s.body.Merchant, s.body.Description, s.body.Currency = w.key, m.id, "", ""
+	s.key, s.body.Merchant, s.body.Currency = w.key, m.id, ""
 	return s
 }
 

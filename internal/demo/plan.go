@@ -299,7 +299,9 @@ func (p *planner) topUps(day plan) []topUp {
 	needed := day.needs()
 	var paid []topUp
 	pay := func(w *wallet, amount int64) {
-		paid = append(paid, topUp{wallet: w, idempotencyKey: fmt.Sprintf("topup-%04d-%06d", p.day, len(paid)), amount: amount})
+		paid = append(paid, topUp{
+			wallet: w, idempotencyKey: fmt.Sprintf("topup-%04d-%06d", p.day, len(paid)), reference: fmt.Sprintf("IN-%04d-%06d", p.day, len(paid)), amount: amount,
+		})
 	}
 	for _, pool := range [][]*wallet{p.world.rich, p.world.frozen, {p.world.own}, p.world.mandated[:p.given]} {
 		for _, w := range pool {

@@ -86,7 +86,7 @@ func (s *stage) compare(ctx context.Context, t *traffic, ups []string, dead int6
 		for i, st := range t.plan.stories {
 			j.story(st, t.results[i])
 		}
-		if err := s.topUps(ctx, j, ups); err != nil {
+		if err := s.topUps(ctx, j, t.plan.topUps, ups); err != nil {
 			return "", fmt.Errorf("read the top-ups: %w", err)
 		}
 		now, err := s.readBooks(ctx)
@@ -133,16 +133,18 @@ func (s *stage) outcomes(ctx context.Context, t *traffic) (map[string]client.Ope
 	})
 }
 
-func (s *stage) topUps(ctx context.Context, j *judge, ups []string) error {
+// topUps holds what is on record of the top-ups, which have these IDs, against what was asked.
+func (s *stage) topUps(ctx context.Context, j *judge, asked []topUp, ids []string) error {
 	var mu sync.Mutex
-	return client.Each(ctx, s.options.Callers, len(ups), func(ctx context.Context, i int) error {
+	return client.Each(ctx, s.options.Callers, len(ids), func(ctx context.Context, i int) error {
 		var op client.Operation
-		if err := s.api.Expect(ctx, client.Call{Method: http.MethodGet, Path: "/v1/operations/" + ups[i], Key: s.state.Operator}, &op, http.StatusOK); err != nil {
+		if err := s.api.Expect(ctx, client.Call{Method: http.MethodGet, Path: "/v1/operations/" + ids[i], Key: s.state.Operator}, &op, http.StatusOK); err != nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		j.equal(outcomeLabel(ledger.KindTopUp, ""), "top-up "+op.ID, outcomeLabel(ledger.KindTopUp, ""), label(op))
+		accepted := outcomeLabel(ledger.KindTopUp, "")
+		j.equal(accepted, "top-up "+op.ID, [...]string{accepted, asked[i].reference}, [...]string{label(op), op.Reference})
 		return nil
 	})
 }

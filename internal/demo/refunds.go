@@ -98,27 +98,27 @@ func (p *planner) refundWithoutKey() story {
 // wrongTopUp is money that was paid into the wrong wallet, and is taken out again.
 func (p *planner) wrongTopUp() story {
 	w := p.world.rich[p.zipf.Uint64()]
-	up := p.ask(ledger.KindTopUp, w, lowAmount+p.rng.Int64N(highAmount))
-	return story{name: "wrong top-up undone", steps: []step{up, p.ask(ledger.KindWithdraw, w, up.body.Amount)}}
+	up := p.transfer(ledger.KindTopUp, w, lowAmount+p.rng.Int64N(highAmount))
+	return story{name: "wrong top-up undone", steps: []step{up, p.transfer(ledger.KindWithdraw, w, up.body.Amount)}}
 }
 
 func (p *planner) withdrawalRetried() story {
-	s := p.ask(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], lowAmount)
+	s := p.transfer(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], lowAmount)
 	return story{name: "withdrawal retried", steps: []step{s, s.wanting(replay, 0)}, together: 2}
 }
 
 func (p *planner) withdrawalTooLarge() story {
-	s := p.ask(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], typo).failing(ledger.ReasonInsufficientFunds)
+	s := p.transfer(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], typo).failing(ledger.ReasonInsufficientFunds)
 	return story{name: "withdrawal too large", steps: []step{s}}
 }
 
 // withdrawalOfFrozen: a freeze stops charges, and not the operator.
 func (p *planner) withdrawalOfFrozen() story {
-	return story{name: "withdrawal of a frozen wallet", steps: []step{p.ask(ledger.KindWithdraw, one(p.rng, p.world.frozen), lowAmount)}}
+	return story{name: "withdrawal of a frozen wallet", steps: []step{p.transfer(ledger.KindWithdraw, one(p.rng, p.world.frozen), lowAmount)}}
 }
 
 func (p *planner) merchantWithdraws() story {
-	s := p.ask(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], lowAmount).refused(http.StatusForbidden)
+	s := p.transfer(ledger.KindWithdraw, p.world.rich[p.zipf.Uint64()], lowAmount).refused(http.StatusForbidden)
 	s.key = one(p.rng, p.world.merchants).key
 	return story{name: "merchant withdraws", steps: []step{s}}
 }
@@ -147,6 +147,13 @@ func (p *planner) part(kind ledger.Kind, description string, i int, of step, amo
 func (p *planner) ask(kind ledger.Kind, w *wallet, amount int64) step {
 	p.next++
 	return step{key: p.world.operator, idempotencyKey: fmt.Sprintf("%s-%04d-%06d", kind, p.day, p.next), body: client.Request{
-		Kind: kind, Wallet: w.id, Amount: amount, Currency: w.currency, Description: "By bank transfer",
+		Kind: kind, Wallet: w.id, Amount: amount, Currency: w.currency,
 	}}
+}
+
+// transfer is money that an operator lets in from a bank, or out to one.
+func (p *planner) transfer(kind ledger.Kind, w *wallet, amount int64) step {
+	s := p.ask(kind, w, amount)
+	s.body.Reference, s.body.Description = fmt.Sprintf("E2E-%04d-%06d", p.day, p.next), "By bank transfer"
+	return s
 }

@@ -148,6 +148,7 @@ func (st story) count(kind ledger.Kind) (n int) {
 type topUp struct {
 	wallet         *wallet
 	idempotencyKey string
+	reference      string
 	amount         int64
 }
 

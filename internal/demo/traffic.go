@@ -41,7 +41,7 @@ func (t *traffic) fund(ctx context.Context, operator string, done *tally) ([]str
 	err := client.Each(ctx, t.callers, len(t.plan.topUps), func(ctx context.Context, i int) error {
 		up := t.plan.topUps[i]
 		a, err := t.api.Do(ctx, client.Request{
-			Kind: ledger.KindTopUp, Wallet: up.wallet.id, Amount: up.amount, Currency: up.wallet.currency,
+			Kind: ledger.KindTopUp, Wallet: up.wallet.id, Amount: up.amount, Currency: up.wallet.currency, Reference: up.reference,
 		}.Call(operator, up.idempotencyKey))
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 type fundingBody struct {
 	Amount      int64             `json:"amount" doc:"What comes in or goes out, in minor units of the currency: an integer." example:"10000"`
 	Currency    string            `json:"currency" doc:"The wallet's currency, ISO 4217." example:"EUR"`
+	Reference   string            `json:"reference,omitempty" doc:"That of the transfer outside, by which you find it at the bank. The client that owns the wallet sees it. It need not be unique, and makes no retry safe." example:"E2E-20260102-0017"`
 	Description string            `json:"description,omitempty" doc:"For people. The client that owns the wallet sees it." example:"Bank transfer of January 2"`
 	Metadata    map[string]string `json:"metadata,omitempty" doc:"For machines: a flat object of strings. The client that owns the wallet sees it." example:"{\"statement\":\"2026-01\"}"`
 	Note        string            `json:"note,omitempty" doc:"For operators: nobody else is shown it." example:"Ticket 4711"`
@@ -33,7 +34,7 @@ func (s *Server) funding(kind ledger.Kind) func(context.Context, *fundingInput) 
 		wallet, faults := pathWallet(in.Wallet, faults)
 		return s.submit(ctx, ledger.Request{
 			Kind: kind, Wallet: wallet, Amount: b.Amount, Currency: ledger.Currency(b.Currency),
-			Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
+			Reference: written(b.Reference), Description: b.Description, Metadata: ledger.NewMetadata(b.Metadata), Note: b.Note,
 			IdempotencyKey: written(in.Key), ApplyBefore: b.ApplyBefore,
 		}, faults, s.patience(ctx, in.Prefer))
 	}

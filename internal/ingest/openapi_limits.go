@@ -64,6 +64,8 @@ func limit(name string, p *huma.Schema, asked bool) {
 		}
 	case "invoice":
 		text(ledger.MaxInvoiceLength, labelPattern())
+	case "reference":
+		text(ledger.MaxReferenceLength, labelPattern())
 	case "name", "merchant_name":
 		text(ledger.MaxNameLength, labelPattern())
 	case "Idempotency-Key", "idempotency_key":
@@ -193,7 +195,7 @@ func keyOwners() map[string]any {
 	}
 }
 
-// labelPattern is what an invoice or a name may be.
+// labelPattern is what an invoice, a reference or a name may be.
 func labelPattern() string {
 	var unseen strings.Builder
 	unseen.WriteString(`\x00-\x1f\x7f-\xa0`) // the control characters, and U+00A0 behind them

@@ -44,6 +44,7 @@ type operationBody struct {
 	Charges      string            `json:"charges,omitempty" doc:"Of an open: who may charge the wallet." enum:"mandated,anyone" example:"mandated"`
 	Limits       *termsBody        `json:"limits,omitempty" doc:"Of a grant: what the mandate allows; what is left out is not limited."`
 	Invoice      string            `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
+	Reference    string            `json:"reference,omitempty" doc:"Of a top-up or a withdrawal: the reference of the transfer outside." example:"E2E-20260102-0017"`
 	Description  string            `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	Metadata     map[string]string `json:"metadata,omitempty" doc:"What the request said for machines." example:"{\"order\":\"8821\"}"`
 	Note         string            `json:"note,omitempty" doc:"What an operator wrote for operators. Shown to operators alone." example:"Case 93, do not tip off"`
@@ -135,7 +136,7 @@ func newOperation(d outcomes.Decided, k ledger.Key) operationBody {
 	b := operationBody{
 		ID: d.ID.String(), Object: "operation", Kind: string(d.Kind), Status: string(d.Status()), Done: true,
 		WalletID: d.Wallet.String(), Amount: d.Amount, Currency: string(d.Currency), Invoice: d.Invoice,
-		Description: d.Description, Conflicts: &d.Conflicts, ReceivedAt: stamp(d.ReceivedAt), DecidedAt: stamp(d.DecidedAt),
+		Reference: d.Reference, Description: d.Description, Conflicts: &d.Conflicts, ReceivedAt: stamp(d.ReceivedAt), DecidedAt: stamp(d.DecidedAt),
 		AskedBy: newAsker(d.Asker, k),
 	}
 	if !d.Merchant.IsZero() {

@@ -41,6 +41,7 @@ type statementLineBody struct {
 	MerchantID   string `json:"merchant_id,omitempty" doc:"The merchant that was paid." example:"mer_01hzy3v7k2m4n6p8q0r2s4t6v8"`
 	MerchantName string `json:"merchant_name,omitempty" doc:"What the merchant is called now." example:"Café Orto"`
 	Invoice      string `json:"invoice,omitempty" doc:"The merchant's invoice." example:"INV-1001"`
+	Reference    string `json:"reference,omitempty" doc:"Of a top-up or a withdrawal: the reference of the transfer outside." example:"E2E-20260102-0017"`
 	Description  string `json:"description,omitempty" doc:"What the request said for people." example:"Monthly plan"`
 	DecidedAt    string `json:"decided_at,omitempty" format:"date-time" doc:"When it was decided." example:"2026-01-02T15:04:05.012345Z"`
 }
@@ -55,7 +56,7 @@ type statementRow struct {
 func newStatementLine(d outcomes.Decided) statementLineBody {
 	l := statementLineBody{
 		Sequence: d.Sequence, OperationID: d.ID.String(), Kind: string(d.Kind), Movement: -d.Movement().Amount, BalanceAfter: d.BalanceAfter,
-		MerchantName: d.MerchantName, Invoice: d.Invoice, Description: d.Description, DecidedAt: stamp(d.DecidedAt),
+		MerchantName: d.MerchantName, Invoice: d.Invoice, Reference: d.Reference, Description: d.Description, DecidedAt: stamp(d.DecidedAt),
 	}
 	if !d.Merchant.IsZero() {
 		l.MerchantID = d.Merchant.String()

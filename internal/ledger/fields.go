@@ -7,7 +7,7 @@ import (
 )
 
 // SealVersion is the newest version of what [Operation.Seal] covers.
-const SealVersion = 6
+const SealVersion = 7
 
 // Field is one value that an operation on record consists of. The row of the history and
 // its seal are made from the list of them; a new one goes to its end, with the next
@@ -71,6 +71,7 @@ var operationFields = [...]Field{
 	{Column: "valid_until", Since: 6, Of: func(o *Operation) any { return &o.Terms.ValidUntil }},
 	{Column: "mandate_day", Since: 6, Of: func(o *Operation) any { return &o.MandateDay }},
 	{Column: "mandate_limit", Since: 6, Of: func(o *Operation) any { return (*string)(&o.MandateLimit) }},
+	{Column: "reference", Since: 7, Of: func(o *Operation) any { return &o.Reference }},
 	{Column: "seal", Of: func(o *Operation) any { return &o.SealVersion }},
 	{Column: "digest", Of: func(o *Operation) any { return (*[32]byte)(&o.Digest) }, Absent: never},
 }
@@ -98,7 +99,7 @@ func (o *Operation) Seal(previous Digest) Digest {
 
 func sealTitle(version int32) string {
 	if version == SealVersion {
-		return "monedero operation 6"
+		return "monedero operation 7"
 	}
 	return "monedero operation " + strconv.Itoa(int(version))
 }

@@ -118,6 +118,10 @@ func canonical(o ledger.Operation, previous ledger.Digest) []byte {
 	moment(o.Terms.ValidUntil)
 	number(int64(o.MandateDay))
 	text(string(o.MandateLimit))
+	if o.SealVersion < 7 {
+		return b
+	}
+	text(o.Reference)
 	return b
 }
 
@@ -171,11 +175,14 @@ func TestGoldenFingerprints(t *testing.T) {
 	}
 	empty := ledger.Request{}.Fingerprint()
 	full := fullOperation().Request.Fingerprint()
-	before := fullOperation().Request
+	unreferenced := fullOperation().Request
+	unreferenced.Reference = ""
+	before := unreferenced
 	before.Charges, before.Terms = "", ledger.Terms{}
 	opened, granted := valid[ledger.KindOpen], valid[ledger.KindGrant]
 	opened.Charges, granted.Terms = ledger.ChargesMandated, ledger.Terms{}
-	lines = append(lines, fmt.Sprintf("empty %x", empty), fmt.Sprintf("full %x", before.Fingerprint()), fmt.Sprintf("full, with mandates %x", full),
+	lines = append(lines, fmt.Sprintf("empty %x", empty), fmt.Sprintf("full %x", before.Fingerprint()), fmt.Sprintf("full, with mandates %x", unreferenced.Fingerprint()),
+		fmt.Sprintf("full, with a reference %x", full),
 		fmt.Sprintf("open, mandated %x", opened.Fingerprint()), fmt.Sprintf("grant without limits %x", granted.Fingerprint()))
 	for _, value := range []string{"", "{}", "\x00\xff"} {
 		lines = append(lines, fmt.Sprintf("refused %q %x", value, ledger.RefusedFingerprint([]byte(value))))

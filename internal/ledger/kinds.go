@@ -69,7 +69,7 @@ var kinds = [...]kindRow{
 		reasons: []Reason{ReasonExpired, ReasonWalletClosed},
 	},
 	{
-		kind: KindTopUp, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
+		kind: KindTopUp, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote | fieldReference,
 		moves: 1, other: func(Request) AccountID { return FundingAccount() },
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonAmountOverflow},
 	},
@@ -98,7 +98,7 @@ var kinds = [...]kindRow{
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonLimitInUse},
 	},
 	{
-		kind: KindWithdraw, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote,
+		kind: KindWithdraw, asks: operators, queued: true, needs: fieldAmount | fieldCurrency, takes: fieldNote | fieldReference,
 		moves: -1, other: func(Request) AccountID { return FundingAccount() },
 		reasons: []Reason{ReasonExpired, ReasonWalletNotFound, ReasonWalletClosed, ReasonCurrencyMismatch, ReasonInsufficientFunds},
 	},
@@ -167,6 +167,7 @@ const (
 	fieldRest
 	fieldCharges
 	fieldTerms
+	fieldReference
 )
 
 // row is the kind's row; an empty one for what is no kind.

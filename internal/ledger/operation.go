@@ -141,6 +141,9 @@ func (r Request) Fingerprint() Fingerprint {
 	if r.Terms != (Terms{}) {
 		e = e.int(r.Terms.MaxAmount).int(r.Terms.PerDay).int(r.Terms.PerMonth).int(r.Terms.Total).time(r.Terms.ValidUntil)
 	}
+	if r.Reference != "" {
+		e = e.text(r.Reference)
+	}
 	return sha256.Sum256(e)
 }
 

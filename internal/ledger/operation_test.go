@@ -17,7 +17,7 @@ func fullOperation() ledger.Operation {
 			ID: ledger.OperationID{0x01, 15: 0xf1}, Kind: ledger.KindCharge, Wallet: ledger.WalletID{0x02, 15: 0xf2},
 			Merchant: ledger.MerchantID{0x03, 15: 0xf3}, Client: ledger.ClientID{0x04, 15: 0xf4}, Amount: 1250, Currency: "EUR",
 			Refers:  ledger.OperationID{0x0a, 15: 0xfa},
-			Invoice: "INV-1001", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
+			Invoice: "INV-1001", Reference: "E2E-17", Description: "Café, dos tazas", Metadata: `{"color":"red","tilde":"ñ"}`, Note: "seen before", IdempotencyKey: "key-1",
 			ExpiresIn: 86_400, Rest: ledger.RestKept, Charges: ledger.ChargesMandated,
 			Terms: ledger.Terms{
 				MaxAmount: 5_001, PerDay: 5_002, PerMonth: 5_003, Total: 5_004, ValidUntil: time.Date(2027, 3, 1, 12, 0, 0, 654_321_000, time.UTC),

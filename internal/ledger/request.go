@@ -14,6 +14,7 @@ const MaxAmount int64 = 1<<53 - 1
 const (
 	MaxKeyLength           = 255
 	MaxInvoiceLength       = 128
+	MaxReferenceLength     = 140 // as long as what a bank transfer says (ISO 20022, unstructured remittance information)
 	MaxDescriptionLength   = 500
 	MaxNoteLength          = 500
 	MaxMetadataEntries     = 20
@@ -33,6 +34,7 @@ type Request struct {
 	Amount         int64       // minor units: what it moves, or the credit limit that it sets; of what refers to another operation zero: all that is left
 	Currency       Currency
 	Invoice        string
+	Reference      string // of a top-up and a withdrawal: that of the transfer outside
 	Description    string
 	Metadata       Metadata
 	Note           string  // of an operator to operators: nobody else is shown it
@@ -102,6 +104,8 @@ func (r Request) Faults() []Fault {
 	f.money(kind, r)
 	f.belongs(kind, "invoice", fieldInvoice, r.Invoice != "")
 	f.label("invoice", r.Invoice, MaxInvoiceLength)
+	f.belongs(kind, "reference", fieldReference, r.Reference != "")
+	f.label("reference", r.Reference, MaxReferenceLength)
 	f.text("description", r.Description, MaxDescriptionLength)
 	f.metadata(r.Metadata)
 	f.belongs(kind, "note", fieldNote, r.Note != "")

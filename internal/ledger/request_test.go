@@ -164,6 +164,11 @@ func TestFaults(t *testing.T) {
 		{charge, func(r *ledger.Request) { r.Invoice = strings.Repeat("x", 129) }, "invoice", fmt.Sprintf(tooLong, 128)},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\x00" }, "invoice", control},
 		{charge, func(r *ledger.Request) { r.Invoice = secretText + "\xff" }, "invoice", notUTF8},
+		{topUp, func(r *ledger.Request) { r.Reference = strings.Repeat("é", 141) }, "reference", fmt.Sprintf(tooLong, 140)},
+		{topUp, func(r *ledger.Request) { r.Reference = secretText + "\n" }, "reference", control},
+		{topUp, func(r *ledger.Request) { r.Reference = secretText + "\xff" }, "reference", notUTF8},
+		{topUp, func(r *ledger.Request) { r.Reference = " " + secretText }, "reference", blank},
+		{topUp, func(r *ledger.Request) { r.Reference = "a\u200bb" }, "reference", unseen},
 		{charge, func(r *ledger.Request) { r.Description = strings.Repeat("é", 501) }, "description", fmt.Sprintf(tooLong, 500)},
 		{charge, func(r *ledger.Request) { r.Description = secretText + "\n" }, "description", control},
 		{charge, func(r *ledger.Request) { r.Description = secretText + "\x7f" }, "description", control},
@@ -324,6 +329,10 @@ func TestFaultsAtTheEdge(t *testing.T) {
 			t.Errorf("a mandate of %d: %v", amount, grant.Faults())
 		}
 	}
+	transfer := validRequests()[ledger.KindWithdraw]
+	if transfer.Reference = strings.Repeat("ñ", ledger.MaxReferenceLength); transfer.Faults() != nil {
+		t.Errorf("a reference that just fits: %v", transfer.Faults())
+	}
 	for _, kind := range []ledger.Kind{ledger.KindGrant, ledger.KindRevoke} {
 		noted := validRequests()[kind]
 		if noted.Asker.Party, noted.Note = ledger.AsOperator(), "as the client asked"; noted.Faults() != nil {
@@ -338,6 +347,18 @@ func TestFaultsAtTheEdge(t *testing.T) {
 	}
 }
 
+// A transfer outside is behind a top-up and a withdrawal, and behind nothing else.
+func TestFaultsOfAReference(t *testing.T) {
+	t.Parallel()
+	for kind, r := range validRequests() {
+		r.Reference = "E2E-17"
+		belongs := kind == ledger.KindTopUp || kind == ledger.KindWithdraw
+		if f := r.Faults(); (f == nil) != belongs || f != nil && f[0].Field != "reference" {
+			t.Errorf("a %s with a reference: %v", kind, f)
+		}
+	}
+}
+
 // Every fault is reported at once, in the order of the fields.
 func TestFaultsAllAtOnce(t *testing.T) {
 	t.Parallel()
@@ -348,7 +369,7 @@ func TestFaultsAllAtOnce(t *testing.T) {
 	}
 	r := ledger.Request{
 		Kind: "gift", Merchant: ledger.MerchantID{1}, Client: ledger.ClientID{1}, Amount: 1, Currency: "EUR",
-		Invoice: strings.Repeat("\x00", 129), Description: "\xff\x00" + strings.Repeat("x", 500), Metadata: ledger.NewMetadata(many),
+		Invoice: strings.Repeat("\x00", 129), Reference: strings.Repeat("\x00", 141), Description: "\xff\x00" + strings.Repeat("x", 500), Metadata: ledger.NewMetadata(many),
 		Charges: "anyone", Terms: ledger.Terms{MaxAmount: -1, PerDay: -1, PerMonth: -1, Total: -1, ValidUntil: year},
 		IdempotencyKey: "\u0000", ApplyBefore: year, ReceivedAt: year,
 	}
@@ -359,6 +380,7 @@ func TestFaultsAllAtOnce(t *testing.T) {
 	want := []string{
 		"kind", "wallet_id", "asked_by", "merchant_id", "client_id", "amount", "currency",
 		"invoice", "invoice", "invoice", // of another kind, too long, control characters
+		"reference", "reference", "reference",
 		"description", "description", "description",
 		"metadata",             // too many
 		"metadata", "metadata", // an empty key, and its value

@@ -37,7 +37,7 @@ func (f *faults) text(field, value string, limit int) {
 	}
 }
 
-// label is text by which one thing is told from another: an invoice, an
+// label is text by which one thing is told from another: an invoice, a reference, an
 // idempotency key, a name. Two of them that look alike to people must be the same, so
 // it holds nothing that cannot be seen. That it is in Unicode's form NFC is for its
 // readers to see to: the standard library does not know the form.

@@ -64,7 +64,7 @@ func TestMigrationKeepsOperations(t *testing.T) {
 			book := ledger.NewBook(known, at)
 			request := []*ledger.Request{
 				w.minted(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR"}),
-				w.topUp(id, 100), w.charge(id, merchant, 7, "INV-1"),
+				w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: id, Amount: 100, Currency: "EUR"}), w.charge(id, merchant, 7, "INV-1"),
 			}[n]
 			place := ledger.Place{}
 			if n > 0 {

@@ -198,7 +198,7 @@ func (w *world) grant(id ledger.WalletID, m ledger.MerchantID, terms ledger.Term
 }
 
 func (w *world) topUp(id ledger.WalletID, amount int64) *ledger.Request {
-	return w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: id, Amount: amount, Currency: "EUR"})
+	return w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: id, Amount: amount, Currency: "EUR", Reference: "E2E-17"})
 }
 
 func (w *world) charge(id ledger.WalletID, m ledger.MerchantID, amount int64, invoice string) *ledger.Request {

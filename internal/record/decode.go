@@ -19,7 +19,7 @@ import (
 var (
 	errNotOurs = errors.New("the record is not one of ours")
 	errText    = errors.New("must be a string")
-	errNotNFC  = errors.New("the key or the invoice is not in Unicode's form NFC")
+	errNotNFC  = errors.New("the key, the invoice or the reference is not in Unicode's form NFC")
 	errInteger = errors.New("must be an integer")
 	errTime    = errors.New("must be an RFC 3339 time in UTC")
 )
@@ -60,7 +60,7 @@ type members struct {
 	version, id, kind, askerRole, askerID raw
 	merchant, wallet, source, value       raw
 	askerKey, refersTo, expiresIn, rest   raw
-	amount, currency, invoice             raw
+	amount, currency, invoice, reference  raw
 	description, metadata, note           raw
 	applyBefore, receivedAt               raw
 	fault                                 error // of a name that is no part of the identity
@@ -101,6 +101,8 @@ func (m *members) field(name string) (v *raw, identity bool) {
 		return &m.currency, false
 	case fieldInvoice:
 		return &m.invoice, false
+	case fieldReference:
+		return &m.reference, false
 	case fieldDescription:
 		return &m.description, false
 	case fieldMetadata:
@@ -271,6 +273,8 @@ func (m *members) request(d Decoded) (ledger.Request, error) {
 	note(fieldCurrency, err)
 	r.Invoice, err = m.invoice.text()
 	note(fieldInvoice, err)
+	r.Reference, err = m.reference.text()
+	note(fieldReference, err)
 	r.Description, err = m.description.text()
 	note(fieldDescription, err)
 	r.Note, err = m.note.text()
@@ -293,9 +297,11 @@ func judge(r ledger.Request, said ledger.Identity) error {
 	if faults := r.Faults(); len(faults) > 0 {
 		return fmt.Errorf("%s %s", faults[0].Field, faults[0].Message)
 	}
-	// HTTP brings both into this form: in another one a record would be another charge.
-	if !norm.NFC.IsNormalString(r.IdempotencyKey) || !norm.NFC.IsNormalString(r.Invoice) {
-		return errNotNFC
+	// HTTP brings these into this form: in another one a record would be another request.
+	for _, label := range [...]string{r.IdempotencyKey, r.Invoice, r.Reference} {
+		if !norm.NFC.IsNormalString(label) {
+			return errNotNFC
+		}
 	}
 	if r.Identity() != said {
 		return errors.New("source and value are not those of the request")

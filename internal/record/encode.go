@@ -50,6 +50,7 @@ const (
 	fieldAmount      = "amount"
 	fieldCurrency    = "currency"
 	fieldInvoice     = "invoice"
+	fieldReference   = "reference"
 	fieldDescription = "description"
 	fieldMetadata    = "metadata"
 	fieldNote        = "note"
@@ -96,6 +97,7 @@ func Encode(r ledger.Request) (value []byte, headers []Header, err error) {
 	}
 	w.optional(fieldCurrency, string(r.Currency))
 	w.optional(fieldInvoice, r.Invoice)
+	w.optional(fieldReference, r.Reference)
 	w.optional(fieldDescription, r.Description)
 	if r.Metadata != "" {
 		w.raw(fieldMetadata, string(r.Metadata))

@@ -64,4 +64,4 @@ type Decoded struct {
 // meaning. So a processor that is older than an ingest halts, and nothing that a newer
 // one decides becomes a final failure. Fields, kinds and sources that are not known
 // halt even where somebody forgot to. TestVersionCoversTheFormat keeps the rule.
-const Version = 6
+const Version = 7

@@ -31,15 +31,24 @@ type golden struct {
 	Value   json.RawMessage
 }
 
+// topUp is one with all fields that only money from outside has.
+func topUp(t *testing.T) ledger.Request {
+	t.Helper()
+	charge := recordtest.Charge(t)
+	r := ledger.Request{
+		Kind: ledger.KindTopUp, Asker: ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 4}}, Wallet: charge.Wallet,
+		Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Reference: "E2E-2026 17/ñ", Note: "wire 17, seen", ReceivedAt: charge.ReceivedAt,
+	}
+	r.ID = recordtest.Minter(t).OperationID(r.Identity())
+	return r
+}
+
 func TestWireFormatIsPinned(t *testing.T) {
 	t.Parallel()
 	byInvoice := recordtest.Charge(t)
 	byInvoice.IdempotencyKey, byInvoice.Description, byInvoice.Metadata, byInvoice.ApplyBefore = "", "", "", time.Time{}
 	byInvoice.ID = recordtest.Minter(t).OperationID(byInvoice.Identity())
-	topUp := ledger.Request{
-		Kind: ledger.KindTopUp, Asker: ledger.Asker{Party: ledger.AsOperator(), Key: ledger.KeyID{15: 4}}, Wallet: recordtest.Charge(t).Wallet, Amount: ledger.MaxAmount, Currency: "JPY", IdempotencyKey: "k", Note: "wire 17, seen", ReceivedAt: recordtest.Charge(t).ReceivedAt,
-	}
-	topUp.ID = recordtest.Minter(t).OperationID(topUp.Identity())
+	topUp := topUp(t)
 	withdrawal := topUp
 	withdrawal.Kind = ledger.KindWithdraw
 	withdrawal.ID = recordtest.Minter(t).OperationID(withdrawal.Identity())
@@ -155,6 +164,7 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 		if slices.Contains(r.Kind.Askers(), ledger.RoleOperator) {
 			r.Asker.Party = ledger.AsOperator()
 			r.Note = text(ledger.MaxNoteLength).Draw(t, "note")
+			r.Reference = label(ledger.MaxReferenceLength).Draw(t, "reference")
 		}
 		if slices.Contains(r.Kind.Askers(), ledger.RoleMerchant) {
 			r.Merchant = ledger.MerchantID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "merchant"))
@@ -166,7 +176,7 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 		if err != nil {
 			t.Fatalf("encode: %v", err)
 		}
-		if len(r.Faults()) == 0 && norm.NFC.IsNormalString(r.Invoice) && norm.NFC.IsNormalString(r.IdempotencyKey) {
+		if len(r.Faults()) == 0 && norm.NFC.IsNormalString(r.Invoice) && norm.NFC.IsNormalString(r.Reference) && norm.NFC.IsNormalString(r.IdempotencyKey) {
 			assertDecodes(t, value, r)
 			return
 		}
@@ -225,6 +235,7 @@ func TestDecodeFindsFaultsInRecordsOfOurs(t *testing.T) {
 		"invoice with a blank":    {`INV-1001`, `INV-1001 `},
 		"invoice not seen":        {`INV-1001`, `INV-\u200b1001`},
 		"invoice not in NFC":      {`INV-1001`, `INV-e\u0301`},
+		"reference of a charge":   {`"amount":1250`, `"amount":1250,"reference":"r"`},
 		"note of a charge":        {`"amount":1250`, `"amount":1250,"note":"n"`},
 		"invoice too long":        {`INV-1001`, strings.Repeat("x", ledger.MaxInvoiceLength+1)},
 		"description not UTF-8":   {`Caf`, "Caf\xff"},
@@ -299,6 +310,7 @@ func TestVersionCoversTheFormat(t *testing.T) {
 	t.Parallel()
 	everything := recordtest.Charge(t)
 	everything.Note, everything.Refers, everything.ExpiresIn, everything.Rest = "only of a top-up", everything.ID, 60, ledger.RestKept
+	everything.Reference = "of a top-up too"
 	value, _, err := record.Encode(everything)
 	if err != nil {
 		t.Fatal(err)
@@ -317,20 +329,55 @@ func TestVersionCoversTheFormat(t *testing.T) {
 			}
 		}
 	}
-	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\nroles %s %s %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d", record.Version,
+	got := fmt.Sprintf("version %d\nfields written %s\nfields known %d\nkinds %s\nsources %s %s\nroles %s %s %s %s\ncurrencies %x\nlimits %d %d %d %d %d %d %d %d %d", record.Version,
 		strings.Join(names, " "), record.Fields(), fmt.Sprint(queued()), ledger.SourceKey, ledger.SourceInvoice,
 		ledger.RoleMerchant, ledger.RoleClient, ledger.RoleOperator, ledger.RoleSystem, sha256.Sum256([]byte(strings.Join(currencies, " "))), ledger.MaxAmount, ledger.MaxKeyLength, ledger.MaxInvoiceLength,
-		ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
-	const want = `version 6
-fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key refers_to expires_in rest amount currency invoice description metadata note apply_before received_at
-fields known 21
+		ledger.MaxReferenceLength, ledger.MaxDescriptionLength, ledger.MaxMetadataEntries, ledger.MaxMetadataKeyLength, ledger.MaxMetadataValueLength, ledger.MaxNoteLength)
+	const want = `version 7
+fields written version id kind asker_role asker_id merchant_id wallet_id source value asker_key refers_to expires_in rest amount currency invoice reference description metadata note apply_before received_at
+fields known 22
 kinds [top_up charge withdraw refund hold capture release expire]
 sources key invoice
 roles merchant client operator system
 currencies 0b9d5f081d87f7714b2e30857b4cba0b350b5ffa26ffc0696f1d4abf8c33a8d3
-limits 9007199254740991 255 128 500 20 40 500 500`
+limits 9007199254740991 255 128 140 500 20 40 500 500`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("raise the version: %s", diff)
+	}
+}
+
+// A reference is one label among others: in another form of Unicode it would be another request.
+func TestDecodeRefusesAReferenceThatIsNotInNFC(t *testing.T) {
+	t.Parallel()
+	for reference, refused := range map[string]bool{"E2E-\u00f1": false, "E2E-n\u0303": true} {
+		r := topUp(t)
+		r.Reference = reference
+		value, _, err := record.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := record.Decode(record.Record{Value: value}); err != nil || (d.Fault != nil) != refused {
+			t.Errorf("%+q: %v, fault: %v", reference, err, d.Fault)
+		}
+	}
+}
+
+// TestDecodeReadsWhatVersionSixWrote: a record that is queued while the builds change is decided as it was asked. Those of other
+// kinds than top-ups and withdrawals say the same in both versions.
+func TestDecodeReadsWhatVersionSixWrote(t *testing.T) {
+	t.Parallel()
+	topUp := topUp(t)
+	topUp.Reference = ""
+	const value = `{"version":6,"id":"op_1faaz7ak53gkvay6zvwhbb051x","kind":"top_up","asker_role":"operator","wallet_id":"wal_01j00000000000000000000001",` +
+		`"source":"key","value":"k","asker_key":"key_00000000000000000000000004","amount":9007199254740991,"currency":"JPY","note":"wire 17, seen",` +
+		`"received_at":"2026-03-14T15:09:26.535897Z"}`
+	d, err := record.Decode(record.Record{Value: []byte(value)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := record.Decoded{Version: 6, ID: topUp.ID, Identity: topUp.Identity(), Request: topUp}
+	if diff := cmp.Diff(want, d); diff != "" {
+		t.Error(diff)
 	}
 }
 
