@@ -24,7 +24,7 @@ func newLoad(environ []string) *cobra.Command {
 		Use:   "load",
 		Short: "Put a constant load on a running system, measure it and check every outcome",
 		Long: withEnvironment[config.API](`Makes wallets, mandates and merchants over the API, submits charges, refunds, holds
-and withdrawals at a constant rate, and says how long they took: until they were
+and withdrawals at a constant rate, grants and revokes mandates between them, and says how long they took: until they were
 accepted (202), and until their outcome was visible. The load is open: requests
 arrive by a fixed schedule, whatever the system does, and every latency counts
 from the moment at which the request was to be sent. What is answered 503 or 429 is not sent again meanwhile.

@@ -132,9 +132,13 @@ func TestLoad(t *testing.T) {
 		t.Errorf("it said %q", &progress)
 	}
 	var text, object bytes.Buffer
-	if err := report.Write(&text); err != nil || !strings.Contains(text.String(), "to the outcome") || !strings.Contains(text.String(), "add up") {
-		t.Errorf("%v\n%s", err, &text)
+	err = report.Write(&text)
+	for _, want := range []string{"to the outcome", "to decided at once", " revocations", "add up"} {
+		if err != nil || !strings.Contains(text.String(), want) {
+			t.Errorf("%v, no %q in\n%s", err, want, &text)
+		}
 	}
+	t.Log(&text)
 	var again Report
 	if err := report.WriteJSON(&object); err != nil || json.Unmarshal(object.Bytes(), &again) != nil || again.Accept != report.Accept {
 		t.Errorf("%v\n%s", err, &object)
