@@ -67,6 +67,7 @@ func (c *chaos) failOver() {
 	second := c.server.standby()
 	c.load.await(chaosForgotten)
 	c.load.undo(func() {
+		c.server.caughtUp() // with all that was answered until now
 		second.lag()
 		c.load.await(chaosForgotten)
 		c.server.failOver(second)
