@@ -94,7 +94,7 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	book := ledger.NewBook(found.known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
 	set := writeSet{partition: partition, book: book}
-	if err := set.copyOperations(ctx, conn.Conn()); err != nil {
+	if err := copyOperations(ctx, conn.Conn(), set); err != nil {
 		return ledger.Operation{}, false, err
 	}
 	b := &pgx.Batch{}

@@ -26,6 +26,7 @@ const (
 	codeParameterValue     = "22023" // of connecting: there is no such role
 	codePrivilege          = "42501"
 	codeUndefinedTable     = "42P01"
+	codeLockTimeout        = "55P03"
 )
 
 // ErrNotMigrated says that the service's role or its tables are not there.

@@ -146,16 +146,20 @@ func (m *model) take(op ledger.Operation) {
 
 // exercise is one run of random batches on one world and the model.
 type exercise struct {
+	partition int
 	world     *world
 	model     *model
 	wallets   []ledger.WalletID
 	merchants []ledger.MerchantID
 }
 
+// exercisePartition is where an exercise is that needs one partition.
 const exercisePartition = 1
 
-func newExercise(w *world) *exercise {
-	e := &exercise{world: w, model: &model{
+func newExercise(w *world) *exercise { return newExerciseIn(w, exercisePartition) }
+
+func newExerciseIn(w *world, partition int) *exercise {
+	e := &exercise{partition: partition, world: w, model: &model{
 		known: ledger.Known{
 			Wallets: map[ledger.WalletID]ledger.Wallet{}, Merchants: map[ledger.MerchantID]ledger.Merchant{},
 			Decided: map[ledger.OperationID]ledger.Fingerprint{}, Invoices: map[ledger.WalletInvoice]ledger.OperationID{},
@@ -166,12 +170,12 @@ func newExercise(w *world) *exercise {
 	}}
 	// The database is one for all runs.
 	if err := w.store.Pool().QueryRow(w.t.Context(), "select last_position from partition_progress where partition = $1",
-		exercisePartition).Scan(&e.model.known.Position); err != nil {
+		partition).Scan(&e.model.known.Position); err != nil {
 		w.t.Fatal(err)
 	}
 	var owner ledger.ClientID
 	for _, charges := range []ledger.Charges{"", "", ledger.ChargesMandated, ledger.ChargesMandated} {
-		client, id := w.client(), walletID(exercisePartition)
+		client, id := w.client(), walletID(partition)
 		owner = client
 		e.direct(ledger.Request{Kind: ledger.KindOpen, Wallet: id, Client: client, Currency: "EUR", Charges: charges})
 		e.wallets = append(e.wallets, id)
@@ -181,7 +185,7 @@ func newExercise(w *world) *exercise {
 		e.merchants = append(e.merchants, id)
 		e.model.known.Merchants[id] = ledger.Merchant{Owner: owner}
 	}
-	e.wallets = append(e.wallets, walletID(exercisePartition)) // one that nobody opened
+	e.wallets = append(e.wallets, walletID(partition)) // one that nobody opened
 	e.merchants = append(e.merchants, ledger.MerchantID(newID()))
 	return e
 }
@@ -280,7 +284,7 @@ func kinds(queued bool) []ledger.Kind {
 
 func (e *exercise) batch(t *rapid.T) {
 	items := rapid.SliceOfN(rapid.Custom(e.item), 1, 40).Draw(t, "items")
-	c := e.world.claim(exercisePartition)
+	c := e.world.claim(e.partition)
 	s := slice(c.NextOffset, items...)
 	s.To += int64(rapid.IntRange(0, 2).Draw(t, "gaps"))
 	want := e.model.settle(e.world, c, s)
@@ -403,7 +407,7 @@ func (m *model) open() map[ledger.OperationID]int64 {
 func (e *exercise) openHolds(t *rapid.T) map[ledger.OperationID]int64 {
 	all := map[ledger.OperationID]int64{}
 	rows, err := e.world.store.Pool().Query(e.world.t.Context(), "select id from holds where partition = $1 and id = any ($2)",
-		exercisePartition, collect(e.model.operations))
+		e.partition, collect(e.model.operations))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +426,7 @@ func (e *exercise) movements(t *rapid.T) map[ledger.OperationID]ledger.Movement 
 	all := map[ledger.OperationID]ledger.Movement{}
 	rows, err := e.world.store.Pool().Query(e.world.t.Context(),
 		"select operation_id, account_id, currency, amount from movements where partition = $1 and operation_id = any ($2)",
-		exercisePartition, collect(e.model.operations))
+		e.partition, collect(e.model.operations))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,3 +48,12 @@ var (
 func (s *Store) SettlementOf(ctx context.Context, id ledger.MerchantID, from, to time.Time, after *ingest.Cursor, walk int64) ([]ingest.SettledDay, *ingest.Cursor, error) {
 	return s.settlement(ctx, id, from, to, after, walk)
 }
+
+// Gather lets what Settle brings wait from now on, until it is released, and then go together. Nothing may
+// settle when it is called.
+func (s *Store) Gather() (release func()) {
+	s.joints.mu.Lock()
+	defer s.joints.mu.Unlock()
+	s.joints.busy = true
+	return s.settleJoints
+}

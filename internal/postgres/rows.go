@@ -23,14 +23,24 @@ var (
 )
 
 // encodeOperations writes the operations in COPY's binary format, in the order
-// of the columns in write_operations.sql. It is complete before the first byte
-// is sent: a fault inside COPY could not be told from trouble of the machinery.
-func encodeOperations(partition int, operations []ledger.Operation) ([]byte, error) {
-	r := copyBuffer{buf: make([]byte, 0, len(operations)*rowBytes)}
+// of the columns in write_operations.sql; nil where there are none. It is complete before the
+// first byte is sent: a fault inside COPY could not be told from trouble of the machinery.
+func encodeOperations(sets []writeSet) ([]byte, error) {
+	n := 0
+	for i := range sets {
+		n += len(sets[i].book.Operations())
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	r := copyBuffer{buf: make([]byte, 0, n*rowBytes)}
 	r.buf = append(r.buf, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
-	for i := range operations {
-		if err := r.operation(partition, &operations[i]); err != nil {
-			return nil, fmt.Errorf("%w: encode operation %s: %w", processor.ErrData, operations[i].ID, err)
+	for i := range sets {
+		operations := sets[i].book.Operations()
+		for j := range operations {
+			if err := r.operation(sets[i].partition, &operations[j]); err != nil {
+				return nil, fmt.Errorf("%w: encode operation %s: %w", processor.ErrData, operations[j].ID, err)
+			}
 		}
 	}
 	return append(r.buf, 0xff, 0xff), nil

@@ -206,7 +206,7 @@ func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.S
 		return err
 	}
 	t.position = w.book.Position()
-	if err := w.copyOperations(ctx, t.conn); err != nil {
+	if err := copyOperations(ctx, t.conn, w); err != nil {
 		return err
 	}
 	b := &pgx.Batch{}

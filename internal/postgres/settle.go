@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/monedero/monedero/internal/ledger"
@@ -20,16 +18,6 @@ import (
 var (
 	//go:embed queries/fence.sql
 	fenceSQL string
-	//go:embed queries/lock_wallets.sql
-	lockWalletsSQL string
-	//go:embed queries/known_operations.sql
-	knownOperationsSQL string
-	//go:embed queries/accepted_invoices.sql
-	acceptedInvoicesSQL string
-	//go:embed queries/known_referred.sql
-	knownReferredSQL string
-	//go:embed queries/known_merchants.sql
-	knownMerchantsSQL string
 	//go:embed queries/advance_progress.sql
 	advanceProgressSQL string
 )
@@ -44,8 +32,9 @@ const rollbackTimeout = time.Second
 
 var errNotCommitted = errors.New("the transaction was rolled back instead of committed")
 
-// Settle is that of [processor.Store]. It takes one transaction and three round
-// trips, or two where there is no operation to write.
+// Settle is that of [processor.Store]. What several partitions bring while a transaction is
+// in flight is settled together in the next one; see joint.go. A transaction takes three
+// round trips, or two where there is no operation to write.
 //
 // A crash before the commit leaves nothing. A crash after it, or a lost answer,
 // leaves everything, and the same call again fails with a *MovedError.
@@ -53,47 +42,73 @@ func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.S
 	if len(slice.Items) > ledger.MaxBatch {
 		return processor.Tally{}, fmt.Errorf("%w: %d items in one slice", processor.ErrData, len(slice.Items))
 	}
+	p := portion{claim: c, slice: slice}
+	if len(slice.Items) < jointItems && !s.joints.apart(c.Partition) {
+		tally, done, err := s.settleJointly(ctx, p)
+		if done {
+			return tally, err
+		}
+	}
+	tallies, err := s.transact(ctx, []portion{p}, false)
+	if err != nil {
+		s.joints.failedAlone(c.Partition, err)
+		return processor.Tally{}, err
+	}
+	return tallies[0], nil
+}
+
+// portion is what one partition brings to a transaction.
+type portion struct {
+	claim processor.Claim
+	slice processor.Slice
+}
+
+// transact settles all of the portions, or none: one of each partition, in the partitions' order. Hasty, it
+// fails where somebody holds a lock for long.
+func (s *Store) transact(ctx context.Context, portions []portion, hasty bool) ([]processor.Tally, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return processor.Tally{}, fmt.Errorf("acquire connection: %w", err)
+		return nil, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
 	defer s.keepUnblocked(ctx, conn.Conn())()
 
-	tally, err := s.settle(ctx, conn, c, slice)
+	tallies, err := s.settle(ctx, conn, portions, hasty)
 	if err != nil {
 		rollback(ctx, conn)
-		return processor.Tally{}, classified(err)
+		return nil, classified(err)
 	}
-	return tally, nil
+	return tallies, nil
 }
 
 // settle is the transaction, and this file has its steps in the order in which they happen.
-func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice) (processor.Tally, error) {
+func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) ([]processor.Tally, error) {
 	// Fence, lock, read: the first round trip. A crash leaves locks, until the server
 	// notices it or whoever waits for them ends the session; see unblock.go.
-	known, at, err := lockAndRead(ctx, conn, c, slice)
+	found, err := lockAndRead(ctx, conn, portions, hasty)
 	if err != nil {
-		return processor.Tally{}, err
-	}
-
-	// A replay: an expire that became a dead letter is one again. Few batches hold an expire.
-	if slice, err = keepDead(ctx, conn.Conn(), c, slice); err != nil {
-		return processor.Tally{}, err
+		return nil, err
 	}
 
 	// Decide: in memory. Nobody else changes what was read while the locks are held.
-	book := ledger.NewBook(known, s.decisionTime(at))
-	book.Expect(len(slice.Items))
-	w, err := decide(book, c, slice)
-	if err != nil {
-		return processor.Tally{}, err
+	sets := make([]writeSet, len(portions))
+	for i, p := range portions {
+		// A replay: an expire that became a dead letter is one again. Few batches hold an expire.
+		slice, err := keepDead(ctx, conn.Conn(), p.claim, p.slice)
+		if err != nil {
+			return nil, err
+		}
+		book := ledger.NewBook(found[i].known, s.decisionTime(found[i].at))
+		book.Expect(len(slice.Items))
+		if sets[i], err = decide(book, p.claim, slice); err != nil {
+			return nil, err
+		}
 	}
 
 	// Write the operations: the second round trip. Nobody sees them yet, and a crash
 	// rolls them back.
-	if err := w.copyOperations(ctx, conn.Conn()); err != nil {
-		return processor.Tally{}, err
+	if err := copyOperations(ctx, conn.Conn(), sets...); err != nil {
+		return nil, err
 	}
 
 	// Write the rest, advance, commit: the third round trip. A crash before the server
@@ -101,9 +116,13 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, c processor.Clai
 	// and the progress says which: it moves in the same commit. Kafka hears of it only
 	// then, so the batch comes again, and finds its progress moved.
 	b := &pgx.Batch{}
-	w.queue(b)
-	w.advance(b, c, slice)
-	return w.tally, commit(ctx, conn, b)
+	tallies := make([]processor.Tally, len(portions))
+	for i, p := range portions {
+		sets[i].queue(b)
+		sets[i].advance(b, p.claim, p.slice)
+		tallies[i] = sets[i].tally
+	}
+	return tallies, commit(ctx, conn, b)
 }
 
 // keepDead returns the slice with dead letters in place of the expires that are dead letters on record. Unlike
@@ -128,33 +147,55 @@ func keepDead(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice proc
 	return slice, nil
 }
 
-// lockAndRead begins the transaction, and returns what is known of everything that the
-// slice names, and the time at which the progress was locked. Nothing in it commits, so
-// the fence can be judged when all of it is back.
-func lockAndRead(
-	ctx context.Context, conn *pgxpool.Conn, c processor.Claim, slice processor.Slice,
-) (known ledger.Known, at time.Time, err error) {
-	set := readSetOf(slice)
+// locked is what is known of everything that a portion names, and the time at which the
+// progress was locked.
+type locked struct {
+	known ledger.Known
+	at    time.Time
+}
+
+// lockAndRead begins the transaction: it locks the progress of each portion before any wallet,
+// and reads. Nothing in it commits, so the fences can be judged when all of it is back.
+func lockAndRead(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) (found []locked, err error) {
 	b := &pgx.Batch{}
 	b.Queue(beginSQL)
-	b.Queue(fenceSQL, c.Partition)
-	set.queue(b, c.Partition, lockWalletsSQL)
+	if hasty {
+		b.Queue(jointLockTimeoutSQL)
+	}
+	begun := b.Len()
+	for _, p := range portions {
+		b.Queue(fenceSQL, p.claim.Partition)
+	}
+	sets := make([]readSet, len(portions))
+	for i, p := range portions {
+		sets[i] = readSetOf(p.slice)
+		sets[i].queue(b, p.claim.Partition, lockWalletsSQL)
+	}
 	results := conn.SendBatch(ctx, b)
 	defer func() {
 		if closeErr := results.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("lock and read: %w", closeErr)
 		}
 	}()
-	if _, err := results.Exec(); err != nil {
-		return known, at, fmt.Errorf("begin: %w", err)
+	for range begun {
+		if _, err := results.Exec(); err != nil {
+			return nil, fmt.Errorf("begin: %w", err)
+		}
 	}
-	position, at, err := fence(results.QueryRow(), c, slice)
-	if err != nil {
-		return known, at, err
+	found = make([]locked, len(portions))
+	positions := make([]int64, len(portions))
+	for i, p := range portions {
+		if positions[i], found[i].at, err = fence(results.QueryRow(), p.claim, p.slice); err != nil {
+			return nil, err
+		}
 	}
-	known, err = set.read(results)
-	known.Position = position
-	return known, at, err
+	for i := range portions {
+		if found[i].known, err = sets[i].read(results); err != nil {
+			return nil, err
+		}
+		found[i].known.Position = positions[i]
+	}
+	return found, nil
 }
 
 // fence compares the progress row with the claim and with what was settled under it: whose
@@ -181,178 +222,6 @@ func fence(row pgx.Row, c processor.Claim, slice processor.Slice) (position int6
 		return 0, at, &processor.MovedError{NextOffset: now.NextOffset}
 	}
 	return 0, at, fmt.Errorf("%w: log %d, offset %d, not log %d, offset %d", processor.ErrProgress, now.Log, now.NextOffset, c.Log, slice.From)
-}
-
-// readSet is what a slice's items name, and so what must be read to decide them. What is
-// named twice is read twice, which is harmless; wallets are locked, so each is
-// named once, in one order for everybody.
-type readSet struct {
-	wallets        []ledger.WalletID
-	operations     []ledger.OperationID
-	merchants      []ledger.MerchantID
-	invoices       []ledger.InvoiceKey
-	invoiceWallets []ledger.WalletID
-	mandates       map[ledger.WalletMerchant]bool
-	granted        ledger.WalletID      // that is to give another mandate; zero: none, and nobody asks how many it gave
-	referred       []ledger.OperationID // most batches have none, and do not ask
-}
-
-func readSetOf(slice processor.Slice) readSet {
-	n := len(slice.Items)
-	set := readSet{
-		wallets: make([]ledger.WalletID, 0, n), operations: make([]ledger.OperationID, 0, n),
-		merchants: make([]ledger.MerchantID, 0, n), invoices: make([]ledger.InvoiceKey, 0, n),
-		invoiceWallets: make([]ledger.WalletID, 0, n), mandates: make(map[ledger.WalletMerchant]bool, n),
-	}
-	for _, item := range slice.Items {
-		switch r := item.Request; {
-		case r != nil:
-			set.add(r)
-		case item.Refusal != nil:
-			set.operations = append(set.operations, item.Refusal.ID)
-		case !item.Expire.IsZero():
-			set.operations = append(set.operations, item.Expire)
-		}
-	}
-	set.wallets = distinct(set.wallets)
-	set.merchants = distinct(set.merchants)
-	return set
-}
-
-func (set *readSet) add(r *ledger.Request) {
-	set.operations = append(set.operations, r.ID)
-	set.wallets = append(set.wallets, r.Wallet)
-	if !r.Merchant.IsZero() {
-		set.merchants = append(set.merchants, r.Merchant)
-	}
-	if !r.Refers.IsZero() {
-		set.referred = append(set.referred, r.Refers)
-	}
-	if i, has := r.WalletInvoice(); has {
-		set.invoices = append(set.invoices, i.Invoice)
-		set.invoiceWallets = append(set.invoiceWallets, i.Wallet)
-	}
-	if m, has := r.Mandate(); has {
-		set.mandates[m] = true
-	}
-	if r.Kind == ledger.KindGrant {
-		set.granted = r.Wallet
-	}
-}
-
-// distinct sorts the IDs and names each once.
-func distinct[T ~[16]byte](list []T) []T {
-	slices.SortFunc(list, func(a, b T) int {
-		x, y := [16]byte(a), [16]byte(b)
-		return bytes.Compare(x[:], y[:])
-	})
-	return slices.Compact(list)
-}
-
-// queue asks for everything; the wallets come first, by a statement that locks them or does not.
-func (set readSet) queue(b *pgx.Batch, partition int, walletsSQL string) {
-	b.Queue(walletsSQL, partition, ids(set.wallets))
-	b.Queue(knownOperationsSQL, partition, ids(set.operations))
-	b.Queue(acceptedInvoicesSQL, partition, ids(set.invoices), ids(set.invoiceWallets))
-	b.Queue(knownMerchantsSQL, ids(set.merchants))
-	if len(set.mandates) > 0 {
-		wallets, merchants := make([]ledger.WalletID, 0, len(set.mandates)), make([]ledger.MerchantID, 0, len(set.mandates))
-		for m := range set.mandates {
-			wallets, merchants = append(wallets, m.Wallet), append(merchants, m.Merchant)
-		}
-		b.Queue(knownMandatesSQL, partition, ids(wallets), ids(merchants))
-	}
-	if !set.granted.IsZero() {
-		b.Queue(countMandatesSQL, partition, [16]byte(set.granted))
-	}
-	if len(set.referred) > 0 {
-		b.Queue(knownReferredSQL, partition, ids(set.referred))
-	}
-}
-
-// read takes the answers in the order of the questions.
-func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
-	known := ledger.Known{
-		Wallets:   make(map[ledger.WalletID]ledger.Wallet, len(set.wallets)),
-		Merchants: make(map[ledger.MerchantID]ledger.Merchant, len(set.merchants)),
-		Decided:   make(map[ledger.OperationID]ledger.Fingerprint, len(set.operations)),
-		Invoices:  make(map[ledger.WalletInvoice]ledger.OperationID, len(set.invoices)),
-	}
-	var w walletRow
-	if err := each(results, w.targets(), func() {
-		known.Wallets[w.wallet.ID] = w.read()
-	}); err != nil {
-		return known, fmt.Errorf("read wallets: %w", err)
-	}
-	var id, wallet, owner, invoice pgtype.UUID
-	var hash []byte
-	if err := each(results, []any{&id, &hash}, func() {
-		known.Decided[id.Bytes] = ledger.Fingerprint(hash)
-	}); err != nil {
-		return known, fmt.Errorf("read known operations: %w", err)
-	}
-	var held bool
-	if err := each(results, []any{&wallet, &invoice, &id, &held}, func() {
-		key := ledger.WalletInvoice{Wallet: wallet.Bytes, Invoice: invoice.Bytes}
-		if _, accepted := known.Invoices[key]; !held || !accepted {
-			known.Invoices[key] = id.Bytes
-		}
-	}); err != nil {
-		return known, fmt.Errorf("read accepted invoices: %w", err)
-	}
-	var suspended bool
-	if err := each(results, []any{&id, &owner, &suspended}, func() {
-		known.Merchants[id.Bytes] = ledger.Merchant{Owner: owner.Bytes, Suspended: suspended}
-	}); err != nil {
-		return known, fmt.Errorf("read merchants: %w", err)
-	}
-	if err := set.readMandates(results, &known); err != nil || len(set.referred) == 0 {
-		return known, err
-	}
-	known.Referred = make(map[ledger.OperationID]ledger.Referred, len(set.referred))
-	for _, id := range set.referred {
-		known.Referred[id] = ledger.Referred{}
-	}
-	var r referredRow
-	if err := each(results, append([]any{&id}, r.targets()...), func() {
-		known.Referred[id.Bytes] = r.read()
-	}); err != nil {
-		return known, fmt.Errorf("read what is referred to: %w", err)
-	}
-	return known, nil
-}
-
-func (set readSet) readMandates(results pgx.BatchResults, known *ledger.Known) error {
-	if len(set.mandates) > 0 {
-		known.Mandates = map[ledger.WalletMerchant]ledger.Mandate{}
-		var m mandateRow
-		if err := each(results, m.targets(), func() {
-			known.Mandates[ledger.WalletMerchant{Wallet: m.mandate.Wallet, Merchant: m.mandate.Merchant}] = m.read()
-		}); err != nil {
-			return fmt.Errorf("read mandates: %w", err)
-		}
-	}
-	if !set.granted.IsZero() {
-		var given int
-		if err := results.QueryRow().Scan(&given); err != nil {
-			return fmt.Errorf("count mandates: %w", err)
-		}
-		known.Given = map[ledger.WalletID]int{set.granted: given}
-	}
-	return nil
-}
-
-// each scans every row of the next answer into the targets.
-func each(results pgx.BatchResults, targets []any, row func()) error {
-	rows, err := results.Query()
-	if err != nil {
-		return err
-	}
-	_, err = pgx.ForEachRow(rows, targets, func() error {
-		row()
-		return nil
-	})
-	return err
 }
 
 // decide takes the items in their order. A panic in the rules is the data's

@@ -38,6 +38,7 @@ type Store struct {
 	pool       *pgxpool.Pool
 	direct     *pgxpool.Pool // for direct operations: no read may delay them; connects when needed
 	lanes      sync.Map      // lane to a chan struct{} that holds the token of the one direct operation in it
+	joints     joints
 	unblockers *pgxpool.Pool // logged in without the service's role; connects when needed
 	deployment Deployment
 	owner      string

@@ -56,13 +56,9 @@ type deadLetter struct {
 
 // copyOperations writes the operations, in a round trip of its own. Where there are none
 // it sends nothing.
-func (w *writeSet) copyOperations(ctx context.Context, conn *pgx.Conn) error {
-	operations := w.book.Operations()
-	if len(operations) == 0 {
-		return nil
-	}
-	rows, err := encodeOperations(w.partition, operations)
-	if err != nil {
+func copyOperations(ctx context.Context, conn *pgx.Conn, sets ...writeSet) error {
+	rows, err := encodeOperations(sets)
+	if err != nil || rows == nil {
 		return err
 	}
 	if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
