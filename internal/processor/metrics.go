@@ -28,11 +28,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "monedero_offsets_total", Help: "Offsets settled, by what became of them: operation, duplicate, conflict, dead_letter, gap.",
 		}, []string{"fate"}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "monedero_settle_offsets", Help: "Offsets settled in one transaction.",
+			Name: "monedero_settle_offsets", Help: "Offsets of one slice.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "monedero_settle_seconds", Help: "Time of one settling transaction, commit included.",
+			Name: "monedero_settle_seconds", Help: "Time until a slice was settled: that of its transaction, and of the one before it where it waited for that.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 		fenced: prometheus.NewCounter(prometheus.CounterOpts{

@@ -61,6 +61,23 @@ func (b bound) stats() prometheus.Collector {
 	return prometheus.WrapCollectorWithPrefix("monedero_", pgxpoolprometheus.NewCollector(b.store, nil))
 }
 
+// joint are metrics of the transactions that settle several partitions together.
+func (b bound) joint() (all []prometheus.Collector) {
+	for _, m := range []struct {
+		name, help string
+		of         func(postgres.JointStats) float64
+	}{
+		{"settles", "Transactions that settled the slices of several partitions, or of one, together.", func(s postgres.JointStats) float64 { return float64(s.Settles) }},
+		{"settle_slices", "Slices in these transactions.", func(s postgres.JointStats) float64 { return float64(s.Slices) }},
+		{"settle_failures", "Those that failed; where one held more than one slice, each then goes alone.", func(s postgres.JointStats) float64 { return float64(s.Failures) }},
+		{"settle_seconds", "Time of these transactions.", func(s postgres.JointStats) float64 { return s.Took.Seconds() }},
+	} {
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "monedero_joint_" + m.name + "_total", Help: m.help},
+			func() float64 { return m.of(b.store.JointStats()) }))
+	}
+	return all
+}
+
 func (b bound) close() {
 	b.cluster.Close()
 	b.store.Close()

@@ -48,7 +48,7 @@ func settle(ctx context.Context, c config.Processor, log *slog.Logger, registry 
 	if err := b.store.Known().CheckGroup(string(c.KafkaGroup)); err != nil {
 		return err
 	}
-	registry.MustRegister(b.stats())
+	registry.MustRegister(append(b.joint(), b.stats())...)
 	metrics := kafka.NewMetrics(registry)
 	b.cluster.Tell(log, metrics)
 	subscriber, err := kafka.NewSubscriber(b.cluster, kafka.SubscriberOptions{
