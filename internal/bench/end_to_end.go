@@ -371,7 +371,7 @@ func (s *system) means(ctx context.Context) (m means, err error) {
 // since says what came to pass between, on average.
 func (m means) since(before means) string {
 	mean := func(seconds, count float64) string { return figure(seconds / max(1, count) * 1000) }
-	return fmt.Sprintf("on average a batch is produced in %s ms and settled in %s ms, and a query for outcomes takes %s ms",
+	return fmt.Sprintf("on average a batch is produced in %s ms and settled in %s ms, waiting included, and a query for outcomes takes %s ms",
 		mean(m.produceSeconds-before.produceSeconds, m.produces-before.produces),
 		mean(m.settleSeconds-before.settleSeconds, m.settles-before.settles),
 		mean(m.querySeconds-before.querySeconds, m.queries-before.queries))

@@ -49,11 +49,16 @@ func (s *Store) SettlementOf(ctx context.Context, id ledger.MerchantID, from, to
 	return s.settlement(ctx, id, from, to, after, walk)
 }
 
-// Gather lets what Settle brings wait from now on, until it is released, and then go together. Nothing may
-// settle when it is called.
-func (s *Store) Gather() (release func()) {
-	s.joints.mu.Lock()
-	defer s.joints.mu.Unlock()
-	s.joints.busy = true
-	return s.settleJoints
+// Gather lets what Settle brings wait from now on, until so many wait or the patience ends after release was
+// called, and then go together. Nothing may settle when it is called.
+func (s *Store) Gather(n int, patience time.Duration) (release func()) {
+	none := &joining{}
+	s.joints.queue.Add(none)
+	return func() {
+		for until := time.Now().Add(patience); s.joints.queue.Waiting() <= n && time.Now().Before(until); {
+			time.Sleep(100 * time.Microsecond)
+		}
+		s.joints.queue.Withdraw(none)
+		s.settleJoints()
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monedero/monedero/internal/gather"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/throttle"
 )
 
 // The limits of a joint settle.
@@ -23,30 +25,35 @@ const (
 	jointEvery = 2 * time.Millisecond
 	// jointLockTimeout is how long it waits for a lock. Alone, who needs the lock waits for it.
 	jointLockTimeout = 20 * time.Millisecond
-	// apartFor is for how long a partition goes alone whose data were refused: the halves of its slice
-	// would each fail its neighbours as well.
+	// jointTimeout is how long it may take in all. Alone, a transaction has as long as its Settle.
+	jointTimeout = 2 * time.Second
+	// slowAlone is how long a partition alone may take before it stays apart.
+	slowAlone = time.Second
+	// apartFor is for how long a partition goes alone that broke a joint settle, or is slow. Else it would break
+	// the next one: as each half of a slice that cannot be stored.
 	apartFor = time.Second
 )
 
+var errPanicked = errors.New("a settle panicked")
+
 var jointLockTimeoutSQL = fmt.Sprintf("set local lock_timeout = %d", jointLockTimeout.Milliseconds()) //nolint:gochecknoglobals // never changed
 
-// joints gathers what partitions bring while a transaction is in flight, for the next one. A
-// transaction has a cost whatever is in it, and small slices are mostly that. There is one joint
-// settle at a time. Where it fails, for whatever reason, each portion goes alone: so no partition
-// hangs on another one's data, locks or owner.
+// joints settles together what partitions bring while a transaction is in flight. A transaction
+// has a cost whatever is in it, and small slices are mostly that. There is one joint settle at a
+// time. Where it fails, for whatever reason, each portion goes alone; and the one that broke it stays apart
+// for a while. So no partition hangs for long on another one's data, locks or owner.
 type joints struct {
-	mu      sync.Mutex
-	waiting []*joining
-	busy    bool
-	began   time.Time         // when the last one began
-	alone   map[int]time.Time // partitions, and until when each goes alone
+	queue  gather.Queue[*joining]
+	failed throttle.Log
 
+	mu    sync.Mutex
+	apart map[int]time.Time // partitions, and until when each goes alone
 	stats JointStats
 }
 
 // JointStats counts joint settles.
 type JointStats struct {
-	Settles, Slices, Failures int64
+	Settles, Slices, Failures int64 // Failures are among Settles
 	Took                      time.Duration
 }
 
@@ -60,6 +67,17 @@ type joining struct {
 	done  chan struct{} // closed once the rest is set
 }
 
+// portionError is an error that one portion of a transaction caused.
+type portionError struct {
+	partition int
+	err       error
+}
+
+func (e *portionError) Error() string { return e.err.Error() }
+func (e *portionError) Unwrap() error { return e.err }
+
+func (p portion) caused(err error) error { return &portionError{p.claim.Partition, err} }
+
 // JointStats counts since the store was opened.
 func (s *Store) JointStats() JointStats {
 	s.joints.mu.Lock()
@@ -68,16 +86,17 @@ func (s *Store) JointStats() JointStats {
 }
 
 // settleJointly settles the portion together with what waits, if only itself. Not done: it has
-// to go alone. It returns only when no transaction has the portion in hand any more.
+// to go alone. It returns only when nobody here has the portion in hand any more; what the server then has of
+// a transaction that was broken off, it may still commit.
 func (s *Store) settleJointly(ctx context.Context, p portion) (tally processor.Tally, done bool, err error) {
 	j := &joining{portion: p, ctx: ctx, done: make(chan struct{})}
-	if s.joints.add(j) {
+	if s.joints.queue.Add(j) {
 		go s.settleJoints()
 	}
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if s.joints.withdraw(j) {
+		if s.joints.queue.Withdraw(j) {
 			return processor.Tally{}, true, fmt.Errorf("wait for the settle before this one: %w", context.Cause(ctx))
 		}
 		<-j.done
@@ -96,10 +115,9 @@ func (s *Store) settleJoints() {
 	}
 }
 
-// settleJoint ends with the first of the contexts: who gave up must not find later that it was settled
-// all the same.
+// settleJoint ends with the first of the contexts: whoever gives up does not wait for the others.
 func (s *Store) settleJoint(batch []*joining) {
-	ctx, cancel := context.WithCancel(batch[0].ctx)
+	ctx, cancel := context.WithTimeout(context.Background(), jointTimeout)
 	defer cancel()
 	portions := make([]portion, len(batch))
 	for i, j := range batch {
@@ -107,69 +125,56 @@ func (s *Store) settleJoint(batch []*joining) {
 		defer context.AfterFunc(j.ctx, cancel)()
 	}
 	began := time.Now()
-	tallies, err := s.transact(ctx, portions, true)
+	tallies, err := s.tryTogether(ctx, portions)
 	s.joints.count(len(batch), time.Since(began), err)
+	var cause *portionError
+	if errors.As(err, &cause) && breaksAgain(err) {
+		s.joints.keepApart(cause.partition)
+	}
+	// One alone fails for its own reasons, but for what is waited for longer where nobody waits for it.
+	apart := err != nil && (len(batch) > 1 || sqlState(err) == codeLockTimeout || errors.Is(err, errPanicked) || ctx.Err() != nil)
+	if apart {
+		if skipped, ok := s.joints.failed.Next(); ok {
+			s.log.Warn("joint settle failed, and each of its slices goes alone", "slices", len(batch), "skipped", skipped, "err", err)
+		}
+	}
 	for i, j := range batch {
-		switch {
-		case err == nil:
+		if err == nil {
 			j.tally = tallies[i]
-		case len(batch) == 1 && sqlState(err) != codeLockTimeout:
+		} else if j.apart = apart; !apart {
 			j.err = err
-			s.joints.failedAlone(j.claim.Partition, err)
-		default:
-			j.apart = true
 		}
 		close(j.done)
 	}
 }
 
-// add reports whether somebody has to settle what waits from now on.
-func (q *joints) add(j *joining) (begin bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, j)
-	begin, q.busy = !q.busy, true
-	return begin
-}
-
-// withdraw reports whether the portion was still waiting, and waits no more.
-func (q *joints) withdraw(j *joining) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	i := slices.Index(q.waiting, j)
-	if i < 0 {
-		return false
-	}
-	q.waiting = slices.Delete(q.waiting, i, i+1)
-	return true
-}
-
-// take is what the next settle takes, in the order in which it came and sorted by partition, one portion
-// of each; nil where nothing waits, and then nobody settles any more. It waits until the next may begin.
-func (q *joints) take() []*joining {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if wait := time.Until(q.began.Add(jointEvery)); wait > 0 && len(q.waiting) > 0 {
-		q.mu.Unlock()
-		time.Sleep(wait)
-		q.mu.Lock()
-	}
-	taken, left := []*joining(nil), q.waiting[:0]
-	items, full := 0, false
-	for _, j := range q.waiting {
-		items += len(j.slice.Items)
-		full = full || len(taken) > 0 && items > jointMost
-		if full || slices.ContainsFunc(taken, func(o *joining) bool { return o.claim.Partition == j.claim.Partition }) {
-			left = append(left, j)
-			continue
+// tryTogether is transact, and makes an error of a panic: that belongs to whoever brought the portion, who meets
+// it alone.
+func (s *Store) tryTogether(ctx context.Context, portions []portion) (tallies []processor.Tally, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			tallies, err = nil, fmt.Errorf("%w: %v", errPanicked, p)
 		}
-		taken = append(taken, j)
-	}
-	clear(q.waiting[len(left):])
-	q.waiting, q.busy = left, len(taken) > 0
-	if q.busy {
-		q.began = time.Now()
-	}
+	}()
+	return s.transact(ctx, portions, true)
+}
+
+// breaksAgain reports whether what failed a settle may fail the next one of the partition too.
+func breaksAgain(err error) bool {
+	return errors.Is(err, processor.ErrData) || errors.Is(err, processor.ErrIntegrity) || sqlState(err) == codeLockTimeout
+}
+
+// take is what the next settle takes, sorted by partition: one portion of each, and not too much; nil where
+// nothing waits. Who has given up meanwhile goes by itself, and finds that out.
+func (q *joints) take() []*joining {
+	items, of := 0, map[int]bool{}
+	taken := q.queue.Take(func(j *joining) bool {
+		fits := !of[j.claim.Partition] && items+len(j.slice.Items) <= jointMost
+		if fits {
+			of[j.claim.Partition], items = true, items+len(j.slice.Items)
+		}
+		return fits
+	})
 	slices.SortFunc(taken, func(a, b *joining) int { return cmp.Compare(a.claim.Partition, b.claim.Partition) })
 	return taken
 }
@@ -185,27 +190,24 @@ func (q *joints) count(slices int, took time.Duration, err error) {
 	}
 }
 
-// apart reports whether the partition goes alone at present.
-func (q *joints) apart(partition int) bool {
+// goesAlone reports whether the partition is kept apart at present.
+func (q *joints) goesAlone(partition int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until, is := q.alone[partition]
+	until, is := q.apart[partition]
 	if is && time.Now().After(until) {
-		delete(q.alone, partition)
+		delete(q.apart, partition)
 		is = false
 	}
 	return is
 }
 
-// failedAlone lets the partition go alone for a while if its data are at fault.
-func (q *joints) failedAlone(partition int, err error) {
-	if !errors.Is(err, processor.ErrData) && !errors.Is(err, processor.ErrIntegrity) {
-		return
-	}
+// keepApart lets the partition go alone for a while.
+func (q *joints) keepApart(partition int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.alone == nil {
-		q.alone = map[int]time.Time{}
+	if q.apart == nil {
+		q.apart = map[int]time.Time{}
 	}
-	q.alone[partition] = time.Now().Add(apartFor)
+	q.apart[partition] = time.Now().Add(apartFor)
 }

@@ -2,10 +2,13 @@ package postgres_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
+	"github.com/monedero/monedero/internal/proxytest"
 )
 
 // neighbours are partitions that settle a top-up each at the same time.
@@ -26,7 +29,7 @@ func TestSettlesTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	turns := neighbours(t, w)
-	settleAll(turns)
+	settleWithin(10*time.Second, turns)
 	for p, n := range turns {
 		if n.err != nil || n.tally.Settled != 3 {
 			t.Errorf("partition %d: %+v, %v", p, n.tally, n.err)
@@ -58,11 +61,16 @@ func TestNoPartitionWaitsForTheLocksOfAnother(t *testing.T) {
 			}
 			hindered := make(chan bool)
 			go func() {
-				settleAll(turns[1:2])
+				n := turns[1]
+				n.tally, n.err = n.x.store.Settle(n.ctx, n.x.claim, n.slice)
 				close(hindered)
 			}()
-			time.Sleep(10 * time.Millisecond) // its settle waits by now
-			settleAll([]*turn{turns[0], turns[2], turns[3]})
+			w.await("select count(*) = 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+			var wg sync.WaitGroup
+			for _, n := range []*turn{turns[0], turns[2], turns[3]} {
+				wg.Go(func() { n.tally, n.err = n.x.store.Settle(n.ctx, n.x.claim, n.slice) })
+			}
+			wg.Wait()
 			select {
 			case <-hindered:
 				t.Error("the one that is hindered did not wait")
@@ -82,33 +90,71 @@ func TestNoPartitionWaitsForTheLocksOfAnother(t *testing.T) {
 	}
 }
 
+// The connection of a joint settle goes silent. Its partitions go on without it, and long before a settle that
+// is alone would give up.
+func TestAJointSettleThatHangsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	proxy, through := proxytest.StartURL(t, w.url)
+	store, err := postgres.Connect(t.Context(), through, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	turns := neighbours(t, w)
+	for _, n := range turns {
+		n.x.store = store
+	}
+	trap := proxy.HoldAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))
+	started := time.Now()
+	settleWithin(10*time.Second, turns)
+	if took := time.Since(started); took > 20*time.Second {
+		t.Errorf("they went on after %v", took)
+	}
+	trap.Release()
+	for p, n := range turns {
+		var moved *processor.MovedError
+		if !errors.As(n.err, &moved) || moved.NextOffset != 3 { // it was committed, unheard
+			t.Errorf("partition %d: %v", p, n.err)
+		}
+	}
+	w.verified()
+}
+
 // An item that cannot be stored fails its neighbours once. While it is looked for, its partition goes alone.
 func TestAPoisonedSliceLeavesItsNeighboursAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	turns := neighbours(t, w)
-	good := *turns[1].slice.Items[1].Request
-	bad := good
+	bad := *turns[1].slice.Items[0].Request
 	bad.ReceivedAt = time.Time{}
-	turns[1].slice.Items[1].Request = &bad
-	settleAll(turns)
-	for p, n := range turns {
-		if p == 1 && !errors.Is(n.err, processor.ErrData) || p != 1 && n.err != nil {
-			t.Errorf("partition %d: %v", p, n.err)
+	turns[1].slice.Items[0].Request = &bad
+	whole := turns[1].slice
+	for next := int64(3); ; next++ { // until both are settled within the second for which it stays apart
+		started := time.Now()
+		settleWithin(time.Second, turns[1:3])
+		before := w.store.JointStats()
+		first, second := turns[1].err, turns[2].err
+		turns[1].slice = slice(0, whole.Items[0]) // the half that whoever looks for it settles next
+		turns[2].slice = slice(next, dead())
+		settleAll(turns[1:3])
+		for _, err := range []error{first, turns[1].err} {
+			if !errors.Is(err, processor.ErrData) {
+				t.Errorf("the one that cannot be stored: %v", err)
+			}
 		}
-	}
-	before := w.store.JointStats()
-	whole, other := turns[1].slice, turns[2]
-	for i, want := range []error{nil, processor.ErrData} { // halves, as whoever looks for it settles
-		turns[1].slice = slice(int64(i), whole.Items[i])
-		other.slice = slice(int64(3+i), dead())
-		settleAll([]*turn{turns[1], other})
-		if !errors.Is(turns[1].err, want) || other.err != nil {
-			t.Errorf("item %d: %v, its neighbour: %v", i, turns[1].err, other.err)
+		if err := errors.Join(second, turns[2].err); err != nil {
+			t.Errorf("its neighbour: %v", err)
 		}
-	}
-	if after := w.store.JointStats(); after.Failures != before.Failures {
-		t.Errorf("%d joint settles failed", after.Failures-before.Failures)
+		if time.Since(started) > time.Second && !t.Failed() {
+			turns[1].slice, turns[2].slice = whole, slice(next+1, dead())
+			next++
+			continue
+		}
+		if after := w.store.JointStats(); before.Failures == 0 || after.Failures != before.Failures {
+			t.Errorf("%d joint settles failed, and then %d", before.Failures, after.Failures)
+		}
+		break
 	}
 	w.verified()
 }

@@ -199,16 +199,18 @@ func (v *town) draw(t *rapid.T) (which int, turns []*turn) {
 }
 
 // settleAll settles all of one owner at the same time, and as a rule together.
-func settleAll(turns []*turn) {
+func settleAll(turns []*turn) { settleWithin(3*time.Millisecond, turns) }
+
+// settleWithin waits so long for all of them to be ready: those that go alone never are.
+func settleWithin(patience time.Duration, turns []*turn) {
 	if len(turns) == 0 {
 		return
 	}
-	release := turns[0].x.store.Gather()
+	release := turns[0].x.store.Gather(len(turns), patience)
 	var wg sync.WaitGroup
 	for _, n := range turns {
 		wg.Go(func() { n.tally, n.err = n.x.store.Settle(n.ctx, n.x.claim, n.slice) })
 	}
-	time.Sleep(time.Millisecond)
 	release()
 	wg.Wait()
 }
@@ -317,13 +319,16 @@ func (v *town) hinder(t *rapid.T) {
 	if _, err := tx.Exec(ctx, query, hindered.o.partition); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(40*time.Millisecond, func() { _ = tx.Rollback(context.WithoutCancel(ctx)) })
-	started := time.Now()
+	gone := make(chan struct{})
+	time.AfterFunc(40*time.Millisecond, func() {
+		_ = tx.Rollback(context.WithoutCancel(ctx))
+		close(gone)
+	})
 	settleAll(turns)
+	<-gone
 	for _, n := range turns {
 		n.judge(t)
 	}
-	<-time.After(time.Until(started.Add(50 * time.Millisecond))) // the connection is free again
 }
 
 // crash cuts the connections of their process: after so many bytes, or in place of the answer to a commit.
@@ -421,7 +426,7 @@ func TestTwoOwnersAgainstModel(t *testing.T) {
 		sum.Settles, sum.Slices, sum.Failures = sum.Settles+stats.Settles, sum.Slices+stats.Slices, sum.Failures+stats.Failures
 	}
 	t.Logf("%+v", sum)
-	if sum.Slices < sum.Settles*5/4 || sum.Failures == 0 {
+	if sum.Slices < sum.Settles+50 || sum.Failures == 0 {
 		t.Errorf("%d slices in %d joint settles, %d of them failed: too few to say anything", sum.Slices, sum.Settles, sum.Failures)
 	}
 	w.verified()

@@ -39,7 +39,8 @@ func encodeOperations(sets []writeSet) ([]byte, error) {
 		operations := sets[i].book.Operations()
 		for j := range operations {
 			if err := r.operation(sets[i].partition, &operations[j]); err != nil {
-				return nil, fmt.Errorf("%w: encode operation %s: %w", processor.ErrData, operations[j].ID, err)
+				err = fmt.Errorf("%w: encode operation %s: %w", processor.ErrData, operations[j].ID, err)
+				return nil, &portionError{sets[i].partition, err}
 			}
 		}
 	}

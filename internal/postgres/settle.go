@@ -43,15 +43,18 @@ func (s *Store) Settle(ctx context.Context, c processor.Claim, slice processor.S
 		return processor.Tally{}, fmt.Errorf("%w: %d items in one slice", processor.ErrData, len(slice.Items))
 	}
 	p := portion{claim: c, slice: slice}
-	if len(slice.Items) < jointItems && !s.joints.apart(c.Partition) {
+	if len(slice.Items) < jointItems && !s.joints.goesAlone(c.Partition) {
 		tally, done, err := s.settleJointly(ctx, p)
 		if done {
 			return tally, err
 		}
 	}
+	began := time.Now()
 	tallies, err := s.transact(ctx, []portion{p}, false)
+	if breaksAgain(err) || time.Since(began) > slowAlone {
+		s.joints.keepApart(c.Partition)
+	}
 	if err != nil {
-		s.joints.failedAlone(c.Partition, err)
 		return processor.Tally{}, err
 	}
 	return tallies[0], nil
@@ -101,7 +104,7 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []porti
 		book := ledger.NewBook(found[i].known, s.decisionTime(found[i].at))
 		book.Expect(len(slice.Items))
 		if sets[i], err = decide(book, p.claim, slice); err != nil {
-			return nil, err
+			return nil, p.caused(err)
 		}
 	}
 
@@ -186,12 +189,12 @@ func lockAndRead(ctx context.Context, conn *pgxpool.Conn, portions []portion, ha
 	positions := make([]int64, len(portions))
 	for i, p := range portions {
 		if positions[i], found[i].at, err = fence(results.QueryRow(), p.claim, p.slice); err != nil {
-			return nil, err
+			return nil, p.caused(err)
 		}
 	}
-	for i := range portions {
+	for i, p := range portions {
 		if found[i].known, err = sets[i].read(results); err != nil {
-			return nil, err
+			return nil, p.caused(err)
 		}
 		found[i].known.Position = positions[i]
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/monedero/monedero/internal/gather"
 	"github.com/monedero/monedero/internal/ingest"
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -75,7 +76,7 @@ type Options struct {
 // store gets along with a server that comes and goes.
 func Connect(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{owner: o.Owner, now: o.Now, log: o.Log, lists: make(turns, maxLists), reads: make(turns, maxReads)}
+	s := &Store{joints: joints{queue: gather.Queue[*joining]{Every: jointEvery}}, owner: o.Owner, now: o.Now, log: o.Log, lists: make(turns, maxLists), reads: make(turns, maxReads)}
 	var err error
 	if s.pool, err = serviceSessions(o).pool(ctx, url, func(c *pgxpool.Config) { c.MaxConns = int32(o.MaxConns) }); err != nil {
 		return nil, err

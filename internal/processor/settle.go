@@ -11,8 +11,8 @@ import (
 	"github.com/monedero/monedero/internal/throttle"
 )
 
-// settleTimeout bounds one transaction from this side. It is longer than the
-// database lets a statement run; a database that is gone without a word would
+// settleTimeout bounds the settling of one slice from this side, its wait for others
+// included. It is longer than the database lets a statement run; a database that is gone without a word would
 // else be waited for as long as TCP tries, a quarter of an hour.
 const settleTimeout = 40 * time.Second
 

@@ -67,7 +67,7 @@ func (b bound) joint() (all []prometheus.Collector) {
 		name, help string
 		of         func(postgres.JointStats) float64
 	}{
-		{"settles", "Transactions that settled the slices of several partitions, or of one, together.", func(s postgres.JointStats) float64 { return float64(s.Settles) }},
+		{"settles", "Joint settles that were tried: transactions for the slices of several partitions, or of one.", func(s postgres.JointStats) float64 { return float64(s.Settles) }},
 		{"settle_slices", "Slices in these transactions.", func(s postgres.JointStats) float64 { return float64(s.Slices) }},
 		{"settle_failures", "Those that failed; where one held more than one slice, each then goes alone.", func(s postgres.JointStats) float64 { return float64(s.Failures) }},
 		{"settle_seconds", "Time of these transactions.", func(s postgres.JointStats) float64 { return s.Took.Seconds() }},

@@ -17,9 +17,9 @@ import (
 	"github.com/monedero/monedero/internal/telemetry"
 )
 
-// maxConns is how many connections a processor has. Each settle takes one while it
-// runs, as do claims and looks at the progress: so many run at once, and the
-// partitions beyond that take turns.
+// maxConns is how many connections a processor has. A joint settle takes one while it
+// runs, as do each slice that is settled alone, claims and looks at the progress: so many
+// run at once, and the partitions beyond that take turns.
 const maxConns = 18
 
 // RunProcessor settles its share of the partitions until ctx ends; then it

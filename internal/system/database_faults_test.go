@@ -121,7 +121,8 @@ func (d *dba) deadlock() {
 			return err
 		}
 		d.awaitSQL("select count(*) > 0 from pg_stat_activity where datname = current_database() " +
-			"and application_name = 'monedero-processor' and wait_event_type = 'Lock'")
+			"and application_name = 'monedero-processor' and wait_event_type = 'Lock' " +
+			"and query_start < clock_timestamp() - interval '200 ms'") // a joint settle has given up by then
 		_, err := tx.Exec(d.t.Context(), "select from partition_progress for update")
 		return err // nil: the settle held it, and gave way
 	})
