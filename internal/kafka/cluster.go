@@ -150,6 +150,24 @@ func (c *Cluster) Offsets(ctx context.Context, topic string, partition int) (sta
 	return 0, 0, fmt.Errorf("list offsets: no answer for partition %d", partition)
 }
 
+// leaders are the numbers of the brokers that lead the topic's partitions, of those that have a leader, as far
+// as is known: an answer may be a metadataTTL old.
+func (c *Cluster) leaders(ctx context.Context, topic string) (map[int]int, error) {
+	answer, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return nil, err
+	}
+	all := map[int]int{}
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			if p.Leader.Host != "" {
+				all[p.ID] = p.Leader.ID
+			}
+		}
+	}
+	return all, nil
+}
+
 // leader is the address of the broker that has the partition, as far as is known: an
 // answer may be a metadataTTL old.
 func (c *Cluster) leader(ctx context.Context, topic string, partition int) (string, error) {

@@ -67,6 +67,7 @@ type lane struct {
 	inFlight int       // records of the batch in flight
 	since    time.Time // when it was taken
 	stuck    bool      // the last batch failed, or the one in flight fails for too long
+	apart    int       // how often it has to be quick before it travels with others again
 }
 
 // add puts the entry at the end, or says why not. It reports whether the lane has to
@@ -131,6 +132,29 @@ func (l *lane) written(failed bool) {
 	l.stuck = false
 	if failed && l.share > 0 {
 		l.stop()
+	}
+}
+
+// travelsAlone reports whether the lane's batches go in requests of their own at present.
+func (l *lane) travelsAlone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.apart > 0
+}
+
+// answered notes how long a request was in flight. One that failed together with others says nothing of this
+// partition: it is as if the batch were taken only now.
+func (l *lane) answered(took time.Duration, err error, together bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil && together {
+		l.since = time.Now()
+	}
+	switch {
+	case err != nil || took > lateAfter:
+		l.apart = quickTimes
+	case l.apart > 0:
+		l.apart--
 	}
 }
 

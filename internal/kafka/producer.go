@@ -22,7 +22,7 @@ const (
 	// answer within 5 s has time left to give it.
 	ProduceDeadline = 4 * time.Second
 
-	produceAttempt      = 2 * time.Second // one request; kafka-go tells the broker half of it
+	produceAttempt      = 2 * time.Second // one request; the broker is told half of it
 	produceRetryMin     = 20 * time.Millisecond
 	produceRetryMax     = 500 * time.Millisecond
 	maxBatchRecords     = 1000
@@ -32,13 +32,17 @@ const (
 
 // Producer writes records, each partition's in the order in which they came. It
 // has one batch in flight for each partition, and what comes meanwhile makes the
-// next one. It is safe for concurrent use.
+// next one. The batches for one broker travel together; see outbox.go. It is safe for concurrent use.
 type Producer struct {
-	client  *kafkago.Client
+	cluster *Cluster
 	metrics *Metrics
 	work    context.Context // ends when Close has waited long enough
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+
+	outboxes sync.Map                  // a broker's number to a *gather.Queue[*parcel]
+	leaders  sync.Map                  // by topic: *answer[map[int]int]
+	forgot   atomic.Pointer[time.Time] // when the leaders turned out to be others
 
 	lanes  sync.Map   // laneKey to *lane
 	mu     sync.Mutex // held to add a lane, and to close
@@ -102,8 +106,7 @@ func NewProducer(c *Cluster, m *Metrics, callers int, known ...Topic) *Producer 
 	return &Producer{
 		callers: callers,
 		guards:  guards,
-		client:  &kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: produceAttempt},
-		metrics: m, work: work, cancel: cancel,
+		cluster: c, metrics: m, work: work, cancel: cancel,
 	}
 }
 
@@ -260,7 +263,7 @@ func (p *Producer) send(key laneKey, l *lane, batch []*entry, deadline time.Time
 	defer func() { p.metrics.batchSeconds.Observe(time.Since(started).Seconds()) }()
 	wait := backoff{low: produceRetryMin, high: produceRetryMax}
 	for {
-		base, err := p.attempt(ctx, key, batch)
+		base, err := p.attempt(ctx, key, l, batch)
 		if err == nil {
 			p.metrics.produced.Add(float64(len(batch)))
 			return base, nil
@@ -277,22 +280,17 @@ func (p *Producer) send(key laneKey, l *lane, batch []*entry, deadline time.Time
 }
 
 // attempt sends the batch once.
-func (p *Producer) attempt(ctx context.Context, key laneKey, batch []*entry) (int64, error) {
-	answer, err := p.client.Produce(ctx, &kafkago.ProduceRequest{
-		Topic: key.topic, Partition: key.partition, RequiredAcks: kafkago.RequireAll, Records: &batchReader{entries: batch},
-	})
-	switch {
-	case err != nil:
+func (p *Producer) attempt(ctx context.Context, key laneKey, l *lane, batch []*entry) (int64, error) {
+	base, err := p.post(ctx, key, l, batch)
+	if err != nil {
 		return 0, err
-	case answer.Error != nil:
-		return 0, answer.Error
 	}
 	if g := p.guards[key.topic]; g != nil {
 		if err := g.check(ctx); err != nil {
 			return 0, err
 		}
 	}
-	return answer.BaseOffset, nil
+	return base, nil
 }
 
 // retriable reports whether the same batch may get through later. What the
