@@ -189,14 +189,18 @@ func produced(answer kafkago.Response, key laneKey) (base int64, err error) {
 }
 
 // leader is the number of the broker that leads the lane's partition, as far as is known: it may be a
-// metadataTTL old.
+// metadataTTL old. Where Kafka does not say at once, it is not known.
 func (p *Producer) leader(ctx context.Context, key laneKey) (broker int, known bool) {
 	since := time.Now().Add(-metadataTTL)
 	if forgot := p.forgot.Load(); forgot != nil && forgot.After(since) {
 		since = *forgot
 	}
+	ctx, cancel := context.WithTimeout(ctx, outboxPatience)
+	defer cancel()
 	last, _ := p.leaders.LoadOrStore(key.topic, &answer[map[int]int]{})
 	all, err := last.(*answer[map[int]int]).get(ctx, since, func(ctx context.Context) (map[int]int, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
 		return p.cluster.leaders(ctx, key.topic)
 	})
 	broker, known = all[key.partition]
