@@ -25,8 +25,11 @@ const (
 	jointEvery = 2 * time.Millisecond
 	// jointLockTimeout is how long it waits for a lock. Alone, who needs the lock waits for it.
 	jointLockTimeout = 20 * time.Millisecond
-	// jointTimeout is how long it may take in all. Alone, a transaction has as long as its Settle.
+	// jointTimeout is how long it is waited for. What has not begun to commit by then is broken off.
 	jointTimeout = 2 * time.Second
+	// jointCommitTimeout is how long a commit may take that nobody waits for any more. To break one off
+	// could make visible what no standby has yet.
+	jointCommitTimeout = 40 * time.Second
 	// slowAlone is how long a partition alone may take before it stays apart.
 	slowAlone = time.Second
 	// apartFor is for how long a partition goes alone that broke a joint settle, or is slow. Else it would break
@@ -34,7 +37,10 @@ const (
 	apartFor = time.Second
 )
 
-var errPanicked = errors.New("a settle panicked")
+var (
+	errPanicked  = errors.New("a settle panicked")
+	errJointLate = errors.New("a joint settle took too long")
+)
 
 var jointLockTimeoutSQL = fmt.Sprintf("set local lock_timeout = %d", jointLockTimeout.Milliseconds()) //nolint:gochecknoglobals // never changed
 
@@ -115,24 +121,22 @@ func (s *Store) settleJoints() {
 	}
 }
 
-// settleJoint ends with the first of the contexts: whoever gives up does not wait for the others.
+// settleJoint settles the portions, or lets each go alone. Where a commit takes long, each waits alone for
+// the locks that it still holds, and finds out what came of it.
 func (s *Store) settleJoint(batch []*joining) {
-	ctx, cancel := context.WithTimeout(context.Background(), jointTimeout)
-	defer cancel()
 	portions := make([]portion, len(batch))
 	for i, j := range batch {
 		portions[i] = j.portion
-		defer context.AfterFunc(j.ctx, cancel)()
 	}
 	began := time.Now()
-	tallies, err := s.tryTogether(ctx, portions)
+	tallies, err := s.attemptJoint(batch, portions)
 	s.joints.count(len(batch), time.Since(began), err)
 	var cause *portionError
 	if errors.As(err, &cause) && breaksAgain(err) {
 		s.joints.keepApart(cause.partition)
 	}
 	// One alone fails for its own reasons, but for what is waited for longer where nobody waits for it.
-	apart := err != nil && (len(batch) > 1 || sqlState(err) == codeLockTimeout || errors.Is(err, errPanicked) || ctx.Err() != nil)
+	apart := err != nil && (len(batch) > 1 || sqlState(err) == codeLockTimeout || errors.Is(err, errPanicked) || errors.Is(err, errJointLate))
 	if apart {
 		if skipped, ok := s.joints.failed.Next(); ok {
 			s.log.Warn("joint settle failed, and each of its slices goes alone", "slices", len(batch), "skipped", skipped, "err", err)
@@ -145,6 +149,40 @@ func (s *Store) settleJoint(batch []*joining) {
 			j.err = err
 		}
 		close(j.done)
+	}
+}
+
+// attemptJoint ends with the first of the contexts, so that whoever gives up does not wait for the others, or
+// fails with errJointLate.
+func (s *Store) attemptJoint(batch []*joining, portions []portion) ([]processor.Tally, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), jointCommitTimeout)
+	stops := make([]func() bool, len(batch))
+	for i, j := range batch {
+		stops[i] = context.AfterFunc(j.ctx, cancel)
+	}
+	type result struct {
+		tallies []processor.Tally
+		err     error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		defer cancel()
+		tallies, err := s.tryTogether(ctx, portions)
+		for _, stop := range stops {
+			stop()
+		}
+		ended <- result{tallies, err}
+	}()
+	late := time.NewTimer(jointTimeout)
+	defer late.Stop()
+	select {
+	case r := <-ended:
+		if errors.Is(r.err, context.DeadlineExceeded) {
+			r.err = fmt.Errorf("%w: %w", errJointLate, r.err)
+		}
+		return r.tallies, r.err
+	case <-late.C:
+		return nil, errJointLate
 	}
 }
 
@@ -165,7 +203,7 @@ func breaksAgain(err error) bool {
 }
 
 // take is what the next settle takes, sorted by partition: one portion of each, and not too much; nil where
-// nothing waits. Who has given up meanwhile goes by itself, and finds that out.
+// nothing waits.
 func (q *joints) take() []*joining {
 	items, of := 0, map[int]bool{}
 	taken := q.queue.Take(func(j *joining) bool {

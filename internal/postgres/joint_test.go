@@ -112,11 +112,41 @@ func TestAJointSettleThatHangsIsGivenUp(t *testing.T) {
 		t.Errorf("they went on after %v", took)
 	}
 	trap.Release()
+	committedUnheard(t, turns)
+	w.verified()
+}
+
+// committedUnheard wants that a joint settle was committed, and that each of its portions found out alone.
+func committedUnheard(t *testing.T, turns []*turn) {
+	t.Helper()
 	for p, n := range turns {
 		var moved *processor.MovedError
-		if !errors.As(n.err, &moved) || moved.NextOffset != 3 { // it was committed, unheard
+		if !errors.As(n.err, &moved) || moved.NextOffset != 3 {
 			t.Errorf("partition %d: %v", p, n.err)
 		}
+	}
+}
+
+// A commit that takes longer than a joint settle may is not broken off: where it waits for a standby, that would
+// make visible what the standby does not have. Each waits for it alone.
+func TestACommitThatTakesLongIsNotBrokenOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	turns := neighbours(t, w)
+	owner := w.schemaOwner()
+	for _, sql := range []string{
+		"create function slow_commit() returns trigger language plpgsql as 'begin perform pg_sleep(4); return null; end'",
+		"create constraint trigger slow_commit after insert on operations deferrable initially deferred for each row " +
+			"when (new.partition = 0 and new.amount = 4) execute function slow_commit()",
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settleWithin(10*time.Second, turns)
+	committedUnheard(t, turns)
+	if _, err := owner.Exec(t.Context(), "drop trigger slow_commit on operations; drop function slow_commit"); err != nil {
+		t.Fatal(err)
 	}
 	w.verified()
 }

@@ -67,16 +67,25 @@ type portion struct {
 }
 
 // transact settles all of the portions, or none: one of each partition, in the partitions' order. Hasty, it
-// fails where somebody holds a lock for long.
+// fails where somebody holds a lock for long, or where it has not begun to commit within jointTimeout.
 func (s *Store) transact(ctx context.Context, portions []portion, hasty bool) ([]processor.Tally, error) {
-	conn, err := s.pool.Acquire(ctx)
+	before := ctx // the commit
+	if hasty {
+		var cancel context.CancelFunc
+		before, cancel = context.WithTimeout(ctx, jointTimeout)
+		defer cancel()
+	}
+	conn, err := s.pool.Acquire(before)
 	if err != nil {
 		return nil, fmt.Errorf("acquire connection: %w", err)
 	}
 	defer conn.Release()
 	defer s.keepUnblocked(ctx, conn.Conn())()
 
-	tallies, err := s.settle(ctx, conn, portions, hasty)
+	tallies, b, err := s.settle(before, conn, portions, hasty)
+	if err == nil {
+		err = commit(ctx, conn, b)
+	}
 	if err != nil {
 		rollback(ctx, conn)
 		return nil, classified(err)
@@ -84,13 +93,14 @@ func (s *Store) transact(ctx context.Context, portions []portion, hasty bool) ([
 	return tallies, nil
 }
 
-// settle is the transaction, and this file has its steps in the order in which they happen.
-func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) ([]processor.Tally, error) {
+// settle is the transaction up to its commit, which takes the batch along. This file has the steps in the order in which
+// they happen.
+func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) ([]processor.Tally, *pgx.Batch, error) {
 	// Fence, lock, read: the first round trip. A crash leaves locks, until the server
 	// notices it or whoever waits for them ends the session; see unblock.go.
 	found, err := lockAndRead(ctx, conn, portions, hasty)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	// Decide: in memory. Nobody else changes what was read while the locks are held.
@@ -99,19 +109,19 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []porti
 		// A replay: an expire that became a dead letter is one again. Few batches hold an expire.
 		slice, err := keepDead(ctx, conn.Conn(), p.claim, p.slice)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		book := ledger.NewBook(found[i].known, s.decisionTime(found[i].at))
 		book.Expect(len(slice.Items))
 		if sets[i], err = decide(book, p.claim, slice); err != nil {
-			return nil, p.caused(err)
+			return nil, nil, p.caused(err)
 		}
 	}
 
 	// Write the operations: the second round trip. Nobody sees them yet, and a crash
 	// rolls them back.
 	if err := copyOperations(ctx, conn.Conn(), sets...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	// Write the rest, advance, commit: the third round trip. A crash before the server
@@ -125,7 +135,7 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []porti
 		sets[i].advance(b, p.claim, p.slice)
 		tallies[i] = sets[i].tally
 	}
-	return tallies, commit(ctx, conn, b)
+	return tallies, b, nil
 }
 
 // keepDead returns the slice with dead letters in place of the expires that are dead letters on record. Unlike
