@@ -65,7 +65,8 @@ type lane struct {
 	closed  bool
 
 	inFlight int       // records of the batch in flight
-	since    time.Time // when it was taken
+	since    time.Time // when it was sent, or taken while it waits
+	waits    bool      // it was not sent yet
 	stuck    bool      // the last batch failed, or the one in flight fails for too long
 	apart    int       // how often it has to be quick before it travels with others again
 }
@@ -82,7 +83,7 @@ func (l *lane) add(e *entry) (drain bool, err error) {
 		return false, ErrQueueStuck
 	case len(l.entries) > 0 && l.bytes+e.size > maxQueuedBytes:
 		return false, ErrQueueFull
-	case l.share > 0 && l.inFlight > 0 && l.inFlight+len(l.entries) >= l.share && time.Since(l.since) > laneSlowAfter:
+	case l.share > 0 && l.inFlight > 0 && !l.waits && l.inFlight+len(l.entries) >= l.share && time.Since(l.since) > laneSlowAfter:
 		return false, ErrQueueFull
 	}
 	l.entries = append(l.entries, e)
@@ -110,7 +111,7 @@ func (l *lane) take() []*entry {
 	}
 	batch := l.entries[:n:n]
 	l.entries, l.bytes = l.entries[n:], l.bytes-bytes
-	l.inFlight, l.since = n, time.Now()
+	l.inFlight, l.since, l.waits = n, time.Now(), true
 	return batch
 }
 
@@ -140,6 +141,15 @@ func (l *lane) travelsAlone() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.apart > 0
+}
+
+// sent notes when a request with the batch was sent first: only from then on the partition may be slow.
+func (l *lane) sent(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits {
+		l.since, l.waits = at, false
+	}
 }
 
 // answered notes how long a request was in flight. One that failed together with others says nothing of this

@@ -54,7 +54,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
 		}),
 		batchSeconds: f.NewHistogram(prometheus.HistogramOpts{
-			Name: "monedero_kafka_produce_batch_seconds", Help: "Time from sending a batch to its end, retries included.",
+			Name: "monedero_kafka_produce_batch_seconds", Help: "Time from a batch's turn to its end: its wait for the request before it, and retries, included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 		retries: f.NewCounter(prometheus.CounterOpts{

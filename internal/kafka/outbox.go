@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -19,8 +20,11 @@ const (
 	// jointAttempt is how long a request of several lanes may take: where one of their partitions hangs,
 	// the others go on after that.
 	jointAttempt = time.Second
-	// outboxPatience is how long a batch waits for the request in flight. Then it goes in one of its own.
-	outboxPatience = 50 * time.Millisecond
+	// outboxPatience is how long a batch waits for the request in flight. Then it goes in one of its own. It is no
+	// shorter than lateAfter: who leaves a request that is not late would only do so again.
+	outboxPatience = lateAfter
+	// leaderPatience is how long it waits to hear which broker that is.
+	leaderPatience = 50 * time.Millisecond
 	// lateAfter is how long an answer may take. A lane whose answer took longer, or was an error, travels in
 	// requests of its own until it was quick quickTimes: the broker answers when it has all of a request, so
 	// one partition whose replicas lag would hold up all others.
@@ -74,8 +78,11 @@ func (p *Producer) postTogether(ctx context.Context, c *parcel) (gone bool, err 
 	if !known {
 		return false, nil
 	}
-	made, _ := p.outboxes.LoadOrStore(broker, &gather.Queue[*parcel]{})
-	q := made.(*gather.Queue[*parcel])
+	made, _ := p.outboxes.LoadOrStore(broker, &outbox{})
+	q := made.(*outbox)
+	if sent := q.sent.Load(); sent != nil && time.Since(*sent) > outboxPatience {
+		return false, nil
+	}
 	if q.Add(c) {
 		p.wg.Go(func() { p.empty(q) })
 	}
@@ -99,8 +106,15 @@ func (p *Producer) postTogether(ctx context.Context, c *parcel) (gone bool, err 
 	}
 }
 
+// outbox is what waits for one broker.
+type outbox struct {
+	gather.Queue[*parcel]
+
+	sent atomic.Pointer[time.Time] // when the request in flight was sent; nil: there is none
+}
+
 // empty sends request after request until nothing waits: one at a time to this broker.
-func (p *Producer) empty(q *gather.Queue[*parcel]) {
+func (p *Producer) empty(q *outbox) {
 	for {
 		bytes := 0
 		batch := q.Take(func(c *parcel) bool {
@@ -114,7 +128,10 @@ func (p *Producer) empty(q *gather.Queue[*parcel]) {
 		if batch == nil {
 			return
 		}
+		now := time.Now()
+		q.sent.Store(&now)
 		p.request(p.work, batch)
+		q.sent.Store(nil)
 	}
 }
 
@@ -127,10 +144,13 @@ func (p *Producer) request(ctx context.Context, parcels []*parcel) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	sent := time.Now()
+	for _, c := range parcels {
+		c.lane.sent(sent)
+	}
 	answer, err := p.cluster.transport.RoundTrip(ctx, p.cluster.addr, produceRequest(parcels, limit/2))
 	took := time.Since(sent)
 	var before *produce.Error // nothing was sent: the parcels are not all for one broker any more
-	if errors.As(err, &before) {
+	if errors.As(err, &before) && together {
 		p.forgetLeaders()
 	}
 	for _, c := range parcels {
@@ -195,7 +215,7 @@ func (p *Producer) leader(ctx context.Context, key laneKey) (broker int, known b
 	if forgot := p.forgot.Load(); forgot != nil && forgot.After(since) {
 		since = *forgot
 	}
-	ctx, cancel := context.WithTimeout(ctx, outboxPatience)
+	ctx, cancel := context.WithTimeout(ctx, leaderPatience)
 	defer cancel()
 	last, _ := p.leaders.LoadOrStore(key.topic, &answer[map[int]int]{})
 	all, err := last.(*answer[map[int]int]).get(ctx, since, func(ctx context.Context) (map[int]int, error) {

@@ -120,31 +120,43 @@ func TestProduceWhileLeadersMove(t *testing.T) {
 	broker := kafkatest.Start(t, kfake.NumBrokers(3))
 	topic := broker.Topic(t, 6)
 	p := newProducer(t, broker)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(200 * time.Millisecond):
-				broker.ShufflePartitionLeaders()
+	const moves = 8
+	moved := make(chan struct{})
+	go func() {
+		defer close(moved)
+		for range moves { // seldom enough that a client hears of it in between
+			time.Sleep(time.Second)
+			broker.ShufflePartitionLeaders()
+		}
+	}()
+	rounds := 0
+	for moving := true; moving; rounds++ {
+		each(t, p, topic, 20)
+		select {
+		case <-moved:
+			moving = false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	progress := newProgress(topic)
+	w := work(t, broker, topic, member{progress, "reader"}, progress.handle)
+	for partition := range topic.Partitions {
+		_, end, err := broker.Client(t).Offsets(t.Context(), topic.Name, partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		progress.awaitNext(t, partition, end)
+	}
+	_ = w.sub.Close()
+	for partition := range topic.Partitions {
+		got := slices.Compact(progress.values(partition)) // what was sent again comes again
+		for i, text := range got {
+			if want := fmt.Sprint("r ", i%20); text != want {
+				t.Fatalf("partition %d: record %d is %q, want %q", partition, i, text, want)
 			}
 		}
-	})
-	for range 20 {
-		each(t, p, topic, 20)
-		time.Sleep(50 * time.Millisecond)
-	}
-	close(stop)
-	wg.Wait()
-	got := slices.Compact(contents(t, broker, topic))
-	for i, text := range got {
-		if want := fmt.Sprint("r ", i%20); text != want {
-			t.Fatalf("record %d is %q, want %q", i, text, want)
+		if len(got) != rounds*20 {
+			t.Errorf("partition %d: %d records of %d", partition, len(got), rounds*20)
 		}
-	}
-	if len(got) != 400 {
-		t.Errorf("%d records", len(got))
 	}
 }

@@ -40,7 +40,7 @@ type Producer struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	outboxes sync.Map                  // a broker's number to a *gather.Queue[*parcel]
+	outboxes sync.Map                  // a broker's number to an *outbox
 	leaders  sync.Map                  // by topic: *answer[map[int]int]
 	forgot   atomic.Pointer[time.Time] // when the leaders turned out to be others
 
