@@ -135,9 +135,8 @@ func TestRequestInHandOutlivesItsContext(t *testing.T) {
 	}
 }
 
-// TestOnceIsOnce: a request whose connection breaks is not sent again behind the
-// caller's back, though its key would make that safe.
-// TestOnceIsOnce breaks a connection that was used before: with a body or without one, nothing is sent again.
+// TestOnceIsOnce breaks a connection that was used before: with a body or without one, no request is sent
+// again behind the caller's back, though its key would make that safe.
 func TestOnceIsOnce(t *testing.T) {
 	t.Parallel()
 	for _, r := range []client.Call{

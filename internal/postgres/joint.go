@@ -124,12 +124,8 @@ func (s *Store) settleJoints() {
 // settleJoint settles the portions, or lets each go alone. Where a commit takes long, each waits alone for
 // the locks that it still holds, and finds out what came of it.
 func (s *Store) settleJoint(batch []*joining) {
-	portions := make([]portion, len(batch))
-	for i, j := range batch {
-		portions[i] = j.portion
-	}
 	began := time.Now()
-	tallies, err := s.attemptJoint(batch, portions)
+	tallies, err := s.attemptJoint(batch)
 	s.joints.count(len(batch), time.Since(began), err)
 	var cause *portionError
 	if errors.As(err, &cause) && breaksAgain(err) {
@@ -154,11 +150,11 @@ func (s *Store) settleJoint(batch []*joining) {
 
 // attemptJoint ends with the first of the contexts, so that whoever gives up does not wait for the others, or
 // fails with errJointLate.
-func (s *Store) attemptJoint(batch []*joining, portions []portion) ([]processor.Tally, error) {
+func (s *Store) attemptJoint(batch []*joining) ([]processor.Tally, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), jointCommitTimeout)
-	stops := make([]func() bool, len(batch))
+	portions, stops := make([]portion, len(batch)), make([]func() bool, len(batch))
 	for i, j := range batch {
-		stops[i] = context.AfterFunc(j.ctx, cancel)
+		portions[i], stops[i] = j.portion, context.AfterFunc(j.ctx, cancel)
 	}
 	type result struct {
 		tallies []processor.Tally
