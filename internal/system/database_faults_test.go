@@ -112,18 +112,20 @@ func (d *dba) transaction(do func(pgx.Tx) error) {
 	d.t.Fatalf("ended by %d deadlocks in a row", deadlockTries)
 }
 
-// deadlock crosses the locks of a settle, until the server ends the settle for it.
+// deadlock crosses the locks of a settle, until the server ends the settle for it. It takes those of one
+// partition, in the order of a settle: of several, the first settle would wait, and look for a deadlock,
+// before the last one does.
 func (d *dba) deadlock() {
 	d.t.Helper()
 	d.exec("set deadlock_timeout = '5s'") // that of the services is shorter, so they find it
 	d.transaction(func(tx pgx.Tx) error {
-		if _, err := tx.Exec(d.t.Context(), "select from wallets for update"); err != nil {
+		if _, err := tx.Exec(d.t.Context(), "select from wallets where partition = (select min(partition) from wallets) order by id for update"); err != nil {
 			return err
 		}
 		d.awaitSQL("select count(*) > 0 from pg_stat_activity where datname = current_database() " +
 			"and application_name = 'monedero-processor' and wait_event_type = 'Lock' " +
 			"and query_start < clock_timestamp() - interval '200 ms'") // a joint settle has given up by then
-		_, err := tx.Exec(d.t.Context(), "select from partition_progress for update")
+		_, err := tx.Exec(d.t.Context(), "select from partition_progress where partition = (select min(partition) from wallets) for update")
 		return err // nil: the settle held it, and gave way
 	})
 }
