@@ -18,8 +18,8 @@ const (
 	// the others the database: while that hangs, each of them stays for seconds, and
 	// they must not take the seats of the submissions.
 	maxOthers = Seats / 2
-	// maxWaiting requests wait for an outcome at once. They cost a query at each
-	// tick, and some 30 KB each.
+	// maxWaiting requests wait for an outcome at once. Together they cost a query at each
+	// look at the progress, and some 30 KB each.
 	maxWaiting = 1000
 	// MaxPages pages of lists that are large are held in memory at once. One
 	// is held until its last byte is handed to the connection, which takes some seconds

@@ -287,8 +287,8 @@ func (m *memory) LookUp(context.Context, []ledger.OperationID) (outcomes.Found, 
 	return outcomes.Found{}, nil
 }
 
-func (m *memory) DecidedIDs(context.Context, []ledger.OperationID) ([]ledger.OperationID, error) {
-	return nil, nil
+func (m *memory) DecidedIDs(context.Context, []ledger.OperationID, []int) ([]ledger.OperationID, map[int]ledger.Place, error) {
+	return nil, nil, nil
 }
 
 func (m *memory) List(context.Context, ingest.Filter) (ingest.Page, error) { return ingest.Page{}, nil }

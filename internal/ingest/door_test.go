@@ -62,12 +62,12 @@ func (d *database) DryRun(ctx context.Context, r ledger.Request) (ingest.DryRun,
 	return d.Store.DryRun(ctx, r)
 }
 
-func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error) {
+func (d *database) DecidedIDs(ctx context.Context, ids []ledger.OperationID, partitions []int) ([]ledger.OperationID, map[int]ledger.Place, error) {
 	d.decided.Add(1)
 	if err := d.door(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return d.Store.DecidedIDs(ctx, ids)
+	return d.Store.DecidedIDs(ctx, ids, partitions)
 }
 
 func (d *database) List(ctx context.Context, f ingest.Filter) (ingest.Page, error) {

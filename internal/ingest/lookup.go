@@ -149,7 +149,7 @@ func (s *Server) awaitAll(ctx context.Context, ids []ledger.OperationID, wait ti
 			return
 		}
 		// Who asks for what it submitted asks for the last one last.
-		if _, found := s.await(ctx, ids[len(ids)-1], wait); !found {
+		if _, found := s.await(ctx, ids[len(ids)-1], outcomes.UnknownOffset, wait); !found {
 			return
 		}
 		if ids = ids[:len(ids)-1]; len(ids) > 0 {

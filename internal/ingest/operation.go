@@ -235,7 +235,7 @@ func (s *Server) operation(ctx context.Context, in *operationInput) (*operationO
 	wait := s.patience(ctx, in.Prefer)
 	a, err := s.find(ctx, id)
 	if err == nil && !a.Found && wait > 0 {
-		if a.Decided, a.Found = s.await(ctx, id, wait); !a.Found {
+		if a.Decided, a.Found = s.await(ctx, id, in.Offset.or(outcomes.UnknownOffset), wait); !a.Found {
 			a, err = s.find(ctx, id) // how far its partition has come meanwhile
 		}
 	}
@@ -283,12 +283,12 @@ func (s *Server) find(ctx context.Context, id ledger.OperationID) (outcomes.Answ
 }
 
 // await waits for an outcome for as long as is asked, but not beyond the
-// service's own end.
-func (s *Server) await(ctx context.Context, id ledger.OperationID, wait time.Duration) (outcomes.Decided, bool) {
+// service's own end. The offset is that of its record, as far as is known.
+func (s *Server) await(ctx context.Context, id ledger.OperationID, offset int64, wait time.Duration) (outcomes.Decided, bool) {
 	release(ctx)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	q := s.watch.Await(id)
+	q := s.watch.Await(id, id.Partition(s.partitions), offset)
 	defer s.watch.Drop(q)
 	select {
 	case a := <-q.Answer():
@@ -332,6 +332,14 @@ func (s *Server) queueAhead(ctx context.Context, b *operationBody, id ledger.Ope
 type optionalOffset struct {
 	Value int64
 	Set   bool
+}
+
+// or is the offset, or what stands for none.
+func (o optionalOffset) or(none int64) int64 {
+	if o.Set {
+		return o.Value
+	}
+	return none
 }
 
 // Receiver tells huma where to put the value.

@@ -176,8 +176,8 @@ func TestCreationsAreIdempotent(t *testing.T) {
 	}
 }
 
-// TestWaitersShareQueries lets many wait at once: soon the database is asked once a
-// tick, and not once for each of them.
+// TestWaitersShareQueries lets many wait at once: soon the database is asked once in
+// 20 ms, and not once for each of them.
 func TestWaitersShareQueries(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -195,8 +195,8 @@ func TestWaitersShareQueries(t *testing.T) {
 	}
 	start := time.Now()
 	wg.Wait()
-	// Six for each request at most, one beside its submit and five before it is asked
-	// for at ticks, and one for each tick.
+	// Six for each request at most, one beside its submit, one as its wait begins and four looks that
+	// come soon for its sake; and the looks of all.
 	if most := 6*waiters + int64(time.Since(start)/(20*time.Millisecond)) + 2; s.db.decided.Load() > most {
 		t.Errorf("%d queries, want at most %d", s.db.decided.Load(), most)
 	}

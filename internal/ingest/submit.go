@@ -132,7 +132,7 @@ func (s *Server) finish(ctx context.Context, sub submission, wait time.Duration)
 	}
 	s.watch.Drop(sub.known) // who waits is not under way any more
 	if wait > 0 {
-		if d, found := s.await(ctx, r.ID, wait); found {
+		if d, found := s.await(ctx, r.ID, receipt.Offset, wait); found {
 			return s.settled(ctx, r, d, receipt, wait)
 		}
 	}

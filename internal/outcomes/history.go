@@ -38,6 +38,6 @@ type History interface {
 	// partitions of all of them stand, by partition and ID.
 	LookUp(ctx context.Context, ids []ledger.OperationID) (Found, error)
 	// DecidedIDs is which of the operations have an outcome, in no order: it costs less
-	// than LookUp, above all where few have.
-	DecidedIDs(ctx context.Context, ids []ledger.OperationID) ([]ledger.OperationID, error)
+	// than LookUp, above all where few have. And it says of the partitions where their next records lie.
+	DecidedIDs(ctx context.Context, ids []ledger.OperationID, partitions []int) (known []ledger.OperationID, next map[int]ledger.Place, err error)
 }

@@ -3,7 +3,6 @@ package outcomes
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,9 +12,8 @@ import (
 
 // The limits of the look-ups.
 const (
-	maxLookup     = 1000                  // operations in one query
-	waitTick      = 20 * time.Millisecond // between two queries for those who wait for longer than that
-	lookupTimeout = 2 * time.Second       // of one query
+	maxLookup     = 1000            // operations in one query
+	lookupTimeout = 2 * time.Second // of one query
 
 	// lookupPatience is how long a request that is durable waits for the look-up
 	// beside it: a broker that is faster than the database would otherwise hide
@@ -31,20 +29,18 @@ const (
 	lookupCrowd   = 6
 	lookupPace    = 75 * time.Microsecond
 	maxLookupPace = 3 * time.Millisecond
-
-	// lookupAgain is how long after the first query for somebody who waits the second
-	// one comes. That time is doubled until it is a tick: most outcomes are there within
-	// some milliseconds, and whoever waits longer costs no more than a few queries.
-	lookupAgain = 2 * time.Millisecond
 )
+
+// UnknownOffset is that of an operation of which nobody knows where in the log it lies.
+const UnknownOffset = -1
 
 // Lookup finds outcomes for many requests of the replica together: one query at
 // a time, and each holds everything that was asked while the one before ran. Who
-// waits for an outcome is asked for again, in the same query: soon at first, then
-// at each tick. Those who ask share no lock. It answers while [Lookup.Run] runs, and is safe for
+// waits for an outcome is woken by the progress of the partition, which the same query reads:
+// every 2 ms while anything moves, and then less often. Those who ask share no lock. It answers while [Lookup.Run] runs, and is safe for
 // concurrent use.
 type Lookup struct {
-	lookUp  func(context.Context, []ledger.OperationID) (Found, error)
+	lookUp  lookUp
 	count   func(operations int, took time.Duration, err error)
 	log     *slog.Logger
 	trouble throttle.Log
@@ -55,21 +51,28 @@ type Lookup struct {
 	since atomic.Pointer[time.Time] // when the query in flight began; nil: there is none
 	slow  atomic.Bool               // the last query failed or took longer than lookupPatience
 
-	// Those who wait are asked for again until found: early ones when they are due,
-	// the others at each tick. Both are of Run alone.
-	early, waiting map[*Question]struct{}
+	// These are of Run alone.
+	waiting *waiting
+	woken   []*Question // of those who wait: to be asked next
+	rounds  uint64
 }
+
+// lookUp finds operations, and the places of the next records of partitions.
+type lookUp func(ctx context.Context, ids []ledger.OperationID, partitions []int) (Found, map[int]ledger.Place, error)
 
 // Question is one request's wish to know an outcome. Exactly one answer comes,
 // unless it is dropped before.
 type Question struct {
-	id      ledger.OperationID
-	until   bool // not answered before the outcome is there
-	answer  chan Answer
-	dropped atomic.Bool
-	pause   time.Duration // while it is early: from the last query for it to due
-	due     time.Time
-	next    *Question // in Lookup.asked, and then in the round: another one for the same operation
+	id        ledger.OperationID
+	until     bool  // not answered before the outcome is there
+	partition int   // of one that waits
+	offset    int64 // of its record, as far as is known; else UnknownOffset
+	answer    chan Answer
+	dropped   atomic.Bool
+	asked     time.Time // last
+	reached   bool      // by the progress, which is why it was asked
+	round     uint64    // the last one that it is in
+	next      *Question // in Lookup.asked, and then in the round: another one for the same operation
 }
 
 // Answer is what came of a question.
@@ -96,37 +99,38 @@ func (q *Question) Await(ctx context.Context) (Answer, error) {
 // OfDecided makes a look-up of operations most of which have an outcome. It calls count
 // with each query: for how many operations it was, how long it took, and its error.
 func OfDecided(h History, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
-	return newLookup(h.LookUp, count, log)
+	return newLookup(func(ctx context.Context, ids []ledger.OperationID, _ []int) (Found, map[int]ledger.Place, error) {
+		found, err := h.LookUp(ctx, ids)
+		return found, nil, err
+	}, count, log)
 }
 
 // OfPending makes a look-up of operations most of which have none yet: it asks first
 // which have one, which costs less than reading. It says nothing of where partitions stand while none has.
 // It calls count as [OfDecided] does.
 func OfPending(h History, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
-	return newLookup(func(ctx context.Context, ids []ledger.OperationID) (Found, error) {
-		known, err := h.DecidedIDs(ctx, ids)
+	return newLookup(func(ctx context.Context, ids []ledger.OperationID, partitions []int) (Found, map[int]ledger.Place, error) {
+		known, next, err := h.DecidedIDs(ctx, ids, partitions)
 		if err != nil || len(known) == 0 {
-			return Found{}, err
+			return Found{}, next, err
 		}
-		return h.LookUp(ctx, known)
+		found, err := h.LookUp(ctx, known)
+		return found, next, err
 	}, count, log)
 }
 
-func newLookup(
-	lookUp func(context.Context, []ledger.OperationID) (Found, error), count func(operations int, took time.Duration, err error), log *slog.Logger,
-) *Lookup {
-	return &Lookup{
-		lookUp: lookUp, count: count, log: log, wake: make(chan struct{}, 1),
-		early: map[*Question]struct{}{}, waiting: map[*Question]struct{}{},
-	}
+func newLookup(lookUp lookUp, count func(operations int, took time.Duration, err error), log *slog.Logger) *Lookup {
+	return &Lookup{lookUp: lookUp, count: count, log: log, wake: make(chan struct{}, 1), waiting: newWaiting()}
 }
 
 // Ask puts a question into the next query. Every question must be dropped.
 func (l *Lookup) Ask(id ledger.OperationID) *Question { return l.put(&Question{id: id}) }
 
 // Await puts a question that is answered only once the operation has an outcome. It must be dropped.
-func (l *Lookup) Await(id ledger.OperationID) *Question {
-	return l.put(&Question{id: id, until: true})
+// The offset, or UnknownOffset, only says when to look: within some 2 ms of the commit where it is right, and
+// 250 ms where it is not.
+func (l *Lookup) Await(id ledger.OperationID, partition int, offset int64) *Question {
+	return l.put(&Question{id: id, until: true, partition: partition, offset: offset})
 }
 
 func (l *Lookup) put(q *Question) *Question {
@@ -196,96 +200,86 @@ func (l *Lookup) ended(took time.Duration, err error) {
 
 // Run asks until ctx ends, and then returns nil. It runs once.
 func (l *Lookup) Run(ctx context.Context) error {
-	tick := time.NewTicker(waitTick)
-	defer tick.Stop()
-	soon := time.NewTimer(waitTick)
-	defer soon.Stop()
+	timer := time.NewTimer(waitTick)
+	defer timer.Stop()
 	round := map[ledger.OperationID]*Question{}
 	for {
-		var ticked bool
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-l.wake:
-		case <-soon.C:
-		case <-tick.C:
-			ticked = true
+		case <-timer.C:
 		}
 		clear(round)
 		start := time.Now()
-		l.take(round, start, ticked)
-		if l.round(ctx, round) != nil {
+		partitions := l.take(round, start)
+		if l.round(ctx, round, partitions) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			throttle.Pause(ctx, lookupPause)
-		} else if underWay := l.open.Load() - int64(len(l.early)+len(l.waiting)); underWay > lookupCrowd {
+		} else if underWay := l.open.Load() - int64(l.waiting.questions); underWay > lookupCrowd {
 			throttle.Pause(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
 		}
-		if len(l.early) > 0 {
-			soon.Reset(lookupAgain - time.Since(start))
+		if due, any := l.waiting.due(); len(l.woken) > 0 {
+			timer.Reset(0)
+		} else if any {
+			timer.Reset(time.Until(due))
 		}
 	}
 }
 
 // take fills the next round: the questions by operation, those of one operation
-// by next.
-func (l *Lookup) take(round map[ledger.OperationID]*Question, now time.Time, ticked bool) {
-	add := func(q *Question) { q.next, round[q.id] = round[q.id], q }
-	if ticked {
-		for q := range l.waiting {
-			if q.dropped.Load() {
-				delete(l.waiting, q)
-			} else {
-				add(q)
-			}
+// by next. It returns the partitions whose progress is to be read too.
+func (l *Lookup) take(round map[ledger.OperationID]*Question, now time.Time) (partitions []int) {
+	l.rounds++
+	add := func(q *Question) {
+		if q.round != l.rounds {
+			q.round, q.next, round[q.id] = l.rounds, round[q.id], q
 		}
 	}
-	for q := range l.early {
-		switch {
-		case q.dropped.Load():
-			delete(l.early, q)
-		case now.Before(q.due):
-		default:
+	partitions = l.waiting.look(now)
+	l.waiting.ask(now, add)
+	for _, q := range l.woken {
+		if !q.dropped.Load() {
 			add(q)
-			if q.pause *= 2; q.pause >= waitTick {
-				delete(l.early, q)
-				l.waiting[q] = struct{}{}
-			}
-			q.due = now.Add(q.pause)
 		}
 	}
+	l.woken = l.woken[:0]
 	for q := l.asked.Swap(nil); q != nil; {
 		next := q.next
 		if !q.dropped.Load() {
 			if q.until {
-				q.pause, q.due = lookupAgain, now.Add(lookupAgain)
-				l.early[q] = struct{}{}
+				l.waiting.add(q, now)
 			}
 			add(q)
 		}
 		q = next
 	}
+	return partitions
 }
 
-func (l *Lookup) round(ctx context.Context, round map[ledger.OperationID]*Question) error {
+func (l *Lookup) round(ctx context.Context, round map[ledger.OperationID]*Question, partitions []int) error {
 	ids := make([]ledger.OperationID, 0, len(round))
 	for id := range round {
 		ids = append(ids, id)
 	}
-	for chunk := range slices.Chunk(ids, maxLookup) {
-		found, next, err := l.query(ctx, chunk)
+	for len(ids) > 0 || len(partitions) > 0 {
+		chunk := ids[:min(len(ids), maxLookup)]
+		found, err := l.query(ctx, chunk, partitions)
 		if err != nil {
 			// The chunks left would only wait for the same timeout.
 			chunk = ids
 		}
 		for _, id := range chunk {
-			d, ok := found[id]
+			d, ok := found.decided[id]
 			for q := round[id]; q != nil; q = q.next {
-				l.reply(q, Answer{Decided: d, Found: ok, Next: next, Err: err})
+				l.reply(q, Answer{Decided: d, Found: ok, Next: found.next, Err: err})
 			}
 		}
 		if err != nil {
 			return err
 		}
+		l.waiting.moved(found.progress, time.Now(), func(q *Question) { l.woken = append(l.woken, q) })
+		ids, partitions = ids[len(chunk):], nil
 	}
 	return nil
 }
@@ -299,18 +293,23 @@ func (l *Lookup) reply(q *Question, a Answer) {
 	case q.answer <- a:
 	default: // answered before
 	}
-	delete(l.early, q)
-	delete(l.waiting, q)
+	if q.until {
+		l.waiting.remove(q)
+	}
 }
 
-func (l *Lookup) query(ctx context.Context, ids []ledger.OperationID) (
-	decided map[ledger.OperationID]Decided, next map[int]ledger.Place, err error,
-) {
+// answers are what one query found.
+type answers struct {
+	decided        map[ledger.OperationID]Decided
+	next, progress map[int]ledger.Place
+}
+
+func (l *Lookup) query(ctx context.Context, ids []ledger.OperationID, partitions []int) (answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	start := time.Now()
 	l.began(start)
-	found, err := l.lookUp(ctx, ids)
+	found, progress, err := l.lookUp(ctx, ids, partitions)
 	took := time.Since(start)
 	l.ended(took, err)
 	l.count(len(ids), took, err)
@@ -318,11 +317,11 @@ func (l *Lookup) query(ctx context.Context, ids []ledger.OperationID) (
 		if skipped, ok := l.trouble.Next(); ok {
 			l.log.WarnContext(ctx, "look-up failed", "operations", len(ids), "err", err, "skipped", skipped)
 		}
-		return nil, nil, err
+		return answers{}, err
 	}
-	decided = make(map[ledger.OperationID]Decided, len(found.Decided))
+	a := answers{make(map[ledger.OperationID]Decided, len(found.Decided)), found.Next, progress}
 	for _, d := range found.Decided {
-		decided[d.ID] = d
+		a.decided[d.ID] = d
 	}
-	return decided, found.Next, nil
+	return a, nil
 }

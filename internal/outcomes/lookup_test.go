@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +20,7 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	t.Parallel()
 	const callers, rounds = 64, 200
 	onRecord := func(id ledger.OperationID) bool { return id[0]%2 == 0 }
-	l := newLookup(func(_ context.Context, ids []ledger.OperationID) (found Found, _ error) {
+	l := newLookup(func(_ context.Context, ids []ledger.OperationID, _ []int) (found Found, _ map[int]ledger.Place, _ error) {
 		asked := map[ledger.OperationID]bool{}
 		for _, id := range ids {
 			if asked[id] {
@@ -32,7 +31,7 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 				found.Decided = append(found.Decided, Decided{Operation: ledger.Operation{Request: ledger.Request{ID: id}}})
 			}
 		}
-		return found, nil
+		return found, nil, nil
 	}, uncounted, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -50,7 +49,7 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 					id[1] = callers // the same for all
 				}
 				if round%7 == 0 {
-					l.Drop(l.Await(id))
+					l.Drop(l.Await(id, 0, UnknownOffset))
 					continue
 				}
 				a, err := l.Find(t.Context(), id)
@@ -65,50 +64,6 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	running.Wait()
 	if open := l.open.Load(); open != 0 {
 		t.Errorf("%d questions are open", open)
-	}
-}
-
-// TestWaitersAreAskedForSoonAndThenAtTicks plays a tenth of a second, of which every
-// millisecond may bring a query.
-func TestWaitersAreAskedForSoonAndThenAtTicks(t *testing.T) {
-	t.Parallel()
-	l := newLookup(nil, uncounted, slog.New(slog.DiscardHandler))
-	start := time.Now()
-	at := func(millisecond int) map[ledger.OperationID]*Question {
-		round := map[ledger.OperationID]*Question{}
-		now := start.Add(time.Duration(millisecond) * time.Millisecond)
-		l.take(round, now, millisecond > 0 && now.Sub(start)%waitTick == 0)
-		return round
-	}
-	q := l.Await([16]byte{1})
-	gone := l.Await([16]byte{2})
-	var asked []int
-	for millisecond := range 101 {
-		round := at(millisecond)
-		if millisecond == 10 {
-			l.Drop(gone)
-		}
-		if _, in := round[gone.id]; in && millisecond > 10 {
-			t.Errorf("asked for after %d ms, when nobody waits any more", millisecond)
-		}
-		if round[q.id] == nil {
-			continue
-		}
-		asked = append(asked, millisecond)
-		if round[q.id] != q || q.next != nil {
-			t.Errorf("after %d ms the round holds another question, or this one twice", millisecond)
-		}
-	}
-	if want := []int{0, 2, 6, 14, 30, 40, 60, 80, 100}; !slices.Equal(asked, want) {
-		t.Errorf("asked for after %v ms, want %v", asked, want)
-	}
-	l.reply(q, Answer{Found: true})
-	if len(at(120)) > 0 || len(l.early)+len(l.waiting) > 0 {
-		t.Errorf("it is answered, and asked for: %v, %v", l.early, l.waiting)
-	}
-	l.reply(l.Await([16]byte{3}), Answer{})
-	if len(at(121)) != 1 || len(l.early) != 1 {
-		t.Error("an outcome that is not there yet ended the wait")
 	}
 }
 

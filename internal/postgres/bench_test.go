@@ -155,7 +155,7 @@ func BenchmarkLookUp(b *testing.B) {
 			}
 			b.ResetTimer()
 			for range b.N {
-				if known, err := w.store.DecidedIDs(b.Context(), ids); err != nil || len(known) != 0 {
+				if known, _, err := w.store.DecidedIDs(b.Context(), ids, nil); err != nil || len(known) != 0 {
 					b.Fatal(len(known), err)
 				}
 			}

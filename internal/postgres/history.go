@@ -39,15 +39,7 @@ func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found ou
 	})
 	// Read after the operations: what is pending is never behind its partition.
 	asked := slices.Sorted(slices.Values(partitions)) // the batch still refers to the list in the order of the IDs
-	b.Queue(positionsSQL, slices.Compact(asked)).Query(func(rows pgx.Rows) error {
-		var partition int
-		var next ledger.Place
-		_, err := pgx.ForEachRow(rows, []any{&partition, &next.Log, &next.Offset}, func() error {
-			found.Next[partition] = next
-			return nil
-		})
-		return err
-	})
+	queuePositions(b, slices.Compact(asked), found.Next)
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
 		return outcomes.Found{}, fmt.Errorf("read operations: %w", err)
 	}
@@ -57,27 +49,48 @@ func (s *Store) LookUp(ctx context.Context, list []ledger.OperationID) (found ou
 	return found, nil
 }
 
+// queuePositions reads where the partitions stand into the map.
+func queuePositions[P int | int32](b *pgx.Batch, partitions []P, into map[int]ledger.Place) {
+	b.Queue(positionsSQL, partitions).Query(func(rows pgx.Rows) error {
+		var partition int
+		var next ledger.Place
+		_, err := pgx.ForEachRow(rows, []any{&partition, &next.Log, &next.Offset}, func() error {
+			into[partition] = next
+			return nil
+		})
+		return err
+	})
+}
+
 // Decided is those of the operations that have an outcome, in no order.
 func (s *Store) Decided(ctx context.Context, list []ledger.OperationID) ([]outcomes.Decided, error) {
 	found, err := s.LookUp(ctx, list)
 	return found.Decided, err
 }
 
-// DecidedIDs finds which operations are on record.
-func (s *Store) DecidedIDs(ctx context.Context, list []ledger.OperationID) ([]ledger.OperationID, error) {
-	rows, err := s.pool.Query(ctx, decidedIDsSQL, s.partitionsOf(list), ids(list))
-	if err != nil {
-		return nil, fmt.Errorf("look operations up: %w", err)
+// DecidedIDs finds which operations are on record, and where partitions stand, in one round trip.
+func (s *Store) DecidedIDs(ctx context.Context, list []ledger.OperationID, partitions []int) (
+	known []ledger.OperationID, next map[int]ledger.Place, err error,
+) {
+	b := &pgx.Batch{}
+	if len(list) > 0 {
+		b.Queue(decidedIDsSQL, s.partitionsOf(list), ids(list)).Query(func(rows pgx.Rows) error {
+			var id pgtype.UUID
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				known = append(known, id.Bytes)
+				return nil
+			})
+			return err
+		})
 	}
-	var known []ledger.OperationID
-	var id pgtype.UUID
-	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-		known = append(known, id.Bytes)
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("look operations up: %w", err)
+	if len(partitions) > 0 {
+		next = map[int]ledger.Place{}
+		queuePositions(b, partitions, next)
 	}
-	return known, nil
+	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, nil, fmt.Errorf("look operations up: %w", err)
+	}
+	return known, next, nil
 }
 
 // partitionsOf is the partition of each ID.

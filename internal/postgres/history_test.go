@@ -186,10 +186,15 @@ func TestDecidedAcrossPartitions(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	known, err := w.store.DecidedIDs(t.Context(), append(want, unknown.ID))
+	known, _, err := w.store.DecidedIDs(t.Context(), append(want, unknown.ID), nil)
 	slices.SortFunc(known, order)
 	if diff := cmp.Diff(want, known); err != nil || diff != "" {
 		t.Error(err, diff)
+	}
+	partition := unknown.ID.Partition(w.deployment().Partitions)
+	none, next, err := w.store.DecidedIDs(t.Context(), nil, []int{partition})
+	if settled, offsetErr := w.store.NextOffset(t.Context(), partition); err != nil || offsetErr != nil || len(none) != 0 || len(next) != 1 || next[partition].Offset != settled {
+		t.Errorf("where the partition stands, alone: %v, %v, %v; want %d, %v", none, next, err, settled, offsetErr)
 	}
 	if found, err := w.store.Decided(t.Context(), nil); err != nil || len(found) != 0 {
 		t.Errorf("nothing asked: %v, %v", found, err)
