@@ -99,6 +99,16 @@ func (a *Admission) Enter(o ledger.Party, submission bool) (*Seat, Grant) {
 	return s, Granted
 }
 
+// Would says whether a request would get a seat now, for what is not worth to be read if it would not.
+func (a *Admission) Would(o ledger.Party, submission bool) Grant {
+	if !submission {
+		if g := a.others.would(o); g != Granted {
+			return g
+		}
+	}
+	return a.inHand.would(o)
+}
+
 // Reserve takes a place to wait at, later; false: there is none.
 func (s *Seat) Reserve() bool {
 	s.mayWait = s.in.waiting.take(s.owner) == Granted

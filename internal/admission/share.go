@@ -51,9 +51,27 @@ func newShares(most int, clock func() time.Time) *shares {
 
 // take takes a place for the owner.
 func (s *shares) take(o ledger.Party) Grant {
-	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	h, got := s.ask(o)
+	if got == Granted {
+		s.taken++
+		h.places++
+	}
+	return got
+}
+
+// would say whether the owner would get a place now. It asked for one by that.
+func (s *shares) would(o ledger.Party) Grant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, got := s.ask(o)
+	return got
+}
+
+// ask is what the owner has, and whether it may have one more. The caller holds the mutex.
+func (s *shares) ask(o ledger.Party) (*holding, Grant) {
+	now := s.clock()
 	s.count(now)
 	h := s.owners[o]
 	if h == nil {
@@ -64,13 +82,11 @@ func (s *shares) take(o ledger.Party) Grant {
 	kept := s.most * 3 / 4
 	switch {
 	case s.taken >= s.most:
-		return AllTaken
+		return h, AllTaken
 	case h.places >= max(1, kept), s.taken >= kept && h.places >= max(1, s.most/(len(s.owners)+1)):
-		return ShareTaken
+		return h, ShareTaken
 	}
-	s.taken++
-	h.places++
-	return Granted
+	return h, Granted
 }
 
 // give gives a place of the owner's back.

@@ -28,6 +28,19 @@ func release(ctx context.Context) {
 	}
 }
 
+// spared refuses a request that would get no seat before its body is read: where there is too much, a
+// refusal must cost little. Whoever it lets pass takes the seat when the body is there.
+func (s *Server) spared(submission bool) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		if got := s.admission.Would(caller(c.Context()).Party, submission); got != admission.Granted {
+			_, w := humachi.Unwrap(c)
+			s.problem(c.Context(), s.crowded(got)).write(w)
+			return
+		}
+		next(c)
+	}
+}
+
 // seated does what needs a seat, with the whole request at hand and before anything of
 // the answer is written: neither who sends slowly nor who reads slowly holds one.
 func (s *Server) seated(ctx context.Context, submission bool, do func(context.Context) error) error {

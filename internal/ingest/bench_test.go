@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -87,10 +88,22 @@ func BenchmarkPoll(b *testing.B) {
 // BenchmarkHandler is a submission without network, Kafka and Postgres: what the
 // service itself allocates and computes for it.
 func BenchmarkHandler(b *testing.B) {
+	benchHandler(b, &memory{}, http.StatusAccepted)
+}
+
+// BenchmarkRefused is one that is refused because its owner has its share of the seats.
+func BenchmarkRefused(b *testing.B) {
+	held := make(chan struct{})
+	defer close(held)
+	benchHandler(b, &memory{held: held}, http.StatusServiceUnavailable)
+}
+
+func benchHandler(b *testing.B, queue *memory, want int) {
 	s := newStack(b)
 	p := s.people("Ada")
 	server, err := ingest.New(ingest.Options{
-		Queue: &memory{}, History: &memory{}, Accounts: s.db, Registry: s.db, Direct: s.db, DryRuns: s.db, Minter: s.minter, Partitions: partitions,
+		Queue: queue, History: &memory{}, Accounts: s.db, Registry: s.db, Direct: s.db, DryRuns: s.db, Minter: s.minter, Partitions: partitions,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -105,24 +118,35 @@ func BenchmarkHandler(b *testing.B) {
 		}
 	}()
 	var n atomic.Int64
-	before := cpuTime(b)
-	b.ReportAllocs()
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		body := bytes.NewReader(nil)
+	submit := func(r *http.Request, body *bytes.Reader, w *discard) int {
+		body.Reset([]byte(benchCharge))
+		r.Body = io.NopCloser(body)
+		r.Header["Idempotency-Key"][0] = strconv.FormatInt(n.Add(1), 10)
+		clear(w.header)
+		server.Handler().ServeHTTP(w, r)
+		return w.status
+	}
+	request := func() *http.Request {
 		r := httptest.NewRequest(http.MethodPost, p.charges(), nil)
 		r.Header = http.Header{
 			"Authorization": {"Bearer " + p.shop.key}, "Content-Type": {"application/json"}, "Idempotency-Key": {""},
 		}
-		w := &discard{header: http.Header{}}
+		return r
+	}
+	if queue.held != nil {
+		for range share {
+			go submit(request(), bytes.NewReader(nil), &discard{header: http.Header{}})
+		}
+		eventually(b, func() bool { return queue.offset.Load() == share })
+	}
+	before := cpuTime(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		r, body, w := request(), bytes.NewReader(nil), &discard{header: http.Header{}}
 		for pb.Next() {
-			body.Reset([]byte(benchCharge))
-			r.Body = io.NopCloser(body)
-			r.Header["Idempotency-Key"][0] = strconv.FormatInt(n.Add(1), 10)
-			clear(w.header)
-			server.Handler().ServeHTTP(w, r)
-			if w.status != http.StatusAccepted {
-				b.Error("status", w.status)
+			if got := submit(r, body, w); got != want {
+				b.Error("status", got)
 				return
 			}
 		}
@@ -274,11 +298,19 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // memory is a queue that takes everything and a history that knows nothing.
-type memory struct{ offset atomic.Int64 }
+type memory struct {
+	offset atomic.Int64
+	held   chan struct{} // nothing is durable until it is closed; nil: everything is at once
+}
 
 func (m *memory) Submit(context.Context, ledger.Request) (ingest.Durable, error) {
 	at := ingest.Receipt{Offset: m.offset.Add(1)}
-	return func() (ingest.Receipt, error) { return at, nil }, nil
+	return func() (ingest.Receipt, error) {
+		if m.held != nil {
+			<-m.held
+		}
+		return at, nil
+	}, nil
 }
 func (m *memory) End(context.Context, int, int64) (int64, error) { return m.offset.Load(), nil }
 func (m *memory) Check(context.Context) error                    { return nil }

@@ -69,11 +69,16 @@ func TestTooManyInHand(t *testing.T) {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
 	golden(t, filepath.Join("problems", string(ingest.CodeOverloaded)), got)
+	// What is refused is not read: that would cost more than the refusal.
+	unread := ada.shop.post(ada.charges(), headers{"Idempotency-Key": "unread", "Content-Type": "text/plain"}, charge)
+	if unread.want(t, http.StatusServiceUnavailable); unread.text("code") != string(ingest.CodeOverloaded) {
+		t.Errorf("a body that was not to be read: %s", unread.body)
+	}
 	s.operator.with("mon_nonsense").get("/v1/wallets/"+ada.wallet).want(t, http.StatusUnauthorized)
 	s.operator.get("/livez").want(t, http.StatusOK)
 	s.operator.get("/readyz").want(t, http.StatusOK)
 	s.operator.get("/openapi.json").want(t, http.StatusOK)
-	for what, want := range map[string]float64{"share": more, "request": 1} {
+	for what, want := range map[string]float64{"share": more, "request": 2} {
 		if n := s.metric(`monedero_shed_total{what="` + what + `"}`); n != want {
 			t.Errorf("%s: %v were shed by the metric, want %v", what, n, want)
 		}

@@ -275,22 +275,22 @@ func (s *Server) resources() {
 	handle(s, creation("/v1/api-keys", "create-api-key", "Create an API key", "The answer that makes the key shows its secret, and no other does."+again, reflect.TypeFor[newKeyBody]()), s.createKey)
 }
 
-// handle registers the route. A request passes the key, then the body, then the seat.
+// handle registers the route. A request passes the key, then the body, if there is a seat to be had, then the seat.
 // Huma binds parameters and writes answers; the body is read by [decode], which is
 // stricter than huma.
 func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, error)) {
-	op := rt.operation(s.api.OpenAPI().Components.Schemas)
+	op, submission := rt.operation(s.api.OpenAPI().Components.Schemas), rt.status == http.StatusAccepted
 	op.Middlewares = huma.Middlewares{s.authenticate(ledger.PermissionFor(rt.id))}
 	if rt.page {
 		op.Middlewares = append(op.Middlewares, s.boundPages)
 	}
 	if rt.body != nil {
 		op.RequestBody = &huma.RequestBody{}
-		op.Middlewares = append(op.Middlewares, s.readBody)
+		op.Middlewares = append(op.Middlewares, s.spared(submission), s.readBody)
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		var out *O
-		if err := s.seated(ctx, rt.status == http.StatusAccepted, func(ctx context.Context) (err error) {
+		if err := s.seated(ctx, submission, func(ctx context.Context) (err error) {
 			out, err = h(ctx, in)
 			return err
 		}); err != nil {

@@ -206,7 +206,7 @@ func TestUnknownKeyWhilePostgresIsDown(t *testing.T) {
 }
 
 // eventually ends the test unless the condition comes to hold.
-func eventually(t *testing.T, condition func() bool) {
+func eventually(t testing.TB, condition func() bool) {
 	t.Helper()
 	if !holds(condition) {
 		t.Fatalf("it does not hold within %v", patience)
