@@ -36,7 +36,7 @@ type Cluster struct {
 	told   *told    // nil: nobody
 	sights sync.Map // by topic: *answer[sight]
 
-	connected atomic.Pointer[time.Time] // when the last connection was made, fresh's left out; nil: none was
+	connected atomic.Pointer[time.Time] // when the last connection of the transport was made; nil: none was
 }
 
 // NewCluster makes a client. It connects when it is first used. The topics are

@@ -64,8 +64,8 @@ type source struct {
 	partition int
 	salvage   bool // go on behind holes
 
-	conn  net.Conn
-	asked int32 // how many requests were sent: each bears its number
+	conn   *connection
+	broker string // the address that conn, or the one before, was made to
 }
 
 func (s *source) close() {
@@ -85,20 +85,40 @@ func (s *source) fetch(ctx context.Context, offset, limit int64) (found fetched,
 			err = fmt.Errorf("fetch: %w", err)
 		}
 	}()
-	body, err := s.exchange(ctx, offset, limit)
+	if err := s.connect(ctx); err != nil {
+		return fetched{}, err
+	}
+	answers, err := s.conn.fetch(ctx, s.topic, fetchWait, limit, []fetch.RequestPartition{{
+		Partition: int32(s.partition), FetchOffset: offset, PartitionMaxBytes: int32(limit),
+	}})
 	if err != nil {
 		return fetched{}, err
 	}
-	set, highWatermark, err := readAnswer(body, s.asked)
-	if err != nil {
-		return fetched{}, err
+	if len(answers) != 1 || answers[0].partition != s.partition {
+		return fetched{}, errors.New("the answer is not one to a fetch of this partition")
+	}
+	answer := answers[0]
+	if answer.err != nil {
+		return fetched{}, answer.err
 	}
 	at := scan{from: offset, next: offset, salvage: s.salvage}
-	at.read(set)
-	if at.next == offset && len(set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
+	at.read(answer.set)
+	if at.next == offset && len(answer.set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
 		at.miss(offset+1, fmt.Errorf("a batch is larger than %d bytes", limit))
 	}
-	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: highWatermark}, nil
+	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: answer.highWatermark}, nil
+}
+
+// connect connects to the partition's leader, unless it is connected.
+func (s *source) connect(ctx context.Context) (err error) {
+	if s.conn != nil {
+		return nil
+	}
+	if s.broker, err = s.cluster.leader(ctx, s.topic, s.partition); err != nil {
+		return err
+	}
+	s.conn, err = s.cluster.connect(ctx, s.broker)
+	return err
 }
 
 // some reads from an offset that lies in the log until something came, if only that
@@ -112,36 +132,43 @@ func (s *source) some(ctx context.Context, offset int64) (fetched, error) {
 	}
 }
 
-// exchange sends a request to the partition's leader and returns the answer.
-func (s *source) exchange(ctx context.Context, offset, limit int64) ([]byte, error) {
-	if s.conn == nil {
-		leader, err := s.cluster.leader(ctx, s.topic, s.partition)
-		if err != nil {
-			return nil, err
-		}
-		if s.conn, err = s.cluster.dial(ctx, "tcp", leader); err != nil {
-			return nil, err
-		}
-	}
-	deadline, _ := ctx.Deadline()
-	if err := s.conn.SetDeadline(deadline); err != nil {
+// connection carries fetches to one broker, one after the other. It is of no use after an
+// error.
+type connection struct {
+	net.Conn
+
+	asked int32 // how many requests were sent: each bears its number
+}
+
+// connect connects to the broker at an address. It is not noted: nothing is produced there.
+func (c *Cluster) connect(ctx context.Context, broker string) (*connection, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", broker)
+	if err != nil {
 		return nil, err
 	}
-	conn := s.conn
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	s.asked++
-	if err := protocol.WriteRequest(conn, fetchVersion, s.asked, "", &fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
-		Topics: []fetch.RequestTopic{{
-			Topic: s.topic, Partitions: []fetch.RequestPartition{{
-				Partition: int32(s.partition), FetchOffset: offset, PartitionMaxBytes: int32(limit),
-			}},
-		}},
+	return &connection{Conn: conn}, nil
+}
+
+// fetch asks for partitions of one topic, for so many bytes of all together at most, and
+// returns what the answer says of each. The broker answers once it has anything to say of
+// one of them, or has waited.
+func (c *connection) fetch(
+	ctx context.Context, topic string, wait time.Duration, limit int64, partitions []fetch.RequestPartition,
+) ([]answered, error) {
+	deadline, _ := ctx.Deadline()
+	if err := c.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
+	c.asked++
+	if err := protocol.WriteRequest(c, fetchVersion, c.asked, "", &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
+		Topics: []fetch.RequestTopic{{Topic: topic, Partitions: partitions}},
 	}); err != nil {
 		return nil, err
 	}
 	var size [4]byte
-	if _, err := io.ReadFull(conn, size[:]); err != nil {
+	if _, err := io.ReadFull(c, size[:]); err != nil {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(size[:])
@@ -149,42 +176,55 @@ func (s *source) exchange(ctx context.Context, offset, limit int64) ([]byte, err
 		return nil, fmt.Errorf("an answer of %d bytes", n)
 	}
 	body := make([]byte, n)
-	_, err := io.ReadFull(conn, body)
-	return body, err
+	if _, err := io.ReadFull(c, body); err != nil {
+		return nil, err
+	}
+	return readAnswer(body, c.asked)
 }
 
-// readAnswer reads the answer, of fetchVersion, to a request for one partition.
-func readAnswer(body []byte, asked int32) (set []byte, highWatermark int64, err error) {
+// answered is what an answer says of one partition.
+type answered struct {
+	partition     int
+	err           error // the broker's
+	highWatermark int64
+	set           []byte // of batches
+}
+
+// readAnswer reads the answer, of fetchVersion, to a request for partitions of one topic.
+func readAnswer(body []byte, asked int32) ([]answered, error) {
 	at := cursor{b: body}
 	if got := at.int32(); got != asked {
-		return nil, 0, fmt.Errorf("the answer to request %d instead of %d", got, asked)
+		return nil, fmt.Errorf("the answer to request %d instead of %d", got, asked)
 	}
 	at.int32() // how long we were made to wait
 	if at.int32() != 1 {
 		at.fail()
 	}
 	at.skip(int64(at.int16())) // the topic
-	if at.int32() != 1 {
-		at.fail()
-	}
-	at.int32() // the partition
-	code := kafkago.Error(at.int16())
-	highWatermark = at.int64()
-	at.int64() // the offset below which every transaction has ended
+	var all []answered
 	for range at.int32() {
-		at.skip(abortedTransaction)
+		a := answered{partition: int(at.int32())}
+		if code := at.int16(); code != 0 {
+			a.err = kafkago.Error(code)
+		}
+		a.highWatermark = at.int64()
+		at.int64() // the offset below which every transaction has ended
+		for range at.int32() {
+			at.skip(abortedTransaction)
+			if at.bad {
+				break
+			}
+		}
+		if size := at.int32(); size > 0 {
+			a.set = at.skip(int64(size))
+		}
 		if at.bad {
 			break
 		}
+		all = append(all, a)
 	}
-	if size := at.int32(); size > 0 {
-		set = at.skip(int64(size))
+	if at.bad {
+		return nil, errors.New("the answer is not one to a fetch of one topic")
 	}
-	switch {
-	case at.bad:
-		return nil, 0, errors.New("the answer is not one to a fetch of one partition")
-	case code != 0:
-		return nil, 0, code
-	}
-	return set, highWatermark, nil
+	return all, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// lagEvery is how often the ends of the partitions are asked for. A partition that
+// lagEvery is how often the ends of the partitions are asked for that do not fetch: one that
 // waits for the database or is halted fetches nothing, and its lag must grow all
 // the same.
 const lagEvery = 5 * time.Second
@@ -20,14 +20,16 @@ type lag struct {
 	mu        sync.Mutex
 	known     bool // the next offset is
 	next, end int64
+	seen      time.Time // when a fetch said the end last
 }
 
 func newLag(gauge prometheus.Gauge) *lag { return &lag{gauge: gauge} }
 
-func (l *lag) set(position, end int64) {
+// set is for who fetches, and was told the end at seen.
+func (l *lag) set(position, end int64, seen time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.known, l.next, l.end = true, position, end
+	l.known, l.next, l.end, l.seen = true, position, end, seen
 	l.show()
 }
 
@@ -43,6 +45,13 @@ func (l *lag) setEnd(end int64) {
 	defer l.mu.Unlock()
 	l.end = end
 	l.show()
+}
+
+// isFresh reports whether a fetch just said the end.
+func (l *lag) isFresh() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.seen) < trustFor
 }
 
 func (l *lag) show() {
@@ -62,6 +71,9 @@ func (s *subscription) watchLag(stop context.Context, partitions []*partition) {
 		case <-tick.C:
 		}
 		for _, p := range partitions {
+			if p.shown.isFresh() {
+				continue
+			}
 			// Trouble with Kafka is told by the fetches.
 			if _, end, err := s.cluster.Offsets(stop, s.topic, p.number); err == nil {
 				p.shown.setEnd(end)

@@ -38,6 +38,10 @@ type logReader struct {
 	fetchSize int64     // bytes to ask for as a rule
 	limit     int64     // bytes to ask for next
 	end       int64     // the high watermark when it was last seen
+
+	watches *watches  // nil: it fetches for itself whether it is idle or not
+	quiet   time.Time // since when nothing came; zero: something did last
+	watched *watched  // nil: the partition is not watched
 }
 
 // openLog is the log of a claim. A fetch asks for fetchSize bytes as a rule. close ends it.
@@ -54,27 +58,42 @@ func openLog(c *Cluster, claim processor.Claim, fetchSize int64) *logReader {
 	}
 }
 
-func (l *logReader) close() { l.source.close() }
+func (l *logReader) close() {
+	l.stir()
+	l.source.close()
+}
+
+// stir says that something came, or that this is not known: the partition is not idle.
+func (l *logReader) stir() {
+	l.quiet = time.Time{}
+	if l.watched != nil {
+		l.watched.leave()
+		l.watched = nil
+	}
+}
 
 // read waits a little for what follows from the next offset on, and moves on behind it. It
 // fails with a haltError when this is not the log that we know, and where it has a
 // hole at that offset; every other error may pass.
 func (l *logReader) read(ctx context.Context) (fetched, error) {
-	if time.Since(l.trusted) > trustFor {
-		if err := l.verify(ctx); err != nil {
-			return fetched{}, err
-		}
+	found, told, err := l.watch(ctx)
+	if !told {
+		found, err = l.fetch(ctx)
 	}
-	found, err := l.source.fetch(ctx, l.next, l.limit)
+	if err == nil && found.highWatermark < l.next {
+		err = fmt.Errorf("the log ends at %d, before the next offset %d", found.highWatermark, l.next)
+	}
 	if err != nil {
 		l.trusted = time.Time{}
+		l.stir()
 		return fetched{}, err
 	}
-	if found.highWatermark < l.next {
-		l.trusted = time.Time{}
-		return fetched{}, fmt.Errorf("the log ends at %d, before the next offset %d", found.highWatermark, l.next)
-	}
 	l.trusted, l.end = time.Now(), found.highWatermark
+	if l.end > l.next {
+		l.stir()
+	} else if l.quiet.IsZero() {
+		l.quiet = time.Now()
+	}
 	switch {
 	case found.to > l.next:
 		l.limit = l.fetchSize
@@ -85,6 +104,44 @@ func (l *logReader) read(ctx context.Context) (fetched, error) {
 		l.limit = min(2*l.limit, maxFetchBytes) // a record may be larger than what we asked for
 	}
 	return found, nil
+}
+
+// watch waits for what the watch says, where the partition is idle. Told is false where it
+// fetches for itself: also until a request of the watch holds it. While it is watched it has no
+// connection.
+func (l *logReader) watch(ctx context.Context) (found fetched, told bool, err error) {
+	if l.watches == nil || l.quiet.IsZero() || time.Since(l.quiet) < idleAfter {
+		return fetched{}, false, nil
+	}
+	if l.watched == nil {
+		l.watched = l.watches.join(l.source.broker, l.partition, l.next)
+	}
+	if !l.watched.isHeld() {
+		return fetched{}, false, nil
+	}
+	l.source.close()
+	n, err := l.watched.await(ctx)
+	if err == nil {
+		err = n.err
+	}
+	if err != nil {
+		return fetched{}, true, fmt.Errorf("watch: %w", err)
+	}
+	if n.fetch {
+		l.stir()
+		return fetched{}, false, nil
+	}
+	return fetched{to: l.next, highWatermark: n.highWatermark}, true, nil
+}
+
+// fetch fetches from the next offset on, of a log that is trusted.
+func (l *logReader) fetch(ctx context.Context) (fetched, error) {
+	if time.Since(l.trusted) > trustFor {
+		if err := l.verify(ctx); err != nil {
+			return fetched{}, err
+		}
+	}
+	return l.source.fetch(ctx, l.next, l.limit)
 }
 
 // advance moves the next offset and remembers the record before it.

@@ -18,6 +18,7 @@ type Metrics struct {
 	claims      *prometheus.CounterVec
 	fences      *prometheus.CounterVec
 	redelivered *prometheus.CounterVec
+	watched     prometheus.Gauge
 
 	produced     prometheus.Counter
 	batchRecords prometheus.Histogram
@@ -45,6 +46,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		claims:      counter("monedero_kafka_claims_total", "Claims of the partition."),
 		fences:      counter("monedero_kafka_fences_total", "Claims that were given up because another owner has the partition."),
 		redelivered: counter("monedero_kafka_redeliveries_total", "Messages that are delivered again after a Nack."),
+		watched: f.NewGauge(prometheus.GaugeOpts{
+			Name: "monedero_kafka_watched_partitions", Help: "Idle partitions that are watched together: they have no connection of their own.",
+		}),
 
 		produced: f.NewCounter(prometheus.CounterOpts{
 			Name: "monedero_kafka_produced_records_total", Help: "Records that are durable.",

@@ -117,7 +117,7 @@ func TestProduceALatePartitionTravelsAlone(t *testing.T) {
 // Partitions get other leaders while they are produced to: nobody hears of it, and each keeps its order.
 func TestProduceWhileLeadersMove(t *testing.T) {
 	t.Parallel()
-	broker := kafkatest.Start(t, kfake.NumBrokers(3))
+	broker := kafkatest.Start(t, kfake.Ports(0, 0, 0))
 	topic := broker.Topic(t, 6)
 	p := newProducer(t, broker)
 	const moves = 8

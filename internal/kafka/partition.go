@@ -165,7 +165,7 @@ func (p *partition) claimAndDeliver(stop context.Context) error {
 	p.claims.Inc()
 	p.claimed, p.noted = claim, claim.Halt
 	log := openLog(p.s.cluster, claim, p.fetchSize)
-	log.looked = p.claimedAt
+	log.looked, log.watches = p.claimedAt, p.s.watches
 	defer log.close()
 	reader := &prefetcher{log: log}
 	defer reader.stop()
@@ -176,7 +176,7 @@ func (p *partition) claimAndDeliver(stop context.Context) error {
 		}
 		found, err := reader.read(stop)
 		end := log.end
-		p.shown.set(from, end)
+		p.shown.set(from, end, log.trusted)
 		var halt *haltError
 		if errors.As(err, &halt) {
 			return err

@@ -182,6 +182,8 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		log:  s.options.Logger.With("topic", topic),
 		work: context.WithoutCancel(ctx),
 		out:  make(chan *message.Message),
+
+		watches: newWatches(s.cluster, topic, s.options.Metrics.watched),
 	}
 	stop, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(s.stop, cancel)
@@ -217,12 +219,14 @@ type subscription struct {
 	work    context.Context // of the messages: it outlives stop
 	out     chan *message.Message
 	held    map[int]*held
+	watches *watches
 	size    atomic.Int64 // how many partitions the topic had when it was last looked at
 }
 
 // run serves generation after generation until stop ends, and leaves.
 func (s *subscription) run(stop context.Context) {
 	defer close(s.out)
+	defer s.watches.wait()
 	var partitions sync.WaitGroup
 	defer partitions.Wait()
 	// Exiting before the leave request is answered would leave a ghost behind, and
