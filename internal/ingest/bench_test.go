@@ -99,6 +99,7 @@ func BenchmarkRefused(b *testing.B) {
 }
 
 func benchHandler(b *testing.B, queue *memory, want int) {
+	b.Helper()
 	s := newStack(b)
 	p := s.people("Ada")
 	server, err := ingest.New(ingest.Options{
