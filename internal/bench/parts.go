@@ -51,7 +51,7 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 	if !known {
 		return fmt.Errorf("there is no part %q", name)
 	}
-	service.TuneMemory(environ)
+	service.TuneMemory(name, environ)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := &child{

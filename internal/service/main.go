@@ -41,7 +41,7 @@ func Main[T interface{ Log() config.Logging }](
 		_, _ = fmt.Fprintf(stderr, "%s: the environment is not complete:\n%v\n", name, err)
 		return exitMisuse
 	}
-	TuneMemory(environ)
+	TuneMemory(name, environ)
 	// Whoever reads the log may go, or stop reading: neither is a reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
 	lines := telemetry.NewLines(stderr)

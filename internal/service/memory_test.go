@@ -17,18 +17,20 @@ func TestMemoryIsTunedUnlessTheEnvironmentDoesIt(t *testing.T) {
 	})
 	for _, row := range []struct {
 		name    string
+		service string
 		environ []string
 		percent int
 		limit   int64
 	}{
-		{"nothing given", []string{"PATH=/bin", "GOGC="}, 400, 72 << 20},
-		{"GOGC given", []string{"GOGC=50"}, 100, 72 << 20},
-		{"GOMEMLIMIT given", []string{"GOMEMLIMIT=1GiB"}, 400, math.MaxInt64},
-		{"both given", []string{"GOGC=off", "GOMEMLIMIT=off"}, 100, math.MaxInt64},
+		{"nothing given", "processor", []string{"PATH=/bin", "GOGC="}, 400, 72 << 20},
+		{"nothing given to an ingest", "ingest", nil, 400, 144 << 20},
+		{"GOGC given", "processor", []string{"GOGC=50"}, 100, 72 << 20},
+		{"GOMEMLIMIT given", "ingest", []string{"GOMEMLIMIT=1GiB"}, 400, math.MaxInt64},
+		{"both given", "ingest", []string{"GOGC=off", "GOMEMLIMIT=off"}, 100, math.MaxInt64},
 	} {
 		debug.SetGCPercent(100)
 		debug.SetMemoryLimit(math.MaxInt64)
-		service.TuneMemory(row.environ)
+		service.TuneMemory(row.service, row.environ)
 		if got := debug.SetMemoryLimit(-1); got != row.limit {
 			t.Errorf("%s: memory limit %d, want %d", row.name, got, row.limit)
 		}
