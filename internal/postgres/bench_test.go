@@ -2,10 +2,14 @@ package postgres_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
@@ -64,6 +68,80 @@ func benchmarkSettle(b *testing.B, wallets int) {
 	charges := float64(b.N * size * partitions)
 	b.ReportMetric(charges/b.Elapsed().Seconds(), "charges/s")
 	b.ReportMetric((walPosition(b, w)-before)/charges, "wal-B/charge")
+}
+
+// BenchmarkSettleFew settles few charges a transaction, one transaction after the other, and reports what each
+// takes of CPU: of Postgres and of this process.
+func BenchmarkSettleFew(b *testing.B) {
+	for _, size := range []int{1, 8, 100} {
+		b.Run(fmt.Sprintf("charges=%d", size), func(b *testing.B) {
+			w := newWorld(b)
+			shop := w.merchant(ledger.ClientID{})
+			list := make([]ledger.WalletID, 100)
+			for i := range list {
+				list[i] = w.wallet(1)
+				w.settle(1, request(w.topUp(list[i], 1_000_000_000)))
+			}
+			claim := w.claim(1)
+			const first = 50 // sessions read the catalog and prepare their statements
+			batches := make([]processor.Slice, first+b.N)
+			for i, next := 0, claim.NextOffset; i < len(batches); i, next = i+1, next+int64(size) {
+				items := make([]processor.Item, size)
+				for j := range items {
+					items[j] = request(w.charge(list[(i*size+j)%len(list)], shop, 1, fmt.Sprint("INV-", w.keys)))
+				}
+				batches[i] = slice(next, items...)
+			}
+			var server, here time.Duration
+			for i, s := range batches {
+				if i == first {
+					server, here = serverCPU(b, w), processCPU(b)
+					b.ResetTimer()
+				}
+				if _, err := w.store.Settle(b.Context(), claim, s); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64((serverCPU(b, w)-server).Microseconds())/float64(b.N), "postgres-us/op")
+			b.ReportMetric(float64((processCPU(b)-here).Microseconds())/float64(b.N), "go-us/op")
+		})
+	}
+}
+
+// serverCPU is what the sessions of the store have taken, where the server runs here under Linux; else 0.
+func serverCPU(b *testing.B, w *world) (all time.Duration) {
+	b.Helper()
+	rows, err := w.schemaOwner().Query(b.Context(), "select pid from pg_stat_activity where datname = current_database() and application_name = 'monedero-test'")
+	if err != nil {
+		b.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+		if err != nil {
+			return 0
+		}
+		var ran time.Duration
+		if _, err := fmt.Sscan(string(text), &ran); err != nil {
+			b.Fatal(err)
+		}
+		all += ran
+	}
+	return all
+}
+
+// processCPU is what this process has taken.
+func processCPU(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkFreeze freezes and unfreezes a wallet while its partition settles batches of

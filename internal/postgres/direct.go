@@ -94,13 +94,14 @@ func (s *Store) apply(ctx context.Context, conn *pgxpool.Conn, r ledger.Request)
 	book := ledger.NewBook(found.known, s.decisionTime(found.at))
 	book.Decide(r, ledger.Place{})
 	set := writeSet{partition: partition, book: book}
-	if err := copyOperations(ctx, conn.Conn(), set); err != nil {
+	rows, err := encodeOperations([]writeSet{set})
+	if err != nil {
 		return ledger.Operation{}, false, err
 	}
 	b := &pgx.Batch{}
 	set.queue(b)
 	b.Queue(movePositionSQL, partition, book.Position())
-	if err := commit(ctx, conn, b); err != nil {
+	if err := commit(ctx, conn, rows, b); err != nil {
 		return ledger.Operation{}, false, err
 	}
 	return book.Operations()[0], true, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
 	"github.com/monedero/monedero/internal/processor"
 	"github.com/monedero/monedero/internal/proxytest"
@@ -149,6 +150,32 @@ func TestACommitThatTakesLongIsNotBrokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.verified()
+}
+
+// Many operations that take long are broken off, for the commit is not on its way yet.
+func TestManyOperationsComeBeforeTheCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wallet, shop := w.wallet(0), w.merchant(ledger.ClientID{})
+	items := make([]processor.Item, 200)
+	for i := range items {
+		items[i] = request(w.charge(wallet, shop, 1, ""))
+	}
+	claim, owner := w.claim(0), w.schemaOwner()
+	for _, sql := range []string{
+		"create function slow_copy() returns trigger language plpgsql as 'begin perform pg_sleep(4); return null; end'",
+		"create trigger slow_copy before insert on operations for each statement execute function slow_copy()",
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.store.Settle(t.Context(), claim, slice(0, items...)); err != nil {
+		t.Error(err)
+	}
+	if n := w.store.JointStats().Failures; n != 1 {
+		t.Errorf("%d joint settles failed", n)
+	}
 }
 
 // An item that cannot be stored fails its neighbours once. While it is looked for, its partition goes alone.

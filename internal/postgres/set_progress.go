@@ -206,15 +206,14 @@ func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.S
 		return err
 	}
 	t.position = w.book.Position()
-	if err := copyOperations(ctx, t.conn, w); err != nil {
+	rows, err := encodeOperations([]writeSet{w})
+	if err != nil {
 		return err
 	}
 	b := &pgx.Batch{}
 	w.queue(b)
-	if err := t.conn.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("write dead letters: %w", err)
-	}
-	return nil
+	_, err = write(ctx, t.conn, rows, b)
+	return err
 }
 
 // Move is that of [repair.Setting].

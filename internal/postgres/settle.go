@@ -82,9 +82,9 @@ func (s *Store) transact(ctx context.Context, portions []portion, hasty bool) ([
 	defer conn.Release()
 	defer s.keepUnblocked(ctx, conn.Conn())()
 
-	tallies, b, err := s.settle(before, conn, portions, hasty)
+	tallies, rows, b, err := s.settle(before, conn, portions, hasty)
 	if err == nil {
-		err = commit(ctx, conn, b)
+		err = commit(ctx, conn, rows, b)
 	}
 	if err != nil {
 		rollback(ctx, conn)
@@ -93,14 +93,14 @@ func (s *Store) transact(ctx context.Context, portions []portion, hasty bool) ([
 	return tallies, nil
 }
 
-// settle is the transaction up to its commit, which takes the batch along. This file has the steps in the order in which
+// settle is the transaction up to its commit, which takes the rows and the batch along. This file has the steps in the order in which
 // they happen.
-func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) ([]processor.Tally, *pgx.Batch, error) {
+func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []portion, hasty bool) (tallies []processor.Tally, rows []byte, b *pgx.Batch, err error) {
 	// Fence, lock, read: the first round trip. A crash leaves locks, until the server
 	// notices it or whoever waits for them ends the session; see unblock.go.
 	found, err := lockAndRead(ctx, conn, portions, hasty)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 
 	// Decide: in memory. Nobody else changes what was read while the locks are held.
@@ -109,33 +109,38 @@ func (s *Store) settle(ctx context.Context, conn *pgxpool.Conn, portions []porti
 		// A replay: an expire that became a dead letter is one again. Few batches hold an expire.
 		slice, err := keepDead(ctx, conn.Conn(), p.claim, p.slice)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		book := ledger.NewBook(found[i].known, s.decisionTime(found[i].at))
 		book.Expect(len(slice.Items))
 		if sets[i], err = decide(book, p.claim, slice); err != nil {
-			return nil, nil, p.caused(err)
+			return nil, nil, nil, p.caused(err)
 		}
 	}
 
-	// Write the operations: the second round trip. Nobody sees them yet, and a crash
-	// rolls them back.
-	if err := copyOperations(ctx, conn.Conn(), sets...); err != nil {
-		return nil, nil, err
+	// Write many operations: a round trip of its own. Nobody sees them yet, and a crash rolls them back. Few go
+	// together with the rest.
+	if rows, err = encodeOperations(sets); err != nil {
+		return nil, nil, nil, err
+	}
+	if len(rows) > togetherBytes {
+		if err := writeMany(ctx, conn.Conn(), rows); err != nil {
+			return nil, nil, nil, err
+		}
+		rows = nil
 	}
 
-	// Write the rest, advance, commit: the third round trip. A crash before the server
-	// reads the commit leaves nothing. A crash after that leaves all of it or nothing,
-	// and the progress says which: it moves in the same commit. Kafka hears of it only
-	// then, so the batch comes again, and finds its progress moved.
-	b := &pgx.Batch{}
-	tallies := make([]processor.Tally, len(portions))
+	// Write, advance, commit: the last round trip. A crash before the server reads the commit
+	// leaves nothing. A crash after that leaves all of it or nothing, and the progress says
+	// which: it moves in the same commit. Kafka hears of it only then, so the batch
+	// comes again, and finds its progress moved.
+	b, tallies = &pgx.Batch{}, make([]processor.Tally, len(portions))
 	for i, p := range portions {
 		sets[i].queue(b)
 		sets[i].advance(b, p.claim, p.slice)
 		tallies[i] = sets[i].tally
 	}
-	return tallies, b, nil
+	return tallies, rows, b, nil
 }
 
 // keepDead returns the slice with dead letters in place of the expires that are dead letters on record. Unlike
@@ -305,27 +310,16 @@ func lastRecord(slice processor.Slice) []byte {
 	return hash[:]
 }
 
-// commit sends the statements of the batch, and a commit behind them. An error may mean
+// commit sends the operations, the statements of the batch, and a commit behind them. An error may mean
 // either: whether the transaction committed is then unknown.
-func commit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
-	statements := b.Len()
+func commit(ctx context.Context, conn *pgxpool.Conn, rows []byte, b *pgx.Batch) error {
 	b.Queue("commit")
-	results := conn.SendBatch(ctx, b)
-	return errors.Join(awaitCommit(results, statements), results.Close())
-}
-
-func awaitCommit(results pgx.BatchResults, statements int) error {
-	for range statements {
-		if _, err := results.Exec(); err != nil {
-			return fmt.Errorf("write balances and progress: %w", err)
-		}
-	}
 	// The commit point.
-	tag, err := results.Exec()
+	tag, err := write(ctx, conn.Conn(), rows, b)
 	if err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("write and commit: %w", err)
 	}
-	if tag.String() != "COMMIT" {
+	if tag != "COMMIT" {
 		return errNotCommitted
 	}
 	return nil

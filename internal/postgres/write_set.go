@@ -1,11 +1,8 @@
 package postgres
 
 import (
-	"bytes"
-	"context"
 	_ "embed"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -52,19 +49,6 @@ type writeSet struct {
 type deadLetter struct {
 	item      processor.Item
 	operation ledger.OperationID // recorded beside it; zero: none
-}
-
-// copyOperations writes the operations, in a round trip of its own. Where there are none
-// it sends nothing.
-func copyOperations(ctx context.Context, conn *pgx.Conn, sets ...writeSet) error {
-	rows, err := encodeOperations(sets)
-	if err != nil || rows == nil {
-		return err
-	}
-	if _, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(rows), writeOperationsSQL); err != nil {
-		return fmt.Errorf("write operations: %w", err)
-	}
-	return nil
 }
 
 // queue queues everything besides the operations.

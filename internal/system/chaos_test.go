@@ -73,7 +73,7 @@ func chaosFaults() []chaosFault {
 		{name: "SIGSTOP of a processor past its session", long: true, do: func(c *chaos) { c.suspend(pastSession) }},
 		{name: "SIGSTOP of a processor for a moment", do: func(c *chaos) { c.suspend(time.Second) }},
 		{name: "a processor stopped in the middle of COPY", long: true, do: func(c *chaos) { c.suspendAt(proxytest.Within("PGCOPY\n")) }},
-		{name: "a processor stopped between statements", long: true, do: func(c *chaos) { c.suspendAt(proxytest.Before("copy operations (")) }},
+		{name: "a processor stopped between statements", long: true, do: func(c *chaos) { c.suspendAt(proxytest.Before("PGCOPY\n")) }},
 		{name: "answer to COMMIT lost", do: func(c *chaos) {
 			awaitTrap(c.t, c.seat().proxy.CutAt(proxytest.ToClient, proxytest.Before("COMMIT\x00")))
 		}},

@@ -59,7 +59,7 @@ func TestIngestStoppedInTheMiddleOfAFreeze(t *testing.T) {
 	l.await(100)
 
 	resume := l.quiet() // it is the settle that is to end it
-	trap := proxy.HoldAt(proxytest.ToServer, proxytest.Before("copy operations ("))
+	trap := proxy.HoldAt(proxytest.ToServer, proxytest.Before("PGCOPY\n"))
 	freezer := newAPI(t, "http://"+address, operator.key)
 	var frozen sync.WaitGroup
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

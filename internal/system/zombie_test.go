@@ -58,7 +58,7 @@ func TestZombies(t *testing.T) {
 		locked bool // the stopped session holds the partition's lock
 	}{
 		"before a transaction":        {at: pipelineAfterCopy(2, nothing)},
-		"between statements":          {at: proxytest.Before("copy operations ("), locked: true},
+		"between statements":          {at: proxytest.Before("PGCOPY\n"), locked: true},
 		"in the middle of COPY":       {at: proxytest.Within("PGCOPY\n"), locked: true},
 		"in the middle of a pipeline": {at: pipelineAfterCopy(1, func(chunk []byte) int { return len(chunk) / 2 }), locked: true},
 	} {
