@@ -39,6 +39,7 @@ var (
 //	@row            the columns that COPY is given for an operation
 //	@operation      the columns of an operation o
 //	@decided        these, and what a reader needs besides
+//	@whole          whether the parts of an operation o go together, as those of one that was settled do
 //	@open           the open holds of the partition $1, as the history has them
 //	@mandates       the mandates of the partition $1, as the history has them
 //	@page(order)    the rows of a CTE page in that order: $1 at most, and none behind the one with which
@@ -50,7 +51,7 @@ var (
 func expand(sql string) string {
 	sql = walkMark.ReplaceAllLiteralString(sql, walkSQL)
 	sql = pageMark.ReplaceAllString(sql, pageSQL)
-	return strings.NewReplacer("@row", rowColumns, "@open", openHolds, "@mandates", givenMandates, "@decided", decidedColumns, "@operation", columns("o.")).Replace(sql)
+	return strings.NewReplacer("@row", rowColumns, "@open", openHolds, "@mandates", givenMandates, "@decided", decidedColumns, "@whole", wholeRow, "@operation", columns("o.")).Replace(sql)
 }
 
 var (
@@ -111,6 +112,15 @@ var decidedColumns = columns("o.") + `,
       and o.kind = 'hold'
   ),
   (select count(*) from conflicts c where c.partition = o.partition and c.operation_id = o.id)`
+
+// wholeRow is what no operation that was decided can break, and what a seal does not tell: null in place of zero.
+const wholeRow = `(
+    num_nulls(o.log, o.log_offset) <> 1 and num_nulls(o.sequence, o.balance_after, o.limit_after, o.status_after) in (0, 4)
+    and least(o.position, o.sequence, o.log) >= 1 and coalesce(o.log_offset, 0) >= 0
+    and (num_nulls(o.kind, o.received_at, o.asker_role) = 0 or o.reason is not distinct from 'processing_error')
+    and (o.duplicate_of is not null) = (o.reason is not distinct from 'duplicate_invoice')
+    and octet_length(o.fingerprint) = 32 and octet_length(o.digest) = 32
+  )`
 
 // openHolds are the accepted holds that no accepted operation ended, in the columns of the table holds.
 const openHolds = `select

@@ -37,6 +37,7 @@ type Violation struct {
 // The rules besides those of a wallet's history.
 const (
 	RulePartition  ledger.Rule = "partition"   // a row lies where its wallet belongs
+	RuleWhole      ledger.Rule = "whole"       // the parts of a row go together
 	RuleInvoiceKey ledger.Rule = "invoice_key" // follows from merchant and invoice
 	RuleWallet     ledger.Rule = "wallet"      // is what its operations made of it
 	RuleHold       ledger.Rule = "hold"        // open holds are those that nothing ended

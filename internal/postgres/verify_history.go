@@ -21,6 +21,7 @@ var (
 // auditRow receives an operation, its wallet's row, what had its invoice before, and what it refers to.
 type auditRow struct {
 	operationRow
+	whole                         bool
 	invoiceKey                    pgtype.UUID
 	client                        pgtype.UUID
 	currency, status, charges     pgtype.Text
@@ -35,7 +36,7 @@ type auditRow struct {
 }
 
 func (r *auditRow) targets() []any {
-	return append(r.operationRow.targets(&r.invoiceKey, &r.client, &r.currency, &r.status, &r.charges, &r.balance, &r.creditLimit, &r.lastSeq,
+	return append(r.operationRow.targets(&r.whole, &r.invoiceKey, &r.client, &r.currency, &r.status, &r.charges, &r.balance, &r.creditLimit, &r.lastSeq,
 		&r.lastDigest, &r.openedAt, &r.held, &r.holds, &r.charged, &r.chargedSequence, &r.holding), r.referred.targets()...)
 }
 
@@ -49,7 +50,9 @@ func (r *auditRow) stored(id ledger.WalletID) *ledger.Wallet {
 		Charges: ledger.Charges(r.charges.String),
 		Balance: r.balance.Int64, CreditLimit: r.creditLimit.Int64, Held: r.held.Int64, Holds: r.holds.Int64, Sequence: r.lastSeq.Int64,
 	}
-	copy(w.Digest[:], r.lastDigest)
+	if len(r.lastDigest) == len(w.Digest) {
+		w.Digest = ledger.Digest(r.lastDigest)
+	}
 	return &w
 }
 
@@ -97,14 +100,15 @@ func (p *partitionCheck) histories(ctx context.Context) error {
 	h.finish()
 	wallet, operation := from, ledger.OperationID{}
 	var row operationRow
+	var whole bool
 	var invoiceKey pgtype.UUID
 	var referred referredRow
 	return p.pages(ctx, func(tx pgx.Tx) (int, error) {
 		args := []any{p.partition, [16]byte(wallet), [16]byte(operation), [16]byte(to), verifyRows, since}
 		rows := 0
-		err := forEach(ctx, tx, verifyUnsequencedSQL, args, row.targets(append([]any{&invoiceKey}, referred.targets()...)...), func() {
+		err := forEach(ctx, tx, verifyUnsequencedSQL, args, row.targets(append([]any{&whole, &invoiceKey}, referred.targets()...)...), func() {
 			o := row.operation()
-			p.operation(o, invoiceKey, (&ledger.Audit{}).Check(o, ledger.OperationID{}, referred.read()))
+			p.operation(o, whole, invoiceKey, (&ledger.Audit{}).Check(o, ledger.OperationID{}, referred.read()))
 			wallet, operation = o.Wallet, o.ID
 			rows++
 		})
@@ -140,7 +144,7 @@ func (h *history) next(o ledger.Operation) {
 		h.audit, h.wallet = ledger.Audit{}, o.Wallet
 	}
 	h.stored = h.row.stored(o.Wallet)
-	h.check.operation(o, h.row.invoiceKey, h.audit.Check(o, h.row.acceptedCharge(o), h.row.referred.read()))
+	h.check.operation(o, h.row.whole, h.row.invoiceKey, h.audit.Check(o, h.row.acceptedCharge(o), h.row.referred.read()))
 	if o.Sequence == 1 && h.row.openedAt.Valid && !h.row.openedAt.Time.Equal(o.DecidedAt) {
 		h.check.violation(RuleWallet, o, "was not opened when its row says")
 	}
@@ -163,7 +167,7 @@ func (h *history) finish() {
 }
 
 // operation checks what one row says by itself, and notes what else is wrong.
-func (p *partitionCheck) operation(o ledger.Operation, invoiceKey pgtype.UUID, flaws []ledger.Flaw) {
+func (p *partitionCheck) operation(o ledger.Operation, whole bool, invoiceKey pgtype.UUID, flaws []ledger.Flaw) {
 	p.report.Operations++
 	if o.Status() == ledger.StatusAccepted {
 		p.report.Accepted++
@@ -172,6 +176,9 @@ func (p *partitionCheck) operation(o ledger.Operation, invoiceKey pgtype.UUID, f
 	}
 	if o.Wallet.Partition(p.partitions) != p.partition || o.ID.Bucket() != o.Wallet.Bucket() {
 		p.violation(RulePartition, o, "is not where the operation's wallet belongs")
+	}
+	if !whole {
+		p.violation(RuleWhole, o, "has parts that do not go together, or that are none")
 	}
 	key, has := o.InvoiceKey()
 	if has != invoiceKey.Valid || has && invoiceKey.Bytes != key {

@@ -1,9 +1,13 @@
 package postgres_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/postgres"
@@ -24,6 +28,11 @@ var tamperings = map[string]struct {
 	"offset":                          {"update operations set log_offset = 99 where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest, ledger.RuleOrder, postgres.RulePlace}},
 	"log":                             {"update operations set log = 2 where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest, postgres.RulePlace}},
 	"key":                             {"update operations set idempotency_key = 'x' where kind = 'top_up'", []ledger.Rule{ledger.RuleDigest}},
+	"null in place of zero":           {"update operations set log_offset = null where log_offset = 0", []ledger.Rule{postgres.RuleWhole}},
+	"no limit in place of zero":       {"update operations set limit_after = null where sequence = 1", []ledger.Rule{postgres.RuleWhole}},
+	"a longer hash":                   {`update operations set fingerprint = fingerprint || '\x00' where kind = 'top_up'`, []ledger.Rule{postgres.RuleWhole}},
+	"a longer last digest":            {`update wallets set last_digest = last_digest || '\x00'`, []ledger.Rule{postgres.RuleWallet}},
+	"a longer hash, without sequence": {`update operations set digest = digest || '\x00' where sequence is null`, []ledger.Rule{postgres.RuleWhole}},
 	"invoice key":                     {"update operations set invoice_key = '00112233445566778899aabbccddeeff' where invoice is not null and reason is null", []ledger.Rule{postgres.RuleInvoiceKey}},
 	"partition":                       {"update operations set partition = 2 where kind = 'open'", []ledger.Rule{postgres.RulePartition}},
 	"no partition":                    {"update wallets set partition = 9", []ledger.Rule{postgres.RulePartition, postgres.RuleWallet}},
@@ -71,7 +80,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 			bare := w.minted(ledger.Request{Kind: ledger.KindTopUp, Wallet: wallet})
 			w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 5000, "")), request(known),
 				request(w.charge(wallet, shop, 10, "INV-1")), request(known), request(&other), refusal(bare.ID, wallet, "x"), dead(),
-				request(w.charge(wallet, shop, 20, "")))
+				request(w.charge(wallet, shop, 20, "")), request(w.charge(walletID(1), shop, 20, "")))
 			if err := w.store.Resolve(t.Context(), repair.Resolution{
 				Of:     repair.LetterPlace{Partition: 1, Place: ledger.Place{Log: 1, Offset: 7}},
 				Number: 1, Action: repair.ActionDiscarded, By: "somebody", Reason: "why",
@@ -100,6 +109,40 @@ func TestVerifyFindsTampering(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestChecks tries what the database itself refuses.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wallet, shop := w.wallet(1), w.merchant(ledger.ClientID{})
+	w.settle(1, request(w.topUp(wallet, 1000)), request(w.charge(wallet, shop, 300, "INV-1")))
+	const anew = "insert into operations select (jsonb_populate_record(o, '%s')).* from operations o where invoice is not null"
+	for _, c := range []struct{ constraint, sql string }{
+		{"wallets_check", "update wallets set balance = -1"},
+		{"wallets_check", "update wallets set credit_limit = -701"},
+		{"wallets_check", "update wallets set balance = 9007199254740992"},
+		{"wallets_check", "update wallets set held = -1"},
+		{"wallets_check", "update wallets set held = 701"},
+		{"wallets_check", "update wallets set charges = ''"},
+		{"operations_check", fmt.Sprintf(anew, `{"amount": 0}`)},
+		{"operations_check", fmt.Sprintf(anew, `{"amount": 9007199254740992}`)},
+		{"operations_check", fmt.Sprintf(anew, `{"invoice_key": null}`)},
+		{"operations_check", fmt.Sprintf(anew, `{"invoice": null}`)},
+		{"partition_progress_counts_check", "update partition_progress set settled = settled + 1"},
+		{"partition_progress_counts_check", "update partition_progress set next_offset = next_offset + 1"},
+		{"partition_progress_counts_check", "update partition_progress set gaps = gaps + 1, dead = dead - 1"},
+		{"partition_progress_counts_check", "update partition_progress set first_offset = -1, gaps = gaps + 1"},
+		{"partition_progress_counts_check", "update partition_progress set moved_epoch = epoch + 1"},
+		{"partition_progress_goal_check", "update partition_progress set goal = next_offset + 1"},
+		{"partition_progress_last_record_check", "update partition_progress set last_record = ''"},
+	} {
+		_, err := w.schemaOwner().Exec(t.Context(), c.sql)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "23514" || refused.ConstraintName != c.constraint {
+			t.Errorf("%s: %v, not refused by %s", c.sql, err, c.constraint)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 -- The next operations of a partition in the order of each wallet's history, with
 -- the wallet's row and, where there is an invoice, its accepted charge or capture and that
--- one's sequence, and the last hold of it, if that was open; where it refers to another, that one, as those before left it.
+-- one's sequence, and the last hold of it, if that was open; where it refers to another, that one, as those before left it. And whether
+-- its parts go together.
 -- That hold is looked for in an order that only the index of holds has, or a planner may go through the wallet's history instead.
 -- $1 partition, $2 wallet and $3 sequence to start behind, $4 last wallet, $5 limit, $6 null, or only wallets of
 -- which something was decided since then.
@@ -8,7 +9,7 @@
 -- Index: operations_wallet_sequence_key, operations_invoice_accepted_key, operations_position_key, operations_pkey, operations_refers_to_idx, operations_holds_idx.
 select
   @operation,
-  o.invoice_key, w.client_id, w.currency, w.status, w.charges, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
+  @whole, o.invoice_key, w.client_id, w.currency, w.status, w.charges, w.balance, w.credit_limit, w.last_sequence, w.last_digest,
   w.opened_at, w.held, w.open_holds, a.id, a.sequence, h.id, r.kind, r.wallet_id, r.merchant_id, r.reason is null,
   coalesce(l.left_after, r.moved, r.amount, 0), r.invoice, l.kind, t.parts, t.captured, r.mandate_day
 from operations o

@@ -1,11 +1,11 @@
--- The next operations of a partition that no wallet knows of; where one refers to another, that one.
--- It moved nothing, for there was no wallet.
+-- The next operations of a partition that no wallet knows of; where one refers to another, that one. And whether
+-- its parts go together. It moved nothing, for there was no wallet.
 -- $1 partition, $2 wallet and $3 operation to start behind, $4 last wallet, $5 limit, $6 null, or only those decided
 -- since then.
 -- Locks: none.
 -- Index: operations_wallet_unsequenced_idx, operations_pkey.
 select
-  @operation, o.invoice_key, r.kind, r.wallet_id, r.merchant_id, r.reason is null, coalesce(r.amount, 0), null::text,
+  @operation, @whole, o.invoice_key, r.kind, r.wallet_id, r.merchant_id, r.reason is null, coalesce(r.amount, 0), null::text,
   null::text, 0::bigint, false, null::integer
 from operations o
 left join lateral (
