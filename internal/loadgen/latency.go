@@ -15,25 +15,27 @@ const (
 	latencyDigits = 3
 )
 
-// latencies counts durations. It is safe for concurrent use.
-type latencies struct {
+// Latencies counts durations. It is safe for concurrent use.
+type Latencies struct {
 	mu        sync.Mutex
 	histogram *hdrhistogram.Histogram // of microseconds
 }
 
-func newLatencies() *latencies {
-	return &latencies{histogram: hdrhistogram.New(leastLatency.Microseconds(), mostLatency.Microseconds(), latencyDigits)}
+// NewLatencies are none yet.
+func NewLatencies() *Latencies {
+	return &Latencies{histogram: hdrhistogram.New(leastLatency.Microseconds(), mostLatency.Microseconds(), latencyDigits)}
 }
 
-func (l *latencies) add(d time.Duration) {
+// Add counts one more.
+func (l *Latencies) Add(d time.Duration) {
 	d = min(max(d, leastLatency), mostLatency)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_ = l.histogram.RecordValue(d.Microseconds()) // it lies within
 }
 
-// spread is what is said of the durations.
-func (l *latencies) spread() Spread {
+// Spread is what is said of the durations.
+func (l *Latencies) Spread() Spread {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := func(percentile float64) Millis {

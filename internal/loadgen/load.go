@@ -24,11 +24,11 @@ type load struct {
 	world   world
 	decided map[string]int32 // what was decided at once, by its ID: the number of the request; written before the check reads it
 
-	late    *latencies // from the intended moment to the sending itself
-	accept  *latencies // to the answer of a submission that was taken and did not wait
-	visible *latencies // to the outcome, where the submission waited
-	direct  *latencies // to the answer of what is decided at once
-	shed    *latencies // to the refusal for want of room
+	late    *Latencies // from the intended moment to the sending itself
+	accept  *Latencies // to the answer of a submission that was taken and did not wait
+	visible *Latencies // to the outcome, where the submission waited
+	direct  *Latencies // to the answer of what is decided at once
+	shed    *Latencies // to the refusal for want of room
 	began   time.Time
 	took    time.Duration
 
@@ -69,7 +69,7 @@ func newLoad(o Options) *load {
 	return &load{
 		options: o, run: strings.ToLower(rand.Text()[:10]), plan: newPlan(o),
 		api:  client.New(o.API, max(o.InFlight, setupCallers)),
-		late: newLatencies(), accept: newLatencies(), visible: newLatencies(), direct: newLatencies(), shed: newLatencies(),
+		late: NewLatencies(), accept: NewLatencies(), visible: NewLatencies(), direct: NewLatencies(), shed: NewLatencies(),
 		answers: Counts{}, outcomes: Counts{},
 	}
 }
@@ -78,13 +78,13 @@ var errStopped = errors.New("stopped before the load was over")
 
 // drive sends every arrival of the plan at its moment.
 func (l *load) drive(ctx context.Context) error {
-	s := schedule{start: time.Now().Add(leadTime), rate: l.options.Rate, arrivals: len(l.plan.arrivals)}
-	l.began = s.start
-	l.say("send %d submissions in %s", s.arrivals, l.options.For)
+	s := Schedule{Start: time.Now().Add(leadTime), Rate: l.options.Rate, Arrivals: len(l.plan.arrivals)}
+	l.began = s.Start
+	l.say("send %d submissions in %s", s.Arrivals, l.options.For)
 	done := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() { l.tellProgress(s, done) })
-	l.took = s.keep(ctx, l.options.InFlight, func(i int, intended time.Time) {
+	l.took = s.Keep(ctx, l.options.InFlight, func(i int, intended time.Time) {
 		l.send(ctx, l.plan.arrivals[i], intended)
 	}, func(int) {
 		l.mu.Lock()
@@ -100,7 +100,7 @@ func (l *load) drive(ctx context.Context) error {
 }
 
 // tellProgress says every second how far it is.
-func (l *load) tellProgress(s schedule, done <-chan struct{}) {
+func (l *load) tellProgress(s Schedule, done <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -113,9 +113,9 @@ func (l *load) tellProgress(s schedule, done <-chan struct{}) {
 		answered := l.answers.Sum()
 		overflow := l.overflow
 		l.mu.Unlock()
-		due := min(int64(time.Since(s.start).Seconds()*float64(s.rate)), int64(s.arrivals))
-		l.say("%s: %d due, %d answered, %d not sent; p99 until accepted %.1f ms", time.Since(s.start).Round(time.Second),
-			due, answered, overflow, l.accept.spread().P99)
+		due := min(int64(time.Since(s.Start).Seconds()*float64(s.Rate)), int64(s.Arrivals))
+		l.say("%s: %d due, %d answered, %d not sent; p99 until accepted %.1f ms", time.Since(s.Start).Round(time.Second),
+			due, answered, overflow, l.accept.Spread().P99)
 	}
 }
 

@@ -59,8 +59,8 @@ func (l *load) report() Report {
 	defer l.mu.Unlock()
 	r := Report{
 		Rate: l.options.Rate, Began: l.began, Seconds: l.took.Seconds(), Submissions: len(l.plan.arrivals), Requests: l.plan.counts(),
-		NotSent: l.overflow, LeftOut: l.leftOut, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.spread(),
-		Accept: l.accept.spread(), Outcome: l.visible.spread(), Direct: l.direct.spread(), Shed: l.shed.spread(),
+		NotSent: l.overflow, LeftOut: l.leftOut, InFlight: l.options.InFlight, Resubmitted: l.resubmitted, Late: l.late.Spread(),
+		Accept: l.accept.Spread(), Outcome: l.visible.Spread(), Direct: l.direct.Spread(), Shed: l.shed.Spread(),
 		Answers: l.answers, Outcomes: l.outcomes, Violations: l.violations, More: l.more,
 	}
 	if r.Violations == nil {

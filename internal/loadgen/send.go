@@ -74,7 +74,7 @@ func (l *load) told(i int32) string { return string(l.plan.requests[i].kind) + "
 // send sends one arrival and keeps what came of it. All that it measures counts
 // from the moment for which the arrival was intended.
 func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
-	l.late.add(time.Since(intended))
+	l.late.Add(time.Since(intended))
 	request, known := l.submission(a.request)
 	if !known {
 		l.mu.Lock()
@@ -92,12 +92,12 @@ func (l *load) send(ctx context.Context, a arrival, intended time.Time) {
 	l.count(counted)
 	switch {
 	case counted == shed(answer):
-		l.shed.add(took)
+		l.shed.Add(took)
 	case op.ID == "":
 	case client.Direct(l.plan.requests[a.request].kind):
-		l.direct.add(took)
+		l.direct.Add(took)
 	case !follow:
-		l.accept.add(took)
+		l.accept.Add(took)
 	default:
 		l.follow(ctx, a.request, op, intended)
 	}
@@ -113,7 +113,7 @@ func (l *load) follow(ctx context.Context, i int32, op client.Operation, intende
 			return // the check at the end finds that there is none
 		}
 	}
-	l.visible.add(time.Since(intended))
+	l.visible.Add(time.Since(intended))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.plan.requests[i].outcome = label(op)
