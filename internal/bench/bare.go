@@ -28,6 +28,9 @@ const (
 	// bareConns is how many connections to Postgres the handler has: as many as ingest.
 	bareConns         = 10
 	bareHeaderTimeout = 5 * time.Second
+
+	bareCharges   = "/v1/wallets/{wallet}/charges"
+	bareOperation = "/v1/operations/{id}"
 )
 
 //go:embed bare.sql
@@ -46,13 +49,26 @@ type bareOptions struct {
 // knows who asks, what is asked, or whether that was asked before.
 type bare struct {
 	pool       *pgxpool.Pool
+	client     *kafkago.Client
+	topic      string
+	request    ledger.Request // that the bytes are of
 	value      []byte
 	headers    []kafkago.Header
 	partitions []*bareLane
 }
 
-// runBare serves the two, on a port that it tells.
+// runBare serves the two.
 func runBare(ctx context.Context, c *child) error {
+	return serveBare(ctx, c, func(_ context.Context, b *bare, router chi.Router, _ *errgroup.Group) error {
+		router.Post(bareCharges, b.charge)
+		router.Get(bareOperation, b.operation)
+		return nil
+	})
+}
+
+// serveBare serves what build adds to the router, on a port that it tells. What else
+// build starts in the group ends with it.
+func serveBare(ctx context.Context, c *child, build func(context.Context, *bare, chi.Router, *errgroup.Group) error) error {
 	var o bareOptions
 	if err := c.told(ctx, &o); err != nil {
 		return err
@@ -62,7 +78,7 @@ func runBare(ctx context.Context, c *child) error {
 		return err
 	}
 	config.MaxConns = bareConns
-	b := &bare{}
+	b := &bare{topic: o.Topic}
 	if b.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return err
 	}
@@ -72,16 +88,17 @@ func runBare(ctx context.Context, c *child) error {
 	}
 	transport := &kafkago.Transport{MetadataTopics: []string{o.Topic}}
 	defer transport.CloseIdleConnections()
-	client := &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: transport}
+	b.client = &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Transport: transport}
 	group, ctx := errgroup.WithContext(ctx)
 	for p := range o.Partitions {
-		lane := &bareLane{client: client, topic: o.Topic, partition: p, waiting: make(chan *bareRecord, bareQueue)}
+		lane := &bareLane{client: b.client, topic: o.Topic, partition: p, waiting: make(chan *bareRecord, bareQueue)}
 		b.partitions = append(b.partitions, lane)
 		group.Go(func() error { return lane.run(ctx) })
 	}
 	router := chi.NewRouter()
-	router.Post("/v1/wallets/{wallet}/charges", b.charge)
-	router.Get("/v1/operations/{id}", b.operation)
+	if err := build(ctx, b, router, group); err != nil {
+		return err
+	}
 	server := &http.Server{Handler: router, ReadHeaderTimeout: bareHeaderTimeout}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -121,7 +138,7 @@ func (b *bare) model() error {
 	if err != nil {
 		return err
 	}
-	b.value = record.Value
+	b.request, b.value = q, record.Value
 	for _, h := range record.Headers {
 		b.headers = append(b.headers, kafkago.Header(h))
 	}
@@ -129,28 +146,36 @@ func (b *bare) model() error {
 }
 
 func (b *bare) charge(w http.ResponseWriter, r *http.Request) {
-	if _, err := io.ReadAll(r.Body); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
 	wallet := chi.URLParam(r, "wallet")
 	all := make([]int, len(b.partitions))
 	for i := range all {
 		all[i] = i
 	}
-	partition := kafkago.Murmur2Balancer{Consistent: true}.Balance(kafkago.Message{Key: []byte(wallet)}, all...)
+	b.take(w, r, wallet, kafkago.Murmur2Balancer{Consistent: true}.Balance(kafkago.Message{Key: []byte(wallet)}, all...))
+}
+
+// take answers 202 once the bytes are in the partition, under that key.
+func (b *bare) take(w http.ResponseWriter, r *http.Request, key string, partition int) {
+	if _, err := io.ReadAll(r.Body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	offset, err := b.partitions[partition].produce(r.Context(), kafkago.Record{
-		Key: kafkago.NewBytes([]byte(wallet)), Value: kafkago.NewBytes(b.value), Headers: b.headers,
+		Key: kafkago.NewBytes([]byte(key)), Value: kafkago.NewBytes(b.value), Headers: b.headers,
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(barePending{
-		ID: wallet, Object: "operation", Kind: "charge", Status: "pending", Partition: partition, Offset: offset,
+	answer(w, http.StatusAccepted, barePending{
+		ID: key, Object: "operation", Kind: "charge", Status: "pending", Partition: partition, Offset: offset,
 	})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 // barePending is what a 202 says.
@@ -239,8 +264,7 @@ func (b *bare) operation(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(row.decided(text))
+	answer(w, http.StatusOK, row.decided(text))
 }
 
 // bareRow receives the columns of bare.sql.
@@ -292,13 +316,13 @@ type bareDecided struct {
 	DecidedAt    time.Time `json:"decided_at"`
 }
 
-// startBare starts the bare handlers and returns where they are.
-func (r *run) startBare(ctx context.Context, w *world, d *database) (*part, string, error) {
-	p, err := r.start(ctx, partBare, partEnviron()...)
+// startBare starts a part of bare handlers on a topic and returns where they are.
+func (r *run) startBare(ctx context.Context, name string, partitions int, topic string, d *database) (*part, string, error) {
+	p, err := r.start(ctx, name, partEnviron()...)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := p.tell(bareOptions{Brokers: r.brokers, Topic: w.topic, Partitions: w.partitions, Database: d.url}); err != nil {
+	if err := p.tell(bareOptions{Brokers: r.brokers, Topic: topic, Partitions: partitions, Database: d.url}); err != nil {
 		return nil, "", err
 	}
 	var at address

@@ -20,7 +20,7 @@ const (
 // Options say what a run measures. The zero value is all of it, in the full form.
 type Options struct {
 	Only   []string // names of rows; none: all of them
-	Quick  bool     // fewer rounds, fewer charges, a smaller history: it takes some seven minutes
+	Quick  bool     // fewer rounds, fewer charges, a smaller history: it takes some nine minutes
 	Format string   // FormatTable or FormatJSON; empty: FormatTable
 
 	// Rounds, Charges and Stored change how often each row is measured, how many
@@ -57,7 +57,7 @@ func Rows() []Row {
 		takeoverRow(), joinRow(), leaveRow(),
 		submitRow(), pollRow(), waitRow(), estimateRow(), memoryIngestRow(),
 		endToEndRow(), endToEndTailRow(),
-	})
+	}, liveRows())
 }
 
 // Names are the names of all rows.

@@ -139,44 +139,64 @@ func (c calls) call(ctx context.Context, caller int, began time.Time, numbers *a
 	}
 }
 
-// answer reads one, which has a length. It reports whether it is no refusal.
+// answer reads one. It reports whether it is no refusal.
 func (c calls) answer(in *bufio.Reader) (served bool, err error) {
-	line, err := in.ReadSlice('\n')
+	head, err := readAnswerHead(in)
 	if err != nil {
 		return false, err
 	}
-	status, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("HTTP/1.1 ")), []byte(" "))
-	refused := c.Final && string(status) == strconv.Itoa(http.StatusServiceUnavailable)
-	if !refused && string(status) != strconv.Itoa(c.Status) {
-		first := string(line)
-		rest, _ := in.Peek(in.Buffered())
-		return false, fmt.Errorf("want status %d: %s%s", c.Status, first, rest)
-	}
-	length := -1
-	for len(line) > len("\r\n") {
-		if line, err = in.ReadSlice('\n'); err != nil {
-			return false, err
-		}
-		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return false, err
-			}
-		}
-	}
-	if length < 0 {
-		return false, errors.New("an answer does not say how long it is")
-	}
-	if c.Final && !refused {
-		body, err := in.Peek(length)
+	refused := c.Final && head.status == http.StatusServiceUnavailable
+	if !refused && (c.Final || head.status != c.Status) {
+		body, err := in.Peek(min(head.length, in.Size()))
 		if err != nil {
 			return false, err
 		}
-		if !bytes.Contains(body, []byte(`"done":true`)) {
+		if head.status != c.Status {
+			return false, fmt.Errorf("want status %d, not %d: %s", c.Status, head.status, body)
+		}
+		if !bytes.Contains(body, []byte(isDone)) {
 			return false, fmt.Errorf("no outcome: %s", body)
 		}
 	}
-	_, err = in.Discard(length)
+	_, err = in.Discard(head.length)
 	return !refused, err
+}
+
+// isDone is in the body of an operation that is decided.
+const isDone = `"done":true`
+
+// answerHead is what the callers must know of the head of an answer.
+type answerHead struct {
+	status, length int
+	last           bool // the connection is closed after it
+}
+
+// readAnswerHead reads the head of an answer, which has a length.
+func readAnswerHead(in *bufio.Reader) (head answerHead, err error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return head, err
+	}
+	status, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("HTTP/1.1 ")), []byte(" "))
+	if head.status, err = strconv.Atoi(string(status)); err != nil {
+		return head, fmt.Errorf("read an answer: %w", err)
+	}
+	head.length = -1
+	for len(line) > len("\r\n") {
+		if line, err = in.ReadSlice('\n'); err != nil {
+			return head, err
+		}
+		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
+			if head.length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return head, fmt.Errorf("read an answer: %w", err)
+			}
+		}
+		head.last = head.last || string(line) == "Connection: close\r\n"
+	}
+	if head.length < 0 {
+		return head, errors.New("an answer does not say how long it is")
+	}
+	return head, nil
 }
 
 // call has the callers' part make calls, and waits until they are through.

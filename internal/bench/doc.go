@@ -4,7 +4,9 @@
 // to machine; rates cannot.
 //
 // What is measured runs as the real thing: Postgres, Kafka and the services, each a
-// process of its own, whose CPU time is read from the system. To measure never
+// process of its own, whose CPU time is read from the system. A line is all that a charge
+// goes through from POST to outcome: ours, or the bare one of a handler, Kafka and
+// Postgres alone. To measure never
 // fails because a goal is missed; it fails where something could not be measured
 // and where money came out wrong.
 package bench

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/monedero/monedero/internal/ledger"
 	"github.com/monedero/monedero/internal/loadgen"
 )
 
@@ -91,11 +90,7 @@ func (r *run) endToEndOn(ctx context.Context, w *world, d *database) (_ *endToEn
 	}
 	defer func() { err = errors.Join(err, alone.close(ctx)) }()
 
-	lasts := r.loadFor()
-	limit := mostRate
-	if r.options.Charges > 0 {
-		limit = min(limit, max(1, int(float64(r.options.Charges)/lasts.Seconds())))
-	}
+	lasts, limit := r.loadFor(), r.rateLimit(mostRate)
 	if _, err := s.load(ctx, min(firstRate, limit), warmLoad); err != nil {
 		return nil, err
 	}
@@ -114,6 +109,7 @@ func (r *run) endToEndOn(ctx context.Context, w *world, d *database) (_ *endToEn
 	if err != nil {
 		return nil, err
 	}
+	r.highest = highest
 	rate := max(1, highest/2)
 	e := &endToEnd{notes: rateNotes(highest, limit, rate, lasts, tried)}
 	if lasts < fullLoad {
@@ -127,6 +123,27 @@ const fullLoad = 30 * time.Second
 
 func (r *run) loadFor() time.Duration {
 	return time.Duration(r.choose(0, 4, int(fullLoad.Seconds()))) * time.Second
+}
+
+// rateLimit is the rate, or a lower one where that comes to more charges in a load than the
+// options allow.
+func (r *run) rateLimit(rate int) int {
+	if r.options.Charges > 0 {
+		return min(rate, max(1, int(float64(r.options.Charges)/r.loadFor().Seconds())))
+	}
+	return rate
+}
+
+// liveRate is the highest rate, which endToEnd finds; it is known too where the rest of that
+// cannot be measured.
+func (r *run) liveRate(ctx context.Context) (int, error) {
+	if r.highest > 0 {
+		return r.highest, nil
+	}
+	if _, err := r.endToEnd(ctx); r.highest == 0 {
+		return 0, fmt.Errorf("find the highest rate: %w", err)
+	}
+	return r.highest, nil
 }
 
 // bisections is how often the span between the highest rate that held and the
@@ -188,7 +205,7 @@ func highestRate(first, limit, bisections int, holds func(rate int) (bool, error
 }
 
 // unheld says why a rate did not hold; empty: it did.
-func unheld(report loadgen.Report, seen lags, lasts time.Duration) (string, error) {
+func unheld(report loadgen.Report, seen lags, lasts time.Duration) string {
 	var taken int64
 	for answer, n := range report.Answers {
 		if answer == "200" || answer == "202" {
@@ -197,20 +214,20 @@ func unheld(report loadgen.Report, seen lags, lasts time.Duration) (string, erro
 	}
 	switch refused := int64(report.Submissions) - report.NotSent - report.LeftOut - taken; {
 	case report.NotSent > 0:
-		return fmt.Sprintf("%d were in flight and %d more could not be sent", report.InFlight, report.NotSent), nil
+		return fmt.Sprintf("%d were in flight and %d more could not be sent", report.InFlight, report.NotSent)
 	case refused > 0:
-		return fmt.Sprintf("%d of %d were refused", refused, report.Submissions), nil
+		return fmt.Sprintf("%d of %d were refused", refused, report.Submissions)
 	case report.Achieved < leastAchieved*float64(report.Rate):
-		return fmt.Sprintf("only %.0f/s could be sent", report.Achieved), nil
+		return fmt.Sprintf("only %.0f/s could be sent", report.Achieved)
 	}
 	middle, end, err := seen.growth(report.Began, lasts)
 	if err != nil {
-		return "", err
+		return err.Error() // under a rate that holds there is time to look
 	}
 	if end > middle+lagSlack.Seconds()*float64(report.Rate) {
-		return fmt.Sprintf("the lag was %.0f in the middle and %.0f at the end", middle, end), nil
+		return fmt.Sprintf("the lag was %.0f in the middle and %.0f at the end", middle, end)
 	}
-	return "", nil
+	return ""
 }
 
 // system is all that a charge goes through, and who sends it.
@@ -225,34 +242,41 @@ type system struct {
 
 // startSystem starts an ingest, a processor and a load generator. What it returns is
 // to be stopped even where it failed.
-func (r *run) startSystem(ctx context.Context, w *world, d *database) (s *system, err error) {
-	s = &system{run: r, w: w, d: d}
-	if s.ingestAdmin, err = freeAddress(ctx); err != nil {
-		return s, err
-	}
-	if s.processorAdmin, err = freeAddress(ctx); err != nil {
-		return s, err
-	}
-	group, err := r.newGroup(ctx, d)
+func (r *run) startSystem(ctx context.Context, w *world, d *database) (*system, error) {
+	s, at, err := r.startServices(ctx, w, d)
 	if err != nil {
-		return s, err
-	}
-	if s.processor, err = r.start(ctx, partProcessor,
-		r.serviceEnviron(w, d.url, group, "ADMIN_ADDR="+s.processorAdmin)...); err != nil {
-		return s, err
-	}
-	var at string
-	if s.ingest, at, err = r.startIngest(ctx, w, d, "ADMIN_ADDR="+s.ingestAdmin); err != nil {
 		return s, err
 	}
 	if s.loader, err = r.start(ctx, partLoad, partEnviron()...); err != nil {
 		return s, err
 	}
-	key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}})
+	key, err := r.operatorKey(ctx, d)
 	s.options = loadgen.Options{
 		API: "http://" + at, Operator: key, Wallets: endWallets, Follow: endFollow, InFlight: endInFlight, Seed: 1,
 	}
 	return s, err
+}
+
+// startServices starts an ingest, whose address it returns, and a processor. What it returns
+// is to be stopped even where it failed.
+func (r *run) startServices(ctx context.Context, w *world, d *database) (s *system, at string, err error) {
+	s = &system{run: r, w: w, d: d}
+	if s.ingestAdmin, err = freeAddress(ctx); err != nil {
+		return s, "", err
+	}
+	if s.processorAdmin, err = freeAddress(ctx); err != nil {
+		return s, "", err
+	}
+	group, err := r.newGroup(ctx, d)
+	if err != nil {
+		return s, "", err
+	}
+	if s.processor, err = r.start(ctx, partProcessor,
+		r.serviceEnviron(w, d.url, group, "ADMIN_ADDR="+s.processorAdmin)...); err != nil {
+		return s, "", err
+	}
+	s.ingest, at, err = r.startIngest(ctx, w, d, "ADMIN_ADDR="+s.ingestAdmin)
+	return s, at, err
 }
 
 func (s *system) stop() error {
@@ -284,8 +308,7 @@ func (s *system) probe(ctx context.Context, rate int, lasts time.Duration) (repo
 	if err := errors.Join(err, watchErr); err != nil {
 		return report, "", err
 	}
-	why, err = unheld(report, seen, lasts)
-	return report, why, err
+	return report, unheld(report, seen, lasts), nil
 }
 
 // measure measures the rounds: what the steps take alone, then what charges take.

@@ -84,7 +84,7 @@ type estimated struct {
 
 // estimate settles the topic, and has an ingest asked of its marks all the while.
 func (r *run) estimate(ctx context.Context, w *world, s settleSpec, d *database) (found estimated, err error) {
-	key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}})
+	key, err := r.operatorKey(ctx, d)
 	if err != nil {
 		return found, err
 	}

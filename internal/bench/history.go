@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,18 +23,39 @@ const (
 	historyConns = 4
 )
 
-// history is a copy of the world's database in which so many operations are stored
+// historyOf is how many operations are stored before those of a world.
+type historyOf struct {
+	scale
+	operations int
+}
+
+// history is a copy of the world's database with a history, a template, made when it is
+// first asked for.
+func (r *run) history(ctx context.Context, w *world, operations int) (*database, error) {
+	of := historyOf{w.scale, operations}
+	if d := r.histories[of]; d != nil {
+		return d, nil
+	}
+	d, err := r.makeHistory(ctx, w, operations)
+	if err != nil {
+		return nil, fmt.Errorf("store %d operations: %w", operations, errors.Join(err, d.drop()))
+	}
+	r.histories[of] = d
+	return d, nil
+}
+
+// makeHistory makes a copy of the world's database in which so many operations are stored
 // before: charges with invoices, of the world's wallets and of many others, written
 // in the order in which they would have come, through all indexes. Their digests
 // are none: the checker would find that.
-func (r *run) history(ctx context.Context, w *world, operations int) (d *database, err error) {
+func (r *run) makeHistory(ctx context.Context, w *world, operations int) (d *database, err error) {
 	began := time.Now()
 	if d, err = r.copyOf(ctx, w.database.name); err != nil {
 		return nil, err
 	}
 	wallets := max(operations/perWallet, w.scale.wallets)
 	if err := r.withConn(ctx, d.url, func(conn *pgx.Conn) error { return w.register(ctx, conn, wallets) }); err != nil {
-		return nil, err
+		return d, err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	for share := range historyConns {
@@ -49,7 +71,7 @@ func (r *run) history(ctx context.Context, w *world, operations int) (d *databas
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return d, err
 	}
 	err = r.withConn(ctx, d.url, func(conn *pgx.Conn) error {
 		for _, sql := range []string{

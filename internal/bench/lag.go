@@ -84,23 +84,28 @@ func (r *run) watchLag(ctx context.Context, w *world, d *database) (*lagWatch, e
 	return l, nil
 }
 
-// look reads the ends before the progress: what comes and is settled in between is
-// no lag.
 func (l *lagWatch) look(ctx context.Context, cluster *kafka.Cluster, conn *pgx.Conn, w *world) error {
+	seen, err := lagNow(ctx, cluster, conn, w)
+	if err != nil {
+		return err
+	}
+	l.seen = append(l.seen, seen)
+	return nil
+}
+
+// lagNow reads the ends before the progress: what comes and is settled in between is
+// no lag.
+func lagNow(ctx context.Context, cluster *kafka.Cluster, conn *pgx.Conn, w *world) (lagAt, error) {
 	var ends int64
 	for partition := range w.partitions {
 		_, end, err := cluster.Offsets(ctx, w.topic, partition)
 		if err != nil {
-			return err
+			return lagAt{}, err
 		}
 		ends += end
 	}
 	s, err := readStand(ctx, conn)
-	if err != nil {
-		return err
-	}
-	l.seen = append(l.seen, lagAt{at: s.at, records: max(0, ends-s.offsets)})
-	return nil
+	return lagAt{at: s.at, records: max(0, ends-s.offsets)}, err
 }
 
 // end is what was seen.

@@ -22,7 +22,7 @@ const (
 	// maxPartLog is how much an error shows of what a part printed, in bytes.
 	maxPartLog = 4 << 10
 	// maxPartLine bounds a line of JSON between a part and us, in bytes.
-	maxPartLine = 1 << 20
+	maxPartLine = 4 << 20
 )
 
 // part is a process of ours that is measured. We tell it and it tells us lines of

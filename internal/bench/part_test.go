@@ -81,6 +81,7 @@ func TestBooksThatAreWrong(t *testing.T) {
 	for what, change := range map[string]func(*books){
 		"a charge is missing":        func(b *books) { b.accepted-- },
 		"a charge failed":            func(b *books) { b.failed++ },
+		"a record came again":        func(b *books) { b.duplicates++ },
 		"a record is no operation":   func(b *books) { b.other++ },
 		"an amount is another":       func(b *books) { b.charged++ },
 		"a wallet has too much":      func(b *books) { b.inWallets++ },

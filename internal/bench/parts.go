@@ -23,6 +23,8 @@ const (
 	partCopy      = "copy"
 	partCallers   = "callers"
 	partBare      = "bare"
+	partBareLine  = "bare-line"
+	partTraffic   = "traffic"
 	partLoad      = "load"
 )
 
@@ -45,6 +47,8 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 		partCopy:      runCopy,
 		partCallers:   runCallers,
 		partBare:      runBare,
+		partBareLine:  runBareLine,
+		partTraffic:   runTraffic,
 		partLoad:      runLoad,
 	}
 	run, known := parts[name]

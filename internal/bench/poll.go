@@ -52,7 +52,7 @@ func (r *run) poll(ctx context.Context, callers int) (*answered, error) {
 
 // polls read decided charges, as the operator.
 func (r *run) polls(ctx context.Context, d *database) ([]string, error) {
-	key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleOperator}})
+	key, err := r.operatorKey(ctx, d)
 	if err != nil {
 		return nil, err
 	}

@@ -37,17 +37,20 @@ type run struct {
 	head       Head
 
 	worlds    map[scale]*world
+	histories map[historyOf]*database
 	settled   map[settleSpec]*legs
 	submitted map[int]*answered // by callers
 	moved     *motions
+	highest   int // rate that endToEnd found; 0: none yet
 	through   *endToEnd
+	lived     *lived
 }
 
 func makeRun(o Options) (*run, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, submitted: map[int]*answered{}, worlds: map[scale]*world{}}
+	r := &run{options: o, executable: o.Executable, settled: map[settleSpec]*legs{}, submitted: map[int]*answered{}, worlds: map[scale]*world{}, histories: map[historyOf]*database{}}
 	if r.executable == "" {
 		var err error
 		if r.executable, err = os.Executable(); err != nil {

@@ -96,9 +96,8 @@ func (r *run) settleInTurn(ctx context.Context, specs []settleSpec) ([]*legs, er
 		worlds[i], templates[i], found[i] = w, w.database, &legs{}
 		if s.stored > 0 {
 			if templates[i], err = r.history(ctx, w, s.stored); err != nil {
-				return nil, fmt.Errorf("store %d operations: %w", s.stored, err)
+				return nil, err
 			}
-			defer templates[i].drop() //nolint:errcheck // it is dropped again, and then told, at the end
 		}
 	}
 	for round := range r.rounds() {
@@ -292,6 +291,7 @@ func nextPoll(first, now stand, total int64) time.Duration {
 // books are sums over a database.
 type books struct {
 	accepted, failed, other      int64 // charges, refunds, holds and captures; operations that failed; records that became no operation
+	duplicates                   int64 // records that came again
 	charged, inWallets, anywhere int64 // minor units; what refunds gave back is not charged
 }
 
@@ -300,11 +300,12 @@ func readBooks(ctx context.Context, conn *pgx.Conn, since time.Time) (b books, e
 	err = conn.QueryRow(ctx, `
 		select count(*) filter (where kind in ('charge', 'refund', 'hold', 'capture') and reason is null), count(*) filter (where reason is not null),
 			coalesce(sum(case kind when 'charge' then amount when 'refund' then -moved when 'capture' then moved end) filter (where reason is null), 0)::bigint,
-			(select sum(duplicates + conflicts + dead + gaps) from partition_progress)::bigint,
+			(select sum(conflicts + dead + gaps) from partition_progress)::bigint,
+			(select sum(duplicates) from partition_progress)::bigint,
 			(select sum(balance) from wallets)::bigint,
 			(select sum(balance) from account_balances)::bigint + (select sum(balance) from wallets)::bigint
 		from operations where decided_at >= $1`, since).
-		Scan(&b.accepted, &b.failed, &b.charged, &b.other, &b.inWallets, &b.anywhere)
+		Scan(&b.accepted, &b.failed, &b.charged, &b.other, &b.duplicates, &b.inWallets, &b.anywhere)
 	if err != nil {
 		return b, fmt.Errorf("read the books: %w", err)
 	}

@@ -91,7 +91,7 @@ func (r *run) submit(ctx context.Context, callers int) (*answered, error) {
 		return a, nil
 	}
 	a, err := onCopy(ctx, r, scale{partitions: 8, wallets: 1_000}, func(w *world, d *database) (*answered, error) {
-		requests, err := r.submissions(ctx, w, d)
+		requests, _, err := r.submissions(ctx, w, d)
 		if err != nil {
 			return nil, err
 		}
@@ -108,38 +108,66 @@ func (r *run) submit(ctx context.Context, callers int) (*answered, error) {
 func (r *run) callFor() time.Duration { return time.Duration(r.choose(0, 4, 8)) * time.Second }
 
 // submissions are charges of the world's wallets, by its merchants, each with a
-// key.
-func (r *run) submissions(ctx context.Context, w *world, d *database) ([]string, error) {
-	keys := make([]string, len(w.merchants))
-	for i, merchant := range w.merchants {
-		key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: merchant}})
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = key
+// key, and for each the poll of whoever sent it.
+func (r *run) submissions(ctx context.Context, w *world, d *database) (submissions, polls []string, err error) {
+	keys, err := r.merchantKeys(ctx, w, d)
+	if err != nil {
+		return nil, nil, err
 	}
 	body := fmt.Sprintf(`{"amount":%d,"currency":"%s","invoice":"INV-%s","description":"%s"}`, submitAmount, currency, numberMark, submitDescription)
 	length := len(body) - len(numberMark) + numberDigits
-	requests := make([]string, 0, submitRequests)
 	for i := range submitRequests {
 		list := w.wallets[i%w.partitions]
 		wallet := list[i/w.partitions%len(list)]
-		requests = append(requests, fmt.Sprintf("POST /v1/wallets/%s/charges HTTP/1.1\r\nHost: monedero\r\nAuthorization: Bearer %s\r\n"+
+		key := keys[w.merchants[i%len(w.merchants)]]
+		submissions = append(submissions, fmt.Sprintf("POST /v1/wallets/%s/charges HTTP/1.1\r\nHost: monedero\r\nAuthorization: Bearer %s\r\n"+
 			"Content-Type: application/json\r\nIdempotency-Key: order-%s\r\nContent-Length: %d\r\n\r\n%s",
-			wallet, keys[i%len(keys)], numberMark, length, body))
+			wallet, key, numberMark, length, body))
+		polls = append(polls, getOperation(idMark, key, ""))
 	}
-	return requests, nil
+	return submissions, polls, nil
 }
 
-func (r *run) issueKey(ctx context.Context, d *database, k ledger.Key) (string, error) {
-	store, err := postgres.Connect(ctx, d.url, postgres.Options{Application: "bench"})
+// merchantKeys are API keys of the world's merchants.
+func (r *run) merchantKeys(ctx context.Context, w *world, d *database) (map[ledger.MerchantID]string, error) {
+	parties := make([]ledger.Party, len(w.merchants))
+	for i, merchant := range w.merchants {
+		parties[i] = ledger.Party{Role: ledger.RoleMerchant, Owner: merchant}
+	}
+	issued, err := r.issueKeys(ctx, d, parties...)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[ledger.MerchantID]string{}
+	for i, merchant := range w.merchants {
+		keys[merchant] = issued[i]
+	}
+	return keys, nil
+}
+
+// operatorKey is an API key of the operator.
+func (r *run) operatorKey(ctx context.Context, d *database) (string, error) {
+	keys, err := r.issueKeys(ctx, d, ledger.Party{Role: ledger.RoleOperator})
 	if err != nil {
 		return "", err
 	}
+	return keys[0], nil
+}
+
+func (r *run) issueKeys(ctx context.Context, d *database, parties ...ledger.Party) (keys []string, err error) {
+	store, err := postgres.Connect(ctx, d.url, postgres.Options{Application: "bench"})
+	if err != nil {
+		return nil, err
+	}
 	defer store.Close()
-	k.Name, k.CreatedAt = "bench", time.Now()
-	_, text, err := access.IssueKey(ctx, store, r.minter, k, ledger.Person("bench", ""))
-	return text, err
+	for _, party := range parties {
+		_, text, err := access.IssueKey(ctx, store, r.minter, ledger.Key{Party: party, Name: "bench", CreatedAt: time.Now()}, ledger.Person("bench", ""))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, text)
+	}
+	return keys, nil
 }
 
 // answer has callers call ingest and the bare handlers, by turns.
@@ -154,7 +182,7 @@ func (r *run) answer(ctx context.Context, w *world, d *database, c calls) (_ *an
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
-	limit, limitAt, err := r.startBare(ctx, w, d)
+	limit, limitAt, err := r.startBare(ctx, partBare, w.partitions, w.topic, d)
 	if err != nil {
 		return nil, err
 	}

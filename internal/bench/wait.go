@@ -118,13 +118,9 @@ func (r *run) waitOn(ctx context.Context, w *world, d *database) (f Figures, err
 // waits are for charges that lie in the topic and are not decided, by the merchants that
 // asked: one alone would not get all places.
 func (r *run) waits(ctx context.Context, w *world, d *database) ([]string, error) {
-	keys := make(map[ledger.MerchantID]string, len(w.merchants))
-	for _, merchant := range w.merchants {
-		key, err := r.issueKey(ctx, d, ledger.Key{Party: ledger.Party{Role: ledger.RoleMerchant, Owner: merchant}})
-		if err != nil {
-			return nil, err
-		}
-		keys[merchant] = key
+	keys, err := r.merchantKeys(ctx, w, d)
+	if err != nil {
+		return nil, err
 	}
 	producer, done, err := r.producer(w)
 	if err != nil {
