@@ -219,7 +219,7 @@ func appendRows(buf *bytes.Buffer, rows []lineRow) {
 // startBareLine starts a bare line over as many partitions as the world has, with a topic and a database of its own. What it
 // returns is to be stopped even where it failed.
 func (r *run) startBareLine(ctx context.Context, w *world) (*line, error) {
-	l := &line{name: "bare"}
+	l := &line{name: "the bare line"}
 	topic := r.name()
 	cluster, err := kafka.NewCluster(r.brokers, w.topic)
 	if err != nil {

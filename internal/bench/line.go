@@ -61,7 +61,7 @@ func (l *line) until(ctx context.Context, so func() (bool, error)) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the %s line does not come to rest within %s", l.name, restTimeout)
+			return fmt.Errorf("%s does not come to rest within %s", l.name, restTimeout)
 		}
 		if err := pause(ctx, restPause); err != nil {
 			return err
@@ -81,13 +81,13 @@ func (l *line) send(ctx context.Context, generator *part, t traffic) (found sent
 	t.Address = l.address
 	before := read(l.processes)
 	if found.passed, err = generator.send(ctx, t); err != nil {
-		return found, errors.Join(fmt.Errorf("send over the %s line: %w", l.name, err), l.check())
+		return found, errors.Join(fmt.Errorf("send over %s: %w", l.name, err), l.check())
 	}
 	found.cpu = between(l.processes, before, read(l.processes), found.Taken)
 	l.taken, l.unknown = l.taken+found.Taken, l.unknown+found.Unknown
 	n, err := l.rest(ctx)
 	if err == nil && (n < l.taken || n > l.taken+l.unknown) {
-		err = fmt.Errorf("money came out wrong on the %s line: %d charges were taken, of %d more nobody knows, and %d have an outcome",
+		err = fmt.Errorf("money came out wrong on %s: %d charges were taken, of %d more nobody knows, and %d have an outcome",
 			l.name, l.taken, l.unknown, n)
 	}
 	return found, err
@@ -120,7 +120,7 @@ func (r *run) withOurs(ctx context.Context, w *world, d *database, do func(*line
 // stopped even where it failed.
 func (r *run) startOurs(ctx context.Context, w *world, d *database) (*line, error) {
 	s, at, err := r.startServices(ctx, w, d)
-	l := &line{name: "our", address: at, parts: []*part{s.ingest, s.processor}}
+	l := &line{name: "our line", address: at, parts: []*part{s.ingest, s.processor}}
 	if err != nil {
 		return l, err
 	}

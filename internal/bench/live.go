@@ -11,7 +11,7 @@ import (
 // liveRows are of the whole line, from POST to outcome.
 func liveRows() []Row {
 	return []Row{
-		liveRateRow(), liveP50Row(), liveP99Row(), liveCPURow(),
+		liveRateRow(), liveP50Row(), liveP99Row(), liveCPURow(), partitionsRow(), pollStormRow(), pollDrainRow(), overloadRow(), liveGrowthRow(),
 	}
 }
 
@@ -246,7 +246,7 @@ func (r *run) send(ctx context.Context, generator *part, x *leg) error {
 	case err != nil:
 		return err
 	case found.Taken == 0, x.Follow && found.Outcome.Count == 0:
-		return fmt.Errorf("nothing to measure on the %s line at %d/s: %s", x.line.name, x.Rate, describe([]sent{found}))
+		return fmt.Errorf("nothing to measure on %s at %d/s: %s", x.line.name, x.Rate, describe([]sent{found}))
 	}
 	*x.into = append(*x.into, found)
 	r.options.Log.Info("round measured", "line", x.line.name, "rate", x.Rate, "storm", x.Storm, "came", describe([]sent{found}),

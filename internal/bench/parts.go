@@ -25,6 +25,7 @@ const (
 	partBare      = "bare"
 	partBareLine  = "bare-line"
 	partTraffic   = "traffic"
+	partStorm     = "storm"
 	partLoad      = "load"
 )
 
@@ -49,6 +50,7 @@ func Part(ctx context.Context, name string, environ []string, in io.Reader, out,
 		partBare:      runBare,
 		partBareLine:  runBareLine,
 		partTraffic:   runTraffic,
+		partStorm:     runStorm,
 		partLoad:      runLoad,
 	}
 	run, known := parts[name]
