@@ -23,6 +23,9 @@ fails only where something could not be measured or where money came out wrong.
 
 Rows: ` + strings.Join(bench.Names(), ", ") + `
 
+The rows live_rate to live_growth are of the whole line, from POST to the outcome that
+is seen. They first look for the highest rate that it holds, as end_to_end does.
+
 Environment:
   DATABASE_URL   a Postgres that runs already, as a superuser; unset: one is
                  started. bench makes databases of its own there, and removes them`,
@@ -43,7 +46,7 @@ Environment:
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.Only, "only", nil, "measure this row alone; can be given several times")
-	f.BoolVar(&o.Quick, "quick", false, "take some seven minutes: fewer rounds and charges, growth at 1 million operations")
+	f.BoolVar(&o.Quick, "quick", false, "take some nine minutes: fewer rounds and charges, growth at 1 million operations")
 	f.StringVarP(&o.Format, "output", "o", bench.FormatTable, "table or json")
 	f.IntVar(&o.Rounds, "rounds", 0, "how often each row is measured (default 5, quick 3)")
 	f.IntVar(&o.Charges, "charges", 0, "how many charges a round settles (default 400,000, quick 60,000)")
