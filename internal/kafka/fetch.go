@@ -97,16 +97,20 @@ func (s *source) fetch(ctx context.Context, offset, limit int64) (found fetched,
 	if len(answers) != 1 || answers[0].partition != s.partition {
 		return fetched{}, errors.New("the answer is not one to a fetch of this partition")
 	}
-	answer := answers[0]
-	if answer.err != nil {
-		return fetched{}, answer.err
+	if err := answers[0].err; err != nil {
+		return fetched{}, err
 	}
+	return s.read(answers[0], offset, limit), nil
+}
+
+// read is what the answer to a fetch of so many bytes at most holds from the offset on.
+func (s *source) read(a answered, offset, limit int64) fetched {
 	at := scan{from: offset, next: offset, salvage: s.salvage}
-	at.read(answer.set)
-	if at.next == offset && len(answer.set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
+	at.read(a.set)
+	if at.next == offset && len(a.set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
 		at.miss(offset+1, fmt.Errorf("a batch is larger than %d bytes", limit))
 	}
-	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: answer.highWatermark}, nil
+	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: a.highWatermark}
 }
 
 // connect connects to the partition's leader, unless it is connected.

@@ -127,11 +127,12 @@ func (l *logReader) watch(ctx context.Context) (found fetched, told bool, err er
 	if err != nil {
 		return fetched{}, true, fmt.Errorf("watch: %w", err)
 	}
-	if n.fetch {
+	found = l.source.read(n.answered, l.next, l.limit)
+	if n.last && found.to == l.next { // there is more than the watch brought
 		l.stir()
 		return fetched{}, false, nil
 	}
-	return fetched{to: l.next, highWatermark: n.highWatermark}, true, nil
+	return found, true, nil
 }
 
 // fetch fetches from the next offset on, of a log that is trusted.

@@ -28,9 +28,8 @@ const (
 )
 
 // watches look after the idle partitions of one topic: all that one broker leads with one
-// fetch, over one connection. A watch only says that there is something to fetch. Then the
-// partition leaves it and fetches for itself, so that what decides on records, holes
-// and offsets is in one place.
+// fetch, over one connection. When something comes to a partition it leaves the watch and
+// fetches for itself; a first batch the watch may bring, so that it need not wait for a connection.
 type watches struct {
 	cluster *Cluster
 	topic   string
@@ -66,11 +65,11 @@ type watched struct {
 	news      chan news // the last one, until it is heard
 }
 
-// news is what a watch says of a partition.
+// news is what a watch says of a partition: an answer as if it had fetched for itself.
 type news struct {
-	highWatermark int64
-	fetch         bool  // the partition fetches for itself, and is watched no more
-	err           error // as if it had fetched for itself; likewise
+	answered
+
+	last bool // it is watched no more: something came, or went wrong, or it must find out for itself
 }
 
 // join lets the partition be watched from an offset on, which its leader at the address of
@@ -146,7 +145,7 @@ func (w *watch) run(ctx context.Context) {
 		err = nil // the broker may only be slow
 	}
 	for _, p := range w.in {
-		n := news{fetch: true}
+		n := news{last: true}
 		if p.held {
 			n.err = err
 		}
@@ -201,10 +200,7 @@ func (w *watch) ask(ctx context.Context, conn *connection, held map[int]*watched
 	defer w.mu.Unlock()
 	for _, a := range answers {
 		if p := held[a.partition]; p != nil {
-			w.tell(p, news{
-				highWatermark: a.highWatermark, err: a.err,
-				fetch: a.highWatermark > p.offset || len(a.set) > 0,
-			})
+			w.tell(p, news{answered: a, last: a.err != nil || a.highWatermark > p.offset || len(a.set) > 0})
 		}
 	}
 	return nil
@@ -221,7 +217,7 @@ func (w *watch) tell(p *watched, n news) {
 	}
 	p.held = true
 	p.news <- n
-	if n.fetch || n.err != nil {
+	if n.last {
 		w.remove(p)
 	}
 }
