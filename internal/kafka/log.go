@@ -76,6 +76,7 @@ func (l *logReader) stir() {
 // fails with a haltError when this is not the log that we know, and where it has a
 // hole at that offset; every other error may pass.
 func (l *logReader) read(ctx context.Context) (fetched, error) {
+	began := time.Now() // an answer may be read long after it was given
 	found, told, err := l.watch(ctx)
 	if !told {
 		found, err = l.fetch(ctx)
@@ -88,7 +89,7 @@ func (l *logReader) read(ctx context.Context) (fetched, error) {
 		l.stir()
 		return fetched{}, err
 	}
-	l.trusted, l.end = time.Now(), found.highWatermark
+	l.trusted, l.end = began, found.highWatermark
 	if l.end > l.next {
 		l.stir()
 	} else if l.quiet.IsZero() {
@@ -128,7 +129,7 @@ func (l *logReader) watch(ctx context.Context) (found fetched, told bool, err er
 		return fetched{}, true, fmt.Errorf("watch: %w", err)
 	}
 	found = l.source.read(n.answered, l.next, l.limit)
-	if n.last && found.to == l.next { // there is more than the watch brought
+	if n.last && (found.to == l.next || !l.isTrusted()) { // there is more than the watch brought, or the log is to be looked at first
 		l.stir()
 		return fetched{}, false, nil
 	}
@@ -137,13 +138,15 @@ func (l *logReader) watch(ctx context.Context) (found fetched, told bool, err er
 
 // fetch fetches from the next offset on, of a log that is trusted.
 func (l *logReader) fetch(ctx context.Context) (fetched, error) {
-	if time.Since(l.trusted) > trustFor {
+	if !l.isTrusted() {
 		if err := l.verify(ctx); err != nil {
 			return fetched{}, err
 		}
 	}
 	return l.source.fetch(ctx, l.next, l.limit)
 }
+
+func (l *logReader) isTrusted() bool { return time.Since(l.trusted) <= trustFor }
 
 // advance moves the next offset and remembers the record before it.
 func (l *logReader) advance(found fetched) {

@@ -16,12 +16,12 @@ const (
 	// watched. One to which something comes now and then is not to change to and fro.
 	idleAfter = time.Second
 	// watchWait is how long the broker holds a watch that finds nothing. Those who come later are
-	// not held up by it. It is shorter than trustFor, so that a watched log stays trusted.
-	watchWait = 500 * time.Millisecond
+	// not held up by it. Two of them are shorter than trustFor, so that a watched log stays trusted.
+	watchWait = 400 * time.Millisecond
 	// watchPatience is how long the answer is waited for. Then those who are watched fetch for
 	// themselves, and find out. A busy machine may stand still for a second: that is no
 	// reason for all of them to connect.
-	watchPatience = 4 * watchWait
+	watchPatience = 5 * watchWait
 	// watchBytes is what a watch asks for. Where there is anything, a broker gives one whole
 	// batch of one partition all the same.
 	watchBytes = 1

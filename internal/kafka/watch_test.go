@@ -260,20 +260,24 @@ func TestAWatchedPartitionHaltsWhenTheTopicIsMadeAnew(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong with a watch, the log is looked at before anything is fetched: here it is
+// Whatever goes wrong with a watch, the log is looked at before anything is delivered: here it is
 // another one by then, which a fetch could not tell.
-func TestAWatchedPartitionLooksAtItsLogAfterAnError(t *testing.T) {
+func TestAWatchedPartitionLooksAtItsLogAfterTrouble(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]func(*kmsg.FetchRequest) (kmsg.Response, error){
-		"connection cut": func(*kmsg.FetchRequest) (kmsg.Response, error) { return nil, errors.New("cut") },
-		"error code": func(request *kmsg.FetchRequest) (kmsg.Response, error) {
+	for name, answer := range map[string]func(*kmsg.FetchRequest) (kmsg.Response, error, bool){
+		"connection cut": func(*kmsg.FetchRequest) (kmsg.Response, error, bool) { return nil, errors.New("cut"), true },
+		"an answer that comes late": func(*kmsg.FetchRequest) (kmsg.Response, error, bool) {
+			time.Sleep(1200 * time.Millisecond) // longer than a fetch vouches for the log
+			return nil, nil, false
+		},
+		"error code": func(request *kmsg.FetchRequest) (kmsg.Response, error, bool) {
 			answer := request.ResponseKind().(*kmsg.FetchResponse)
 			partition := kmsg.NewFetchResponseTopicPartition()
 			partition.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			topic := kmsg.NewFetchResponseTopic()
 			topic.Topic, topic.Partitions = request.Topics[0].Topic, []kmsg.FetchResponseTopicPartition{partition}
 			answer.Topics = []kmsg.FetchResponseTopic{topic}
-			return answer, nil
+			return answer, nil, true
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -294,8 +298,7 @@ func TestAWatchedPartitionLooksAtItsLogAfterAnError(t *testing.T) {
 				broker.DropControl()
 				asked <- struct{}{}
 				broker.SleepControl(func() { <-another })
-				response, err := answer(request)
-				return response, err, true
+				return answer(request)
 			})
 			kafkatest.Receive(t, asked)
 			broker.DeleteTopic(t, topic.Name)
