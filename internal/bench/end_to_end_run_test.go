@@ -37,24 +37,6 @@ func TestRunEndToEnd(t *testing.T) {
 	noted(t, cpu, "ours: ingest", "processor", "bare: bare")
 }
 
-// TestRunUnderStorm sends a little of all that the line must bear.
-func TestRunUnderStorm(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts our line nine times")
-	}
-	gone := leavesNothing(t)
-	found := measured(t, bench.Options{
-		Only:  []string{"live_growth", "partitions", "poll_storm", "poll_drain", "overload"},
-		Quick: true, Rounds: 1, Charges: 12_000, Stored: 50_000,
-	})
-	gone()
-	noted(t, found["live_growth"], "with the history", "without", "50000 operations stored")
-	noted(t, found["partitions"], "64 partitions", "1 partition")
-	noted(t, found["poll_storm"], "with polls", "10.0 polls a charge")
-	noted(t, found["poll_drain"], "polls a second")
-	noted(t, found["overload"], "at the highest rate", "at 1.5 times", "at 8 times")
-}
-
 // measured runs the rows, each of which must have a round.
 func measured(t *testing.T, o bench.Options) map[string]bench.Result {
 	t.Helper()
