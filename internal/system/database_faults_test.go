@@ -63,10 +63,12 @@ func (d *dba) disconnect() {
 // database is the database's name.
 func (d *dba) database() string { return d.conn.Config().Database }
 
-// awaitSQL waits until the question is answered with yes.
+// awaitSQL waits until the question is answered with yes. Within a transaction the server shows what sessions do as
+// it was at the first look, unless that is cleared.
 func (d *dba) awaitSQL(question string) {
 	d.t.Helper()
 	awaitThat(d.t, question, func() (yes bool) {
+		d.exec("select pg_stat_clear_snapshot()")
 		if err := d.conn.QueryRow(d.t.Context(), question).Scan(&yes); err != nil {
 			d.t.Fatal(err)
 		}
@@ -123,7 +125,7 @@ func (d *dba) deadlock() {
 			return err
 		}
 		d.awaitSQL("select count(*) > 0 from pg_stat_activity where datname = current_database() " +
-			"and application_name = 'monedero-processor' and wait_event_type = 'Lock' " +
+			"and application_name = 'monedero-processor' and wait_event_type = 'Lock' and query like '%from wallets%' " + // it has the progress
 			"and query_start < clock_timestamp() - interval '200 ms'") // a joint settle has given up by then
 		_, err := tx.Exec(d.t.Context(), "select from partition_progress where partition = (select min(partition) from wallets) for update")
 		return err // nil: the settle held it, and gave way
