@@ -3,9 +3,12 @@
 -- see from the history. What else they guarded follows from the history, and verify finds it.
 -- Every row holds to the new ones, since it held to the old ones. They are read through in the next step, which locks
 -- nobody out.
--- The tables are locked in the order in which a settle does.
+-- The tables are locked in the order in which a settle does, and for no longer than a moment: whoever reads one of them all
+-- the while makes this fail, and it is run again. Until then it would hold up every settle.
 
 -- +goose Up
+set local lock_timeout = '3s';
+
 alter table partition_progress
   drop constraint partition_progress_counts_check,
   drop constraint partition_progress_halt_check,
@@ -14,7 +17,7 @@ alter table partition_progress
   drop constraint partition_progress_offset_check,
   add constraint partition_progress_counts_check check (
     settled + duplicates + conflicts + dead + gaps = next_offset - first_offset
-    and least(settled, duplicates, conflicts, dead, gaps, first_offset, moved_epoch, epoch - moved_epoch) >= 0
+    and least(settled, duplicates, conflicts, dead, gaps, first_offset, moved_epoch, epoch - moved_epoch, log - 1) >= 0
   );
 
 alter table wallets

@@ -506,7 +506,7 @@ CREATE TABLE public.partition_progress (
     moved_epoch bigint DEFAULT 0 NOT NULL,
     last_position bigint DEFAULT 0 NOT NULL,
     goal bigint,
-    CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (LEAST(settled, duplicates, conflicts, dead, gaps, first_offset, moved_epoch, (epoch - moved_epoch)) >= 0))),
+    CONSTRAINT partition_progress_counts_check CHECK (((((((settled + duplicates) + conflicts) + dead) + gaps) = (next_offset - first_offset)) AND (LEAST(settled, duplicates, conflicts, dead, gaps, first_offset, moved_epoch, (epoch - moved_epoch), ((log - 1))::bigint) >= 0))),
     CONSTRAINT partition_progress_goal_check CHECK (((goal IS NULL) OR ((goal > next_offset) AND (halt_cause IS NOT NULL) AND (owner IS NULL)))),
     CONSTRAINT partition_progress_last_record_check CHECK ((octet_length(last_record) = 32))
 )

@@ -119,6 +119,7 @@ const wholeRow = `(
     and least(o.position, o.sequence, o.log) >= 1 and coalesce(o.log_offset, 0) >= 0
     and (num_nulls(o.kind, o.received_at, o.asker_role) = 0 or o.reason is not distinct from 'processing_error')
     and (o.duplicate_of is not null) = (o.reason is not distinct from 'duplicate_invoice')
+    and (o.left_after is not null) = (o.refers_to is not null or o.mandate_limit is not null) and o.moved is distinct from 0
     and octet_length(o.fingerprint) = 32 and octet_length(o.digest) = 32
   )`
 

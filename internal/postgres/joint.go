@@ -92,8 +92,8 @@ func (s *Store) JointStats() JointStats {
 }
 
 // settleJointly settles the portion together with what waits, if only itself. Not done: it has
-// to go alone. It returns only when nobody here has the portion in hand any more; what the server then has of
-// a transaction that was broken off, it may still commit.
+// to go alone. What the server has of a transaction that was broken off, it may still commit; and a commit that
+// is not waited for any more is still under way.
 func (s *Store) settleJointly(ctx context.Context, p portion) (tally processor.Tally, done bool, err error) {
 	j := &joining{portion: p, ctx: ctx, done: make(chan struct{})}
 	if s.joints.queue.Add(j) {

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -150,6 +151,34 @@ func TestACommitThatTakesLongIsNotBrokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.verified()
+}
+
+// Whoever gives up while a commit is under way asks the server for nothing: to cancel one that waits for a standby
+// makes visible what the standby does not have.
+func TestACommitIsNotCancelledByWhoGivesUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	proxy, through := proxytest.StartURL(t, w.url)
+	store, err := postgres.Connect(t.Context(), through, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	claim := w.claim(0)
+	const cancelRequest = "\x04\xd2\x16\x2e" // 80877102
+	cancelled := proxy.HoldAt(proxytest.ToServer, proxytest.Before(cancelRequest))
+	proxy.HoldAt(proxytest.ToClient, proxytest.Before("COMMIT\x00"))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := store.Settle(ctx, claim, slice(0, request(w.topUp(w.wallet(0), 1)))); !errors.Is(err, context.Canceled) {
+		t.Errorf("it gave up with %v", err)
+	}
+	select {
+	case <-cancelled.Sprung():
+		t.Error("the server was asked to cancel a commit")
+	case <-time.After(time.Second):
+	}
+	proxy.Heal()
 }
 
 // Many operations that take long are broken off, for the commit is not on its way yet.

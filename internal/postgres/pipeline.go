@@ -52,8 +52,34 @@ func write(ctx context.Context, conn *pgx.Conn, rows []byte, b *pgx.Batch) (tag 
 			err = fmt.Errorf("write operations: %w", err)
 		}
 	}
-	// It reads the end of the answer. Where there is none, it closes the connection.
-	return tag, errors.Join(err, p.Close())
+	var refused *pgconn.PgError
+	if err != nil && !errors.As(err, &refused) {
+		hangUp(conn)
+		return "", errors.Join(ctx.Err(), err)
+	}
+	err = errors.Join(err, p.Close()) // it reads the end of the answer
+	if refused != nil && isStale(refused) {
+		hangUp(conn)
+	}
+	return tag, err
+}
+
+// hangUp closes the connection, and asks for nothing to be cancelled: a commit that waits for a standby would become
+// visible without it.
+func hangUp(conn *pgx.Conn) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_ = conn.PgConn().Close(ended) // whatever was to come does not any more
+}
+
+// isStale reports whether a statement may have failed for being prepared under another schema, or forgotten by the
+// server. The next connection prepares it anew.
+func isStale(e *pgconn.PgError) bool {
+	switch e.Code {
+	case "0A000", "26000", "42703", "42804": // a plan that does not fit, no such statement, a column that is another one now
+		return true
+	}
+	return false
 }
 
 // statements are the messages of what is to be executed. The statements are prepared, if they were not yet.
@@ -91,6 +117,8 @@ func awaitTag(conn *pgx.Conn) (string, error) {
 		switch m := m.(type) {
 		case *pgproto3.CommandComplete:
 			return string(m.CommandTag), nil
+		case *pgproto3.ReadyForQuery:
+			return "", errors.New("the server answered fewer statements than it was sent")
 		case *pgproto3.ErrorResponse:
 			e := pgconn.ErrorResponseToPgError(m)
 			if seen := conn.Config().OnPgError; seen != nil {

@@ -128,9 +128,9 @@ func (set readSet) read(results pgx.BatchResults) (ledger.Known, error) {
 		return known, fmt.Errorf("read wallets: %w", err)
 	}
 	var id, wallet, owner, invoice pgtype.UUID
-	var hash []byte
-	if err := each(results, []any{&id, &hash}, func() {
-		known.Decided[id.Bytes] = ledger.Fingerprint(hash)
+	var fingerprint hash
+	if err := each(results, []any{&id, &fingerprint}, func() {
+		known.Decided[id.Bytes] = ledger.Fingerprint(fingerprint)
 	}); err != nil {
 		return known, fmt.Errorf("read known operations: %w", err)
 	}

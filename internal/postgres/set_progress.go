@@ -171,7 +171,7 @@ func readKnown(ctx context.Context, conn *pgx.Conn, c processor.Claim, slice pro
 		return known, fmt.Errorf("read known operations: %w", err)
 	}
 	var id pgtype.UUID
-	var fingerprint []byte
+	var fingerprint hash
 	if _, err := pgx.ForEachRow(rows, []any{&id, &fingerprint}, func() error {
 		known.Decided[id.Bytes] = ledger.Fingerprint(fingerprint)
 		return nil
@@ -212,8 +212,10 @@ func (t *setting) Pass(ctx context.Context, c processor.Claim, slice processor.S
 	}
 	b := &pgx.Batch{}
 	w.queue(b)
-	_, err = write(ctx, t.conn, rows, b)
-	return err
+	if _, err := write(ctx, t.conn, rows, b); err != nil {
+		return fmt.Errorf("write what is passed over: %w", err)
+	}
+	return nil
 }
 
 // Move is that of [repair.Setting].

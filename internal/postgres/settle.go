@@ -33,8 +33,8 @@ const rollbackTimeout = time.Second
 var errNotCommitted = errors.New("the transaction was rolled back instead of committed")
 
 // Settle is that of [processor.Store]. What several partitions bring while a transaction is
-// in flight is settled together in the next one; see joint.go. A transaction takes three
-// round trips, or two where there is no operation to write.
+// in flight is settled together in the next one; see joint.go. A transaction takes two
+// round trips, or three where there are many operations to write.
 //
 // A crash before the commit leaves nothing. A crash after it, or a lost answer,
 // leaves everything, and the same call again fails with a *MovedError.
