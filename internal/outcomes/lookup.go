@@ -48,6 +48,7 @@ type Lookup struct {
 	asked atomic.Pointer[Question]  // for the next query: the last one, and by its next the others
 	wake  chan struct{}             // holds one token while asked is not nil
 	open  atomic.Int64              // questions that are not dropped
+	waits atomic.Int64              // those of them that wait for an outcome
 	since atomic.Pointer[time.Time] // when the query in flight began; nil: there is none
 	slow  atomic.Bool               // the last query failed or took longer than lookupPatience
 
@@ -127,8 +128,8 @@ func newLookup(lookUp lookUp, count func(operations int, took time.Duration, err
 func (l *Lookup) Ask(id ledger.OperationID) *Question { return l.put(&Question{id: id}) }
 
 // Await puts a question that is answered only once the operation has an outcome. It must be dropped.
-// The offset, or UnknownOffset, only says when to look: within some 2 ms of the commit where it is right, and
-// 250 ms where it is not.
+// The offset, or UnknownOffset, only says when to look. Where it is right, that is within some 2 ms of the commit while anything moves in
+// the partitions that somebody waits for, and else within 20 ms; where it is wrong, within 250 ms.
 func (l *Lookup) Await(id ledger.OperationID, partition int, offset int64) *Question {
 	return l.put(&Question{id: id, until: true, partition: partition, offset: offset})
 }
@@ -136,6 +137,9 @@ func (l *Lookup) Await(id ledger.OperationID, partition int, offset int64) *Ques
 func (l *Lookup) put(q *Question) *Question {
 	q.answer = make(chan Answer, 1)
 	l.open.Add(1)
+	if q.until {
+		l.waits.Add(1)
+	}
 	for {
 		q.next = l.asked.Load()
 		if l.asked.CompareAndSwap(q.next, q) {
@@ -151,8 +155,12 @@ func (l *Lookup) put(q *Question) *Question {
 
 // Drop ends the question, answered or not; once is enough.
 func (l *Lookup) Drop(q *Question) {
-	if !q.dropped.Swap(true) {
-		l.open.Add(-1)
+	if q.dropped.Swap(true) {
+		return
+	}
+	l.open.Add(-1)
+	if q.until {
+		l.waits.Add(-1)
 	}
 }
 
@@ -216,7 +224,7 @@ func (l *Lookup) Run(ctx context.Context) error {
 		if l.round(ctx, round, partitions) != nil {
 			// A database that is down is not to be asked as fast as it refuses.
 			throttle.Pause(ctx, lookupPause)
-		} else if underWay := l.open.Load() - int64(l.waiting.questions); underWay > lookupCrowd {
+		} else if underWay := l.open.Load() - l.waits.Load(); underWay > lookupCrowd {
 			throttle.Pause(ctx, min(time.Duration(underWay)*lookupPace, maxLookupPace)-time.Since(start))
 		}
 		if due, any := l.waiting.due(); len(l.woken) > 0 {
@@ -287,6 +295,9 @@ func (l *Lookup) round(ctx context.Context, round map[ledger.OperationID]*Questi
 // reply answers the question; one that waits hears only of an outcome.
 func (l *Lookup) reply(q *Question, a Answer) {
 	if q.until && !a.Found {
+		if a.Err != nil {
+			l.waiting.again(q)
+		}
 		return
 	}
 	select {

@@ -45,13 +45,25 @@ func (w *waiting) add(q *Question, now time.Time) {
 	room.questions[q] = struct{}{}
 	q.asked = now
 	w.questions++
-	soon := now.Add(lookSoon)
 	if w.questions == 1 {
-		w.asks, w.looks = now.Add(askAnyway), soon
-	} else if soon.Before(w.looks) {
-		w.looks = soon
+		w.asks, w.looks = now.Add(askAnyway), now.Add(lookSoon)
 	}
+	w.lookBy(now.Add(lookSoon))
 	w.pause = lookSoon
+}
+
+// lookBy has the progress read then at the latest.
+func (w *waiting) lookBy(at time.Time) {
+	if at.Before(w.looks) {
+		w.looks = at
+	}
+}
+
+// again has the question asked again soon, since what it was asked with failed.
+func (w *waiting) again(q *Question) {
+	if room := w.partitions[q.partition]; room != nil {
+		q.reached, room.early = false, true
+	}
 }
 
 // remove ends the question's wait; once is enough.
@@ -129,15 +141,12 @@ func (w *waiting) moved(next map[int]ledger.Place, now time.Time, add func(*Ques
 			case q.dropped.Load():
 				w.remove(q)
 			case q.offset >= place.Offset: // not reached
-			case q.offset >= 0 && !q.reached:
-				q.reached = true
-				q.asked = now
-				add(q)
-			case now.Sub(q.asked) >= waitTick: // whose offset is not known, or was not the right one
-				q.asked = now
+			case !q.reached, now.Sub(q.asked) >= waitTick: // once, and again where that was not the right offset, or none is known
+				q.reached, q.asked = true, now
 				add(q)
 			default:
 				room.early = true
+				w.lookBy(q.asked.Add(waitTick))
 			}
 		}
 	}

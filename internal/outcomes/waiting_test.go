@@ -1,6 +1,7 @@
 package outcomes
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -81,7 +82,7 @@ func TestWhoseOffsetIsWrongIsAskedForAnyway(t *testing.T) {
 		{"beyond the log", 1 << 62, standing(100), []int{0, 250, 500}},
 		{"reached, and not on record", 0, standing(100), []int{0, 3, 250, 500}},
 		{"not known, and nothing moves", UnknownOffset, standing(0), []int{0, 250, 500}},
-		{"not known, and it moves once, just after it was asked for", UnknownOffset, func(ms int) int64 { return int64(min(ms, 3)) }, []int{0, 35, 250, 500}},
+		{"not known, and it moves once, just after it was asked for", UnknownOffset, func(ms int) int64 { return int64(min(ms, 3)) }, []int{0, 3, 23, 250, 500}},
 	} {
 		p := play()
 		asked := p.run(t, p.Await([16]byte{1}, 3, step.offset), 0, 501, step.at)
@@ -93,6 +94,20 @@ func TestWhoseOffsetIsWrongIsAskedForAnyway(t *testing.T) {
 	asked := p.run(t, p.Await([16]byte{1}, 3, UnknownOffset), 0, 201, func(ms int) int64 { return int64(ms) })
 	if len(asked) < 7 || len(asked) > 11 {
 		t.Errorf("not known, and it moves all the time: asked for after %v ms, want once in %v", asked, waitTick)
+	}
+}
+
+// TestWhatFailsIsAskedAgain: an answer that did not come is no outcome that is not there.
+func TestWhatFailsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	p := play()
+	q := p.Await([16]byte{1}, 3, 100)
+	if asked := p.run(t, q, 0, 4, standing(101)); !slices.Equal(asked, []int{0, 3}) {
+		t.Fatalf("asked for after %v ms", asked)
+	}
+	p.reply(q, Answer{Err: errors.New("down")})
+	if asked := p.run(t, q, 4, 60, standing(101)); len(asked) == 0 {
+		t.Error("not asked for again")
 	}
 }
 
