@@ -76,7 +76,6 @@ func (l *logReader) stir() {
 // fails with a haltError when this is not the log that we know, and where it has a
 // hole at that offset; every other error may pass.
 func (l *logReader) read(ctx context.Context) (fetched, error) {
-	began := time.Now() // an answer may be read long after it was given
 	found, told, err := l.watch(ctx)
 	if !told {
 		found, err = l.fetch(ctx)
@@ -89,7 +88,10 @@ func (l *logReader) read(ctx context.Context) (fetched, error) {
 		l.stir()
 		return fetched{}, err
 	}
-	l.trusted, l.end = began, found.highWatermark
+	l.end = found.highWatermark
+	if found.asked.After(l.trusted) {
+		l.trusted = found.asked
+	}
 	if l.end > l.next {
 		l.stir()
 	} else if l.quiet.IsZero() {
