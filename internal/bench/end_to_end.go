@@ -140,7 +140,7 @@ func (r *run) liveRate(ctx context.Context) (int, error) {
 	if r.highest > 0 {
 		return r.highest, nil
 	}
-	if _, err := r.endToEnd(ctx); r.highest == 0 {
+	if _, err := r.endToEnd(ctx); r.highest == 0 || errors.Is(err, loadgen.ErrViolations) {
 		return 0, fmt.Errorf("find the highest rate: %w", err)
 	}
 	return r.highest, nil

@@ -15,7 +15,7 @@ const (
 func overloadRow() Row {
 	return Row{
 		Name: "overload",
-		What: fmt.Sprintf("charges taken (202) a second when %g times the highest rate are sent, against the highest rate", overloadTimes),
+		What: fmt.Sprintf("charges taken (202) a second when %g times the highest rate are sent, against when the highest rate is", overloadTimes),
 		Unit: "charges/s",
 		Goal: ratioAtLeast(0.80),
 		measure: func(ctx context.Context, r *run) (Figures, error) {
@@ -36,8 +36,8 @@ func overloadRow() Row {
 				return Figures{}, err
 			}
 			var f Figures
-			for _, s := range over {
-				f.Ours, f.Limit = append(f.Ours, s.rate(r.loadFor())), append(f.Limit, float64(highest))
+			for i, s := range over {
+				f.Ours, f.Limit = append(f.Ours, s.rate(r.loadFor())), append(f.Limit, held[i].rate(r.loadFor()))
 			}
 			f.Notes = []string{
 				fmt.Sprintf("at the highest rate, %d/s: %s", highest, describe(held)),

@@ -188,7 +188,9 @@ func (g *generator) submit(ctx context.Context, i int, intended, ends time.Time)
 	default:
 		g.follows.Go(func() { g.follow(ctx, poll, intended) })
 	}
-	g.storm(ctx, poll)
+	if g.Storm > 0 { // apart from the submission, which has its place given back
+		g.follows.Go(func() { g.storm(ctx, poll) })
+	}
 	return nil
 }
 
@@ -212,9 +214,6 @@ func (g *generator) follow(ctx context.Context, poll string, intended time.Time)
 
 // storm polls as those do who do not wait.
 func (g *generator) storm(ctx context.Context, own string) {
-	if g.Storm == 0 {
-		return
-	}
 	g.mu.Lock()
 	i := g.recent.Add(1) % stormRecent
 	older := g.before[(i+1)%stormRecent]

@@ -26,7 +26,7 @@ const (
 	waitApart = 5 * time.Millisecond
 	// waitSeconds is for how long each would wait.
 	waitSeconds = 30
-	// ticksPerSecond is how often an ingest asks for all who wait.
+	// ticksPerSecond is how often an ingest looks at the progress for all who wait, while nothing moves.
 	ticksPerSecond = 50
 	// waitIdle is for how long they are watched before anything is decided.
 	waitIdle = 5 * time.Second
