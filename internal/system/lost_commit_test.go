@@ -67,11 +67,17 @@ func TestCommitAnswerLost(t *testing.T) {
 				"(select oid from pg_database where datname = current_database()) and waitstart < clock_timestamp() - interval '200 ms'")
 			return backend != 0
 		})
-		// The client asks for the old statement to be cancelled: that is lost too. What it
-		// asks of other connections, which are forsaken as well, is none of this.
+		// The client does not ask for the old statement to be cancelled, which may be a commit that waits for a
+		// standby. What it asks of other connections, which are forsaken as well, is none of this.
 		cancel := proxy.CutAt(proxytest.ToServer, proxytest.Before(cancelRequest(backend)))
 		proxy.Forsake()
-		awaitTrap(t, cancel)
+		defer func() {
+			select {
+			case <-cancel.Sprung():
+				t.Error("the server was asked to cancel a commit")
+			default:
+			}
+		}()
 		// The same again waits for the row that the old backend holds.
 		awaitThat(t, "the settle is tried again", func() bool {
 			return s.count("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' "+
