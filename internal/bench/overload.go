@@ -35,10 +35,7 @@ func overloadRow() Row {
 			}); err != nil {
 				return Figures{}, err
 			}
-			var f Figures
-			for i, s := range over {
-				f.Ours, f.Limit = append(f.Ours, s.rate(r.loadFor())), append(f.Limit, held[i].rate(r.loadFor()))
-			}
+			f := figuresOfLegs(over, held, func(s sent) float64 { return s.rate(r.loadFor()) })
 			f.Notes = []string{
 				fmt.Sprintf("at the highest rate, %d/s: %s", highest, describe(held)),
 				fmt.Sprintf("at %g times of it: %s (the goal for accepted is twice the above)", overloadTimes, describe(over)),
