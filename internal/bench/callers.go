@@ -57,22 +57,13 @@ func (c called) rate() float64 { return float64(c.Requests) / c.Took.Seconds() }
 func runCallers(ctx context.Context, c *child) error {
 	var numbers atomic.Int64
 	numbers.Store(time.Now().UnixMicro())
-	for {
-		var todo calls
-		if err := c.told(ctx, &todo); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
+	return obey(ctx, c, func(todo calls) called {
 		done, err := todo.make(ctx, &numbers)
 		if err != nil {
 			done.Fault = err.Error()
 		}
-		if err := c.say(done); err != nil {
-			return err
-		}
-	}
+		return done
+	})
 }
 
 func (c calls) make(ctx context.Context, numbers *atomic.Int64) (called, error) {

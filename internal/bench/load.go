@@ -16,23 +16,13 @@ type loaded struct {
 
 // runLoad puts the loads that it is told on a running system, one after the other.
 func runLoad(ctx context.Context, c *child) error {
-	for {
-		var o loadgen.Options
-		if err := c.told(ctx, &o); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		var done loaded
+	return obey(ctx, c, func(o loadgen.Options) (done loaded) {
 		var err error
 		if done.Report, err = loadgen.Run(ctx, o); err != nil {
 			done.Fault = err.Error()
 		}
-		if err := c.say(done); err != nil {
-			return err
-		}
-	}
+		return done
+	})
 }
 
 // load has the part put a load on a system, and waits until every charge of it has

@@ -137,3 +137,19 @@ func runKafka(ctx context.Context, c *child) error {
 // partEnviron is what every part keeps of our environment: where temporary files
 // are. Nothing else that a shell happens to hold changes what is measured.
 func partEnviron() []string { return []string{"TMPDIR=" + os.TempDir()} }
+
+// obey does what it is told, over and over, and says what came of it, until ctx ends.
+func obey[T, A any](ctx context.Context, c *child, do func(T) A) error {
+	for {
+		var todo T
+		if err := c.told(ctx, &todo); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if err := c.say(do(todo)); err != nil {
+			return err
+		}
+	}
+}

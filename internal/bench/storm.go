@@ -216,18 +216,7 @@ func runStorm(ctx context.Context, c *child) error {
 	}
 	group.Go(func() error {
 		defer w.close()
-		for {
-			var asked string
-			if err := c.told(ctx, &asked); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return err
-			}
-			if err := c.say(stormed{Answered: answered.Load(), Refused: refused.Load()}); err != nil {
-				return err
-			}
-		}
+		return obey(ctx, c, func(string) stormed { return stormed{Answered: answered.Load(), Refused: refused.Load()} })
 	})
 	return group.Wait()
 }

@@ -84,18 +84,7 @@ func (p passed) refused() int64 { return p.Answers.Sum() - p.Taken - p.Unknown }
 func runTraffic(ctx context.Context, c *child) error {
 	var number atomic.Int64
 	number.Store(time.Now().UnixMicro())
-	for {
-		var todo traffic
-		if err := c.told(ctx, &todo); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		if err := c.say(todo.send(ctx, &number)); err != nil {
-			return err
-		}
-	}
+	return obey(ctx, c, func(todo traffic) passed { return todo.send(ctx, &number) })
 }
 
 // generator is one traffic while it is sent.
@@ -106,13 +95,14 @@ type generator struct {
 	polling chan struct{}  // a place for each poll in flight
 	follows sync.WaitGroup // charges that are polled for
 
-	late, accept, refused, outcome      *loadgen.Latencies
-	taken, inTime, unknown, notSent     atomic.Int64
-	unseen, polls, pollsRefused, recent atomic.Int64
+	late, accept, refused, outcome  *loadgen.Latencies
+	taken, inTime, unknown, notSent atomic.Int64
+	unseen, polls, pollsRefused     atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	answers loadgen.Counts
 	before  [stormRecent]string // polls for charges that were taken last
+	recent  int                 // how many were
 	fault   error
 }
 
@@ -215,7 +205,8 @@ func (g *generator) follow(ctx context.Context, poll string, intended time.Time)
 // storm polls as those do who do not wait.
 func (g *generator) storm(ctx context.Context, own string) {
 	g.mu.Lock()
-	i := g.recent.Add(1) % stormRecent
+	g.recent++
+	i := g.recent % stormRecent
 	older := g.before[(i+1)%stormRecent]
 	g.before[i] = own
 	g.mu.Unlock()
