@@ -19,11 +19,10 @@ const (
 // waiting are the questions of those who wait for an outcome. They are asked by ID once the progress of their partition says
 // that what lies at their offset is settled: so many who wait cost no more than few. It belongs to one goroutine.
 type waiting struct {
-	partitions map[int]*waitingRoom
-	questions  int
-	looks      time.Time     // when the progress is to be read next
-	pause      time.Duration // from the last look to that
-	asks       time.Time     // when all are to be asked next
+	partitions map[int]*waitingRoom // those in which somebody waits
+	looks      time.Time            // when the progress is to be read next
+	pause      time.Duration        // from the last look to that
+	asks       time.Time            // when all are to be asked next
 }
 
 // waitingRoom are those who wait for operations of one partition.
@@ -37,6 +36,9 @@ func newWaiting() *waiting { return &waiting{partitions: map[int]*waitingRoom{}}
 
 // add lets the question, which is being asked now, wait.
 func (w *waiting) add(q *Question, now time.Time) {
+	if len(w.partitions) == 0 {
+		w.asks, w.looks = now.Add(askAnyway), now.Add(lookSoon)
+	}
 	room := w.partitions[q.partition]
 	if room == nil {
 		room = &waitingRoom{questions: map[*Question]struct{}{}}
@@ -44,10 +46,6 @@ func (w *waiting) add(q *Question, now time.Time) {
 	}
 	room.questions[q] = struct{}{}
 	q.asked = now
-	w.questions++
-	if w.questions == 1 {
-		w.asks, w.looks = now.Add(askAnyway), now.Add(lookSoon)
-	}
 	w.lookBy(now.Add(lookSoon))
 	w.pause = lookSoon
 }
@@ -72,11 +70,7 @@ func (w *waiting) remove(q *Question) {
 	if room == nil {
 		return
 	}
-	if _, is := room.questions[q]; !is {
-		return
-	}
 	delete(room.questions, q)
-	w.questions--
 	if len(room.questions) == 0 {
 		delete(w.partitions, q.partition)
 	}
@@ -85,9 +79,9 @@ func (w *waiting) remove(q *Question) {
 // due is when something is to be done next; false: nobody waits.
 func (w *waiting) due() (time.Time, bool) {
 	if w.asks.Before(w.looks) {
-		return w.asks, w.questions > 0
+		return w.asks, len(w.partitions) > 0
 	}
-	return w.looks, w.questions > 0
+	return w.looks, len(w.partitions) > 0
 }
 
 // look returns the partitions whose progress is to be read now.
@@ -105,7 +99,7 @@ func (w *waiting) look(now time.Time) (partitions []int) {
 
 // ask hands over all questions, if they are to be asked now, and forgets those that were dropped.
 func (w *waiting) ask(now time.Time, add func(*Question)) {
-	if w.questions == 0 || now.Before(w.asks) {
+	if now.Before(w.asks) {
 		return
 	}
 	w.asks = now.Add(askAnyway)

@@ -42,6 +42,14 @@ func (p *played) run(t *testing.T, q *Question, from, to int, at func(millisecon
 	return asked
 }
 
+// count is how many wait.
+func (w *waiting) count() (n int) {
+	for _, room := range w.partitions {
+		n += len(room.questions)
+	}
+	return n
+}
+
 func standing(offset int64) func(int) int64 { return func(int) int64 { return offset } }
 
 // TestWhoWaitsIsAskedForOnceItIsReached: the progress is looked at soon, and then less and less often, and who waits is
@@ -60,12 +68,12 @@ func TestWhoWaitsIsAskedForOnceItIsReached(t *testing.T) {
 		t.Errorf("reached at the look after 92 ms, and asked for after %v ms", asked)
 	}
 	p.reply(q, Answer{})
-	if p.waiting.questions != 1 {
+	if p.waiting.count() != 1 {
 		t.Error("an outcome that is not there yet ended the wait")
 	}
 	p.reply(q, Answer{Found: true})
 	p.reply(q, Answer{Found: true})
-	if _, due := p.waiting.due(); due || p.waiting.questions != 0 || len(p.waiting.partitions) != 0 {
+	if _, due := p.waiting.due(); due || p.waiting.count() != 0 || len(p.waiting.partitions) != 0 {
 		t.Error("it is answered, and waits")
 	}
 }
@@ -135,7 +143,7 @@ func TestWhoIsGoneIsForgotten(t *testing.T) {
 	if asked := p.run(t, gone, 10, 300, standing(100)); len(asked) > 0 {
 		t.Errorf("asked for after %v ms, when nobody waits any more", asked)
 	}
-	if p.waiting.questions != 0 || p.open.Load() != 0 {
-		t.Errorf("%d wait, %d are open", p.waiting.questions, p.open.Load())
+	if p.waiting.count() != 0 || p.open.Load() != 0 {
+		t.Errorf("%d wait, %d are open", p.waiting.count(), p.open.Load())
 	}
 }
