@@ -50,7 +50,7 @@ type fetched struct {
 	to            int64
 	holes         []*hole // unless it salvages: one at most, which begins at to
 	highWatermark int64
-	asked         time.Time // when it was asked for: it may be read long after it was answered
+	sent          time.Time // when the request was: the answer may be read long after it was given
 }
 
 // source fetches one partition. It has a connection of its own, made when it is
@@ -111,7 +111,7 @@ func (s *source) read(a answered, offset, limit int64) fetched {
 	if at.next == offset && len(a.set) > 0 && len(at.holes) == 0 && limit >= maxFetchBytes {
 		at.miss(offset+1, fmt.Errorf("a batch is larger than %d bytes", limit))
 	}
-	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: a.highWatermark, asked: a.asked}
+	return fetched{records: at.records, to: at.next, holes: at.holes, highWatermark: a.highWatermark, sent: a.sent}
 }
 
 // connect connects to the partition's leader, unless it is connected.
@@ -166,7 +166,7 @@ func (c *connection) fetch(
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	c.asked++
-	began := time.Now()
+	sent := time.Now()
 	if err := protocol.WriteRequest(c, fetchVersion, c.asked, "", &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
 		Topics: []fetch.RequestTopic{{Topic: topic, Partitions: partitions}},
@@ -187,7 +187,7 @@ func (c *connection) fetch(
 	}
 	all, err := readAnswer(body, c.asked)
 	for i := range all {
-		all[i].asked = began
+		all[i].sent = sent
 	}
 	return all, err
 }
@@ -198,7 +198,7 @@ type answered struct {
 	err           error // the broker's
 	highWatermark int64
 	set           []byte    // of batches
-	asked         time.Time // when the request was sent
+	sent          time.Time // when the request was
 }
 
 // readAnswer reads the answer, of fetchVersion, to a request for partitions of one topic.

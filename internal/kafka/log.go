@@ -89,8 +89,8 @@ func (l *logReader) read(ctx context.Context) (fetched, error) {
 		return fetched{}, err
 	}
 	l.end = found.highWatermark
-	if found.asked.After(l.trusted) {
-		l.trusted = found.asked
+	if found.sent.After(l.trusted) {
+		l.trusted = found.sent
 	}
 	if l.end > l.next {
 		l.stir()
