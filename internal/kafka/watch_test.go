@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedero/monedero/internal/kafka"
 	"github.com/monedero/monedero/internal/kafka/kafkatest"
 	"github.com/monedero/monedero/internal/processor"
 )
@@ -202,17 +203,24 @@ func TestWhoIsWatchedLaterIsNotHeldUp(t *testing.T) {
 	assertAtOnce(t, took)
 }
 
+// idle is a worker that settled five records of each partition, and watches all of them.
+func idle(t *testing.T, broker *kafkatest.Kafka, partitions int, name string) (kafka.Topic, *progress, *worker) {
+	t.Helper()
+	topic := broker.Topic(t, partitions)
+	progress := newProgress(topic)
+	w := work(t, broker, topic, member{progress, "a"}, progress.handle)
+	for p := range partitions {
+		broker.Produce(t, topic.Name, p, kafkatest.Records(name, 5)...)
+		progress.awaitNext(t, p, 5)
+	}
+	w.awaitWatched(t, partitions)
+	return topic, progress, w
+}
+
 func TestAWatchedPartitionGoesOnWhenTheBrokerComesBack(t *testing.T) {
 	t.Parallel()
 	kafkatest.EachOwn(t, func(t *testing.T, broker *kafkatest.Kafka) {
-		topic := broker.Topic(t, 4)
-		progress := newProgress(topic)
-		w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-		for p := range topic.Partitions {
-			broker.Produce(t, topic.Name, p, kafkatest.Records("r", 5)...)
-			progress.awaitNext(t, p, 5)
-		}
-		w.awaitWatched(t, topic.Partitions)
+		topic, progress, w := idle(t, broker, 4, "r")
 		broker.Kill()
 		w.log.await(t, "WARN")
 		broker.Restart(t)
@@ -235,14 +243,7 @@ func TestAWatchedPartitionGoesOnWhenTheBrokerComesBack(t *testing.T) {
 func TestAWatchedPartitionHaltsWhenTheTopicIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, broker *kafkatest.Kafka) {
-		topic := broker.Topic(t, 2)
-		progress := newProgress(topic)
-		w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-		for p := range topic.Partitions {
-			broker.Produce(t, topic.Name, p, kafkatest.Records("old", 5)...)
-			progress.awaitNext(t, p, 5)
-		}
-		w.awaitWatched(t, 2)
+		topic, progress, w := idle(t, broker, 2, "old")
 		broker.DeleteTopic(t, topic.Name)
 		broker.Create(t, topic.Name, 2)
 		for p := range topic.Partitions {
@@ -283,12 +284,7 @@ func TestAWatchedPartitionLooksAtItsLogAfterTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			broker := kafkatest.Start(t)
-			topic := broker.Topic(t, 1)
-			broker.Produce(t, topic.Name, 0, kafkatest.Records("old", 5)...)
-			progress := newProgress(topic)
-			w := work(t, broker, topic, member{progress, "a"}, progress.handle)
-			progress.awaitNext(t, 0, 5)
-			w.awaitWatched(t, 1)
+			topic, progress, w := idle(t, broker, 1, "old")
 			asked, another := make(chan struct{}, 1), make(chan struct{})
 			broker.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 				request := r.(*kmsg.FetchRequest)

@@ -92,17 +92,24 @@ func TestNoPartitionWaitsForTheLocksOfAnother(t *testing.T) {
 	}
 }
 
+// behind is a store that reaches the database through a proxy.
+func (w *world) behind() (*proxytest.Proxy, *postgres.Store) {
+	w.t.Helper()
+	proxy, through := proxytest.StartURL(w.t, w.url)
+	store, err := postgres.Connect(w.t.Context(), through, postgres.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(store.Close)
+	return proxy, store
+}
+
 // The connection of a joint settle goes silent. Its partitions go on without it, and long before a settle that
 // is alone would give up.
 func TestAJointSettleThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	proxy, through := proxytest.StartURL(t, w.url)
-	store, err := postgres.Connect(t.Context(), through, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
+	proxy, store := w.behind()
 	turns := neighbours(t, w)
 	for _, n := range turns {
 		n.x.store = store
@@ -158,12 +165,7 @@ func TestACommitThatTakesLongIsNotBrokenOff(t *testing.T) {
 func TestACommitIsNotCancelledByWhoGivesUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	proxy, through := proxytest.StartURL(t, w.url)
-	store, err := postgres.Connect(t.Context(), through, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
+	proxy, store := w.behind()
 	claim := w.claim(0)
 	const cancelRequest = "\x04\xd2\x16\x2e" // 80877102
 	cancelled := proxy.HoldAt(proxytest.ToServer, proxytest.Before(cancelRequest))
